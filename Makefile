@@ -1,0 +1,45 @@
+# `make demo` and `make test` set up everything they need in .venv; `make help` lists the rest.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help demo test test-slow bench lint lock clean
+help:
+	@echo "make demo       simulate, train, explain and report in about five minutes on two cores"
+	@echo "make test       the test suite (make test-slow adds the slow tests)"
+	@echo "make bench      side-by-side measurements; installs PyTorch into $(VENV)"
+	@echo "make lint       ruff and mypy"
+	@echo "make lock       resolve requirements.lock anew (needs uv)"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "lensjax needs Python 3.11 or newer; '$(PYTHON)' is older. Set PYTHON=python3.12 or so."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python train.py configs/lens_demo.py --workdir runs/demo
+	$(BIN)/python explain.py runs/demo --out runs/demo/report
+
+test: $(READY)
+	$(BIN)/python -m pytest -q
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -q -m 'slow or not slow'
+
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python benchmarks/simulate.py
+	$(BIN)/python benchmarks/train.py
+
+lint: $(READY)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+lock:
+	uv pip compile --universal --generate-hashes --no-header --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

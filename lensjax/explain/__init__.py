@@ -1,0 +1,1 @@
+"""Explanations as pure functions of arrays: jax and numpy are all this package imports."""

@@ -1,0 +1,58 @@
+"""The data that flows through the project: Example → Batch → Outputs. Axis letters: `lensjax.shapes`.
+
+A position is a pair of fractions of the image, (row, column): pixel `i` of `n` has its centre at
+`(i + 0.5) / n`, so a flip maps `p` to `1 - p` and the middle of the image is 0.5 at every size.
+
+An image is in units of its background noise, `asinh(flux / sigma_background)` band by band: the sky is 0,
+its noise has unit width, and a bright core stays finite. `lensjax.data.transforms` has both directions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
+
+import jax
+import numpy as np
+
+from lensjax.shapes import Array, Float
+
+
+class Example(TypedDict):
+    """One example, in NumPy. Physical truth that a study may need rides along in `truth`."""
+
+    image: np.ndarray  # float32 [*s c]
+    label: int
+    position: np.ndarray  # float32 [2], fractions (row, column); NaN where there is none
+    mask: np.ndarray  # bool [*s], the pixels that carry the evidence
+    id: str
+    truth: NotRequired[dict[str, Any]]
+
+
+class Batch(TypedDict):
+    """Examples stacked along a leading axis. Rows with `valid` False are padding."""
+
+    image: Array | np.ndarray  # float32 [b *s c]
+    label: Array | np.ndarray  # int32 [b]
+    position: Array | np.ndarray  # float32 [b 2]
+    mask: Array | np.ndarray  # bool [b *s]
+    valid: Array | np.ndarray  # bool [b]
+    index: Array | np.ndarray  # int32 [b], row of the data set; -1 in padding
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Outputs:
+    """What a forward pass gives.
+
+    `position` and `position_sigma` are fractions of the image, `attention` maps a place ("input",
+    "stage1", …) to its gate, `mask_logits` is the heat map on the trunk's grid, and `ends` names
+    every stage's activation.
+    """
+
+    logits: Float[Array, "b k"]
+    position: Float[Array, "b 2"] | None
+    position_sigma: Float[Array, "b 2"] | None
+    attention: dict[str, Array]
+    mask_logits: Array | None
+    ends: dict[str, Array]
