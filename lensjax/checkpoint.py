@@ -1,0 +1,139 @@
+"""Checkpoints: the latest two and the best, each with the state and the place in the data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from lensjax.state import TrainState
+
+preserve = ocp.training.preservation_policies
+save_policies = ocp.training.save_decision_policies
+
+
+@contextlib.contextmanager
+def checkpointer(workdir: Path) -> Iterator[ocp.training.Checkpointer]:
+    """Checkpoints of a run, in `workdir/checkpoints`; waits for writes at the end."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with ocp.training.Checkpointer(
+        (workdir / "checkpoints").absolute(),
+        # Every save here is asked for with `force`; the policy itself must not add its own.
+        save_decision_policy=save_policies.SpecificStepsPolicy([]),
+        preservation_policy=preserve.AnyPreservationPolicy(
+            [
+                preserve.LatestN(2),
+                preserve.BestN(get_metric_fn=score_of, n=1, keep_checkpoints_without_metrics=False),
+            ]
+        ),
+    ) as ckpt:
+        yield ckpt
+
+
+def score_of(metrics: dict[str, float]) -> float:
+    """What makes a checkpoint the best: its validation score, larger is better."""
+    return metrics["score"]
+
+
+def save(ckpt: ocp.training.Checkpointer, state: TrainState, data: Any, score: float | None = None) -> None:
+    """Save the state and the data iterator, blocking: the step that follows donates these buffers."""
+    metrics = None if score is None else {"score": score}
+    ckpt.save_checkpointables(int(state.step), {"state": state, "data": data}, force=True, metrics=metrics)
+
+
+def restore(ckpt: ocp.training.Checkpointer, state: TrainState, data: Any) -> TrainState:
+    """The latest checkpoint, or `state` when there is none; the iterator continues in place.
+
+    Raises:
+      ValueError: the checkpoint cannot be read, or belongs to another network.
+    """
+    if ckpt.latest is None:
+        return state
+    try:
+        restored = ckpt.load_checkpointables(ckpt.latest.step, {"state": abstract(state), "data": data})
+    except Exception as error:
+        raise ValueError(unreadable(Path(ckpt.directory), ckpt.latest.step, error)) from error
+    return restored["state"]
+
+
+def restore_best(workdir: Path, state: TrainState) -> TrainState:
+    """The best checkpoint of a run (the latest, where no validation score is known), its state alone.
+
+    Raises:
+      ValueError: there is no checkpoint, it cannot be read, or it belongs to another network.
+    """
+    directory = (workdir / "checkpoints").absolute()
+    if not directory.is_dir():
+        raise ValueError(
+            f"'{workdir}' holds no checkpoints; train first: python train.py CONFIG --workdir {workdir}"
+        )
+    with checkpointer(workdir) as ckpt:
+        scored = [c for c in ckpt.checkpoints if c.metrics]
+        chosen = max(scored, key=lambda c: (score_of(c.metrics), c.step)) if scored else ckpt.latest
+        if chosen is None:
+            raise ValueError(
+                f"'{directory}' is empty: the run was stopped before its first epoch ended; train again."
+            )
+        try:
+            return ckpt.load_checkpointables(chosen.step, {"state": abstract(state)})["state"]
+        except Exception as error:
+            raise ValueError(unreadable(directory, chosen.step, error)) from error
+
+
+def abstract(state: TrainState) -> TrainState:
+    """Shapes and shardings to restore into."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
+
+
+def unreadable(directory: Path, step: int, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (
+        f"checkpoint {directory / str(step)} cannot be read ({reason[:200]}); it is damaged or belongs to another model. "
+        "Delete that folder to continue from the one before."
+    )
+
+
+def read_config_json(workdir: Path) -> dict[str, Any]:
+    """The resolved configuration of a run as plain JSON.
+
+    Raises:
+      ValueError: the folder is not a run, or the file is damaged.
+    """
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise ValueError(f"'{workdir}' is not a run: it has no config.json. Give the --workdir of train.py.")
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"'{path}' is damaged ({error}); train again in a new workdir.") from error
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[Callable[[int], bool]]:
+    """Turn SIGTERM (and Ctrl-C) into a question to ask after each step: "shall I save and stop?".
+
+    With several processes the answer is agreed on by `jax.distributed`, so all stop at one step.
+    """
+    received: list[int] = []
+
+    def asked(step: int) -> bool:
+        if jax.process_count() == 1:
+            return bool(received)
+        from jax.experimental import multihost_utils
+
+        return bool(received) or multihost_utils.reached_preemption_sync_point(step)
+
+    signals = (signal.SIGTERM, signal.SIGINT) if jax.process_count() == 1 else ()
+    before = {s: signal.signal(s, lambda number, _: received.append(number)) for s in signals}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

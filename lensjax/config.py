@@ -1,0 +1,178 @@
+"""Every default of the project, once. An experiment is `configs/NAME.py` with `get_config() -> Config`.
+
+A string under a field is its help text on the command line (`python train.py configs/NAME.py --help`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
+
+from lensjax.losses import LOSSES
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data set, how large, and what may be done to an example in training."""
+
+    name: Literal["simulated_lenses"] = "simulated_lenses"
+    instrument: str = "euclid"
+    """A key of lensjax.simulate.instruments.INSTRUMENTS."""
+    size: int = 64
+    """Pixels on a side."""
+    train: int = 12_000
+    """Examples in the training split."""
+    validation: int = 1_500
+    test: int = 2_000
+    seed: int = 0
+    """Seed of the simulator; the three splits never share a scene."""
+    lens_fraction: float = 0.5
+    supersampling: int = 2
+    """Rays across a pixel."""
+    augment: tuple[str, ...] = ("dihedral", "shift")
+    """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    directory: str = "runs/data"
+    """Where data sets are made once and then read."""
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """Gates `a = act(conv(x))`, `x * a`, before the named places of the trunk."""
+
+    at: tuple[str, ...] = ("stage1", "stage2")
+    """Places: "input" or "stage1" … in any number; empty for none."""
+    kernel: int = 1
+    """Side of the gate's kernel; 1 looks at the channels of a pixel alone."""
+    kind: Literal["sigmoid", "softmax"] = "sigmoid"
+    """Softmax over space sums to the number of pixels, so the mean gate is 1."""
+    per_window: bool = False
+    """For events: one kernel a window instead of one for all."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """An N-d convolutional trunk with attention and a head that says what and where.
+
+    `kernel`, `pool`, `time_kernel` and `time_pool` hold one number a stage, or one for all.
+    """
+
+    features: tuple[int, ...] = (16, 32, 48, 64)
+    """Channels of each stage: convolution, activation, pooling, dropout."""
+    kernel: tuple[int, ...] = (3,)
+    time_kernel: tuple[int, ...] = (1,)
+    """Kernel along the windows of an event (3D only)."""
+    pool: tuple[int, ...] = (2,)
+    """Max-pooling window; 1 for none."""
+    time_pool: tuple[int, ...] = (1,)
+    dropout: float = 0.0
+    padding: Literal["SAME", "VALID"] = "SAME"
+    activation: Literal["relu", "gelu", "silu", "softplus"] = "relu"
+    attention: AttentionConfig = AttentionConfig()
+    head: Literal["heatmap", "regression", "class"] = "heatmap"
+    """Position from a heat map's soft-argmax, from plain regression, or none."""
+    hidden: int = 64
+    """Width of the dense layer before the class logits; 0 for none."""
+    classes: tuple[str, ...] = ("non-lens", "lens")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Objective = Σ weight · term; a term with weight 0 is not computed."""
+
+    weights: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(LOSSES, 0.0) | {"cross_entropy": 1.0, "position_nll": 0.5}
+    )
+    label_smoothing: float = 0.0
+    focal_gamma: float = 2.0
+    class_weights: tuple[float, ...] = ()
+    """One weight a class; empty for equal weights."""
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    batch_size: int = 64
+    """Over all devices and processes."""
+    epochs: int = 12
+    patience: int = 5
+    """Epochs without improvement of `monitor` before stopping; 0 never stops early."""
+    monitor: str = "loss"
+    """A validation metric: loss and *error* fall, everything else rises."""
+    learning_rate: float = 2e-3
+    warmup: float = 0.05
+    """Share of the steps on the way up to the learning rate; a cosine leads down from there."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    """Largest norm of a gradient; 0 for no limit."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment."""
+
+    seed: int = 0
+    """Initial parameters, order of the data, augmentation, dropout."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+
+
+def load_config_file(path: str | Path) -> Config:
+    """Run `get_config()` of a configuration file.
+
+    Raises:
+      ValueError: the file is missing, has no `get_config`, or returns something else than a Config.
+    """
+    path = Path(path)
+    if not path.is_file():
+        known = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none there"
+        raise ValueError(f"configuration file '{path}' does not exist; files beside it: {known}.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None  # a .py file always has a loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise ValueError(f"'{path}' defines no get_config(); add `def get_config() -> Config`.")
+    config = module.get_config()
+    if not isinstance(config, Config):
+        raise ValueError(f"get_config() of '{path}' gave a {type(config).__name__}; return a lensjax.Config.")
+    return config
+
+
+def config_from_dict(values: dict[str, Any], cls: type[T] = Config, where: str = "config") -> T:  # type: ignore[assignment]
+    """Rebuild a configuration from the JSON of an earlier run; fields added since take their defaults.
+
+    Raises:
+      ValueError: a field is unknown, so the run was made by another version.
+    """
+    hints = get_type_hints(cls)
+    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(
+            f"{where} has the unknown field {', '.join(unknown)}; known: {', '.join(sorted(known))}."
+        )
+
+    def convert(name: str, value: Any) -> Any:
+        if is_dataclass(hints[name]):
+            return config_from_dict(value, hints[name], f"{where}.{name}")  # type: ignore[arg-type]
+        return tuple(value) if isinstance(value, list) else value
+
+    return cls(**{name: convert(name, value) for name, value in values.items()})
+
+
+def changes(before: dict[str, Any], after: dict[str, Any], where: str = "") -> list[str]:
+    """What differs between two configurations as JSON, one line a field."""
+    lines = []
+    for name in sorted(set(before) | set(after)):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            lines += changes(old, new, f"{where}{name}.")
+        elif old != new:
+            lines.append(f"{where}{name}: {old} → {new}")
+    return lines

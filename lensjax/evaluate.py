@@ -1,0 +1,95 @@
+"""Predictions on a whole split, and the numbers that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from lensjax import metrics, parallel
+from lensjax.config import Config
+from lensjax.data.datasets import Source
+from lensjax.models import Network
+from lensjax.objective import objective
+from lensjax.shapes import Array
+from lensjax.types import Batch
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One row an example of the split, in its order."""
+
+    logits: np.ndarray  # [n k]
+    position: np.ndarray  # [n 2] fractions; NaN for a network without position
+    position_sigma: np.ndarray  # [n 2]
+    loss: float
+    """Mean objective."""
+
+
+def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch], dict[str, Array]]:
+    """The forward pass of a batch and its objective; jit it."""
+
+    def prediction_step(params: Any, batch: Batch) -> dict[str, Array]:
+        def forward(images: Array, taps: Any = None) -> Any:
+            return model.apply({"params": params}, images, taps)
+
+        loss, (_, context) = objective(forward, batch, config.loss)
+        outputs = context.outputs
+        unknown = jnp.full((*outputs.logits.shape[:1], 2), jnp.nan)
+        return {
+            "index": batch["index"],
+            "logits": outputs.logits,
+            "position": unknown if outputs.position is None else outputs.position,
+            "position_sigma": unknown if outputs.position_sigma is None else outputs.position_sigma,
+            "loss": jnp.broadcast_to(loss, batch["index"].shape),
+        }
+
+    return prediction_step
+
+
+def predict(step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh) -> Predictions:
+    """Run a jitted prediction step over the batches of a split, all devices and processes together."""
+    rows = [parallel.gather(step(params, parallel.shard(batch, mesh))) for batch in batches]
+    columns = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    order = np.argsort(columns["index"], kind="stable")
+    order = order[columns["index"][order] >= 0]
+    columns = {name: values[order] for name, values in columns.items()}
+    # A batch's loss is the mean over its rows, so the mean over rows is the mean over examples.
+    return Predictions(
+        columns["logits"], columns["position"], columns["position_sigma"], float(columns["loss"].mean())
+    )
+
+
+def summarise(
+    predictions: Predictions, source: Source, config: Config, pixel_scale: float | None
+) -> dict[str, Any]:
+    """All metrics of a split as a flat dict: classification, and position where the network gives one."""
+    summary = {"loss": predictions.loss}
+    summary |= metrics.classification_summary(predictions.logits, source.label, config.model.classes)
+    if config.model.head != "class":
+        summary |= metrics.position_summary(
+            predictions.position,
+            source.position,
+            predictions.position_sigma,
+            shape=source.image.shape[-3:-1],
+            pixel_scale=pixel_scale,
+            theta_e=source.truth.get("theta_e"),
+        )
+    return summary
+
+
+def monitored(summary: dict[str, Any], name: str) -> float:
+    """The validation score of early stopping, larger is better.
+
+    Raises:
+      ValueError: no such metric, or it is not a finite number.
+    """
+    numbers = {k: v for k, v in summary.items() if isinstance(v, int | float)}
+    if name not in numbers:
+        raise ValueError(f"optim.monitor '{name}' is no validation metric; choose from {', '.join(numbers)}.")
+    falls = name in ("loss", "brier") or "cross_entropy" in name or "error" in name
+    return -float(numbers[name]) if falls else float(numbers[name])

@@ -1,0 +1,108 @@
+"""Loss terms: one value an example, pure; masks and means come last, in `objective`.
+
+A term is `term(context, batch) -> [b]`. It may differentiate through the model: `context.forward(images,
+taps)` is the forward pass at the current parameters. To add one, write the function and name it in
+`LOSSES`; its weight is then `--loss.weights.NAME` on the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lensjax.shapes import Array, Float
+from lensjax.types import Batch, Outputs
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a term may use. `outputs` is computed once, when the first term asks for it."""
+
+    forward: Callable[..., Outputs]
+    images: Array
+    options: Any
+    """The LossConfig."""
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        return self.forward(self.images)
+
+
+Term = Callable[[Context, Batch], Array]
+
+
+def cross_entropy(context: Context, batch: Batch) -> Float[Array, "b"]:
+    """-Σ_k t_k log p_k, the target smoothed by `label_smoothing`, times the weight of the true class."""
+    logits = context.outputs.logits
+    smooth = context.options.label_smoothing
+    target = jax.nn.one_hot(batch["label"], logits.shape[-1]) * (1 - smooth) + smooth / logits.shape[-1]
+    return -(target * jax.nn.log_softmax(logits)).sum(-1) * class_weight(context, batch)
+
+
+def focal(context: Context, batch: Batch) -> Float[Array, "b"]:
+    """-(1 - p_t)^γ log p_t (Lin et al. 2017, eq. 4): examples that are already right count less."""
+    log_p = jax.nn.log_softmax(context.outputs.logits)
+    log_p = jnp.take_along_axis(log_p, batch["label"][:, None], axis=-1)[:, 0]
+    # 1 - p as -expm1(log p), and never 0: a power below one has no gradient there.
+    miss = jnp.maximum(-jnp.expm1(log_p), 1e-7)
+    return -(miss**context.options.focal_gamma) * log_p * class_weight(context, batch)
+
+
+def position(context: Context, batch: Batch) -> Float[Array, "b"]:
+    """Squared distance to the true position in fractions of the image; 0 where there is none."""
+    offset, known = position_offset(context, batch)
+    return jnp.where(known, (offset**2).sum(-1), 0.0)
+
+
+def position_nll(context: Context, batch: Batch) -> Float[Array, "b"]:
+    """Gaussian negative log-likelihood of the true position; 0 where there is none.
+
+    Σ over row and column of ½ ((p - t)/σ)² + log σ, σ in fractions of the image: the network learns
+    its own error bar.
+    """
+    offset, known = position_offset(context, batch)
+    sigma = context.outputs.position_sigma
+    assert sigma is not None  # position_offset has checked the head
+    return jnp.where(known, (0.5 * (offset / sigma) ** 2 + jnp.log(sigma)).sum(-1), 0.0)
+
+
+def attention_sparsity(context: Context, batch: Batch) -> Float[Array, "b"]:
+    """Mean of all gates: what attention lets through has a price."""
+    gates = context.outputs.attention
+    if not gates:
+        raise ValueError("loss attention_sparsity needs attention; set model.attention.at, or weight 0.")
+    means = [gate.mean(tuple(range(1, gate.ndim))) for gate in gates.values()]
+    return sum(means[1:], start=means[0]) / len(means)
+
+
+def position_offset(context: Context, batch: Batch) -> tuple[Array, Array]:
+    """Predicted minus true position, 0 where unknown (NaN), and where it is known."""
+    predicted = context.outputs.position
+    if predicted is None:
+        raise ValueError("a position loss needs model.head heatmap or regression, or weight 0.")
+    known = jnp.isfinite(batch["position"]).all(-1)
+    return jnp.where(known[:, None], predicted - jnp.nan_to_num(batch["position"]), 0.0), known
+
+
+def class_weight(context: Context, batch: Batch) -> Float[Array, "b"]:
+    """The weight of each example's true class; 1 where none are given."""
+    weights, classes = context.options.class_weights, context.outputs.logits.shape[-1]
+    if not weights:
+        return jnp.ones(batch["label"].shape)
+    if len(weights) != classes:
+        raise ValueError(f"loss.class_weights {weights} must hold {classes} numbers, one a class.")
+    return jnp.asarray(weights)[batch["label"]]
+
+
+LOSSES: dict[str, Term] = {
+    "cross_entropy": cross_entropy,
+    "focal": focal,
+    "position": position,
+    "position_nll": position_nll,
+    "attention_sparsity": attention_sparsity,
+}

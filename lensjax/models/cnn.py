@@ -1,0 +1,129 @@
+"""The N-d convolutional trunk: stages of convolution, activation and pooling with named ends and taps.
+
+One class for images [b h w c] and events [b t h w c]. Whatever a stage makes is recorded in `ends` under its
+name; a tap of that name is added to it first, so the gradient with respect to a zero tap is the gradient
+with respect to that activation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import flax.linen as nn
+import jax
+
+from lensjax.config import AttentionConfig, ModelConfig
+from lensjax.models.attention import SpatialAttention
+from lensjax.models.conv import conv, max_pool
+from lensjax.models.heads import Head
+from lensjax.shapes import Array, Float
+from lensjax.types import Outputs
+
+Taps = Mapping[str, Array] | None
+ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "softplus": nn.softplus}
+he_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+
+def tap(x: Array, taps: Taps, ends: dict[str, Array], name: str) -> Array:
+    """Add the perturbation of that name, if there is one, and record the result."""
+    if taps is not None and name in taps:
+        x = x + taps[name]
+    ends[name] = x
+    return x
+
+
+class Network(nn.Module):
+    """Trunk, attention and head as one function of an image; build it with `build`."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "b *s c"], taps: Taps = None, train: bool = False) -> Outputs:
+        config, ends, attention = self.config, {}, {}
+        x = tap(images, taps, ends, "input")
+        for stage, features in enumerate(config.features):
+            for place in (["input"] if stage == 0 else []) + [f"stage{stage + 1}"]:
+                if place in config.attention.at:
+                    gate = attention_layer(config.attention, place)
+                    x, attention[place] = gate(x)
+                    ends[f"attention:{place}"] = attention[place]
+            x = self._stage(x, taps, ends, stage, features, train)
+        origin, step = grid(config, images.shape[1:-1])
+        head = Head(config.head, config.hidden, len(config.classes), origin, step, name="head")
+        logits, position, sigma, heat = head(x)
+        return Outputs(logits, position, sigma, attention, heat, ends)
+
+    def _stage(self, x: Array, taps: Taps, ends: dict, stage: int, features: int, train: bool) -> Array:
+        config, name = self.config, f"stage{stage + 1}"
+        kernel, pool = geometry(config, stage, x.ndim - 2)
+        weights = self.param(f"{name}_kernel", he_normal, (*kernel, x.shape[-1], features))
+        bias = self.param(f"{name}_bias", nn.initializers.zeros_init(), (features,))
+        x = ACTIVATIONS[config.activation](conv(x, weights, config.padding) + bias)
+        x = tap(x, taps, ends, name)
+        x = max_pool(x, pool)
+        return nn.Dropout(config.dropout, deterministic=not train)(x)
+
+
+def attention_layer(config: AttentionConfig, place: str) -> SpatialAttention:
+    """The gate before a place, its parameters under `attention_PLACE`."""
+    return SpatialAttention(config.kernel, config.kind, config.per_window, name=f"attention_{place}")
+
+
+def geometry(config: ModelConfig, stage: int, dims: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Kernel and pooling window of a stage: (time, row, column) in 3D, (row, column) in 2D."""
+
+    def per_stage(values: tuple[int, ...]) -> int:
+        return values[stage] if len(values) > 1 else values[0]
+
+    time = dims - 2
+    kernel = (per_stage(config.time_kernel),) * time + (per_stage(config.kernel),) * 2
+    pool = (per_stage(config.time_pool),) * time + (per_stage(config.pool),) * 2
+    return kernel, pool
+
+
+def grid(config: ModelConfig, shape: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Centre of the trunk's first cell and distance between cells, as fractions of the image, axis by axis.
+
+    A cell's centre is the centre of its receptive field. Unpadded convolutions and pooling that drops a
+    remainder move it away from "cell i of n is at (i + ½)/n", which is what misplaced published maps.
+    """
+    origin, step = [0.5] * len(shape), [1.0] * len(shape)
+    for stage in range(len(config.features)):
+        kernel, pool = geometry(config, stage, len(shape))
+        for axis, (k, p) in enumerate(zip(kernel, pool, strict=True)):
+            shift = (k - 1) / 2 if config.padding == "VALID" else (k - 1) / 2 - (k - 1) // 2
+            origin[axis] += (shift + (p - 1) / 2) * step[axis]
+            step[axis] *= p
+    scaled = [(o / n, s / n) for o, s, n in zip(origin, step, shape, strict=True)]
+    return tuple(o for o, _ in scaled), tuple(s for _, s in scaled)
+
+
+def build(config: ModelConfig) -> Network:
+    """Check a configuration and make the network.
+
+    Raises:
+      ValueError: a field contradicts another; says which, the value, and the rule.
+    """
+    stages = len(config.features)
+    if stages == 0:
+        raise ValueError("model.features is empty; give one number of channels a stage, such as 16 32 64.")
+    for name in ("kernel", "time_kernel", "pool", "time_pool"):
+        values = getattr(config, name)
+        if len(values) not in (1, stages) or min(values) < 1:
+            raise ValueError(f"model.{name} {values} must hold 1 or {stages} positive numbers (one a stage).")
+    places = ("input", *(f"stage{i + 1}" for i in range(stages)))
+    for place in config.attention.at:
+        if place not in places:
+            raise ValueError(f"model.attention.at names '{place}'; places are {', '.join(places)}.")
+    if len(config.classes) < 2:
+        raise ValueError(f"model.classes {config.classes} must name at least two classes.")
+    if config.attention.kernel < 1 or config.attention.kernel % 2 == 0:
+        raise ValueError(f"model.attention.kernel (={config.attention.kernel}) must be odd and positive.")
+    if not 0 <= config.dropout < 1:
+        raise ValueError(f"model.dropout (={config.dropout}) must be in [0, 1).")
+    return Network(config)
+
+
+def count_parameters(variables: Mapping) -> int:
+    """Trainable numbers."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))

@@ -1,0 +1,64 @@
+"""Set-up that must precede the first use of jax: compiler flags, compilation cache, processes.
+
+Import this module and call `prepare` in a script's first lines; it imports jax only inside.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from pathlib import Path
+
+# jaxlib sends convolutions on the CPU to experimental fusions that double the cost of their gradients
+# (measured by benchmarks/train.py). jaxlib refuses flags it does not know, hence the range.
+FAST_CPU_GRADIENTS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+KNOWN_JAXLIB = ((0, 10), (0, 12))
+
+
+def prepare(*, gradients: bool, multihost: bool = False) -> None:
+    """Choose compiler flags (never over the user's), switch on the compilation cache, join processes.
+
+    Raises:
+      ValueError: `multihost` without a coordinator to join.
+    """
+    if gradients and known_jaxlib() and "xla_cpu_experimental_ynn" not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FAST_CPU_GRADIENTS}".strip()
+    import jax
+
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(cache_directory() / "xla")
+    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    if multihost:
+        join_processes()
+
+
+def join_processes() -> None:
+    """`jax.distributed`: no arguments on TPU, Slurm, Kubernetes; elsewhere three environment variables.
+
+    Raises:
+      ValueError: neither tells where the coordinator is.
+    """
+    import jax
+
+    names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    address, count, index = (os.environ.get(name) for name in names)
+    try:
+        if address and count and index:
+            jax.distributed.initialize(address, int(count), int(index))
+        else:
+            jax.distributed.initialize()
+    except ValueError as error:
+        raise ValueError(
+            f"--multihost found no cluster ({error}); set {', '.join(names)}, or leave the flag out."
+        ) from error
+
+
+def known_jaxlib() -> bool:
+    """Whether this jaxlib is one on which the flag was tried."""
+    major, minor = importlib.metadata.version("jaxlib").split(".")[:2]
+    return KNOWN_JAXLIB[0] <= (int(major), int(minor)) <= KNOWN_JAXLIB[1]
+
+
+def cache_directory() -> Path:
+    """The user's cache folder for lensjax."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lensjax"

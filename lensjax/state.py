@@ -1,0 +1,72 @@
+"""Training state and the step: a flat frozen pytree, and one pure function from state to state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from lensjax.config import Config
+from lensjax.models import Network
+from lensjax.objective import objective
+from lensjax.shapes import Array, Bool, Float, Int
+from lensjax.types import Batch
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """All that a run must remember. Keys are not in it: randomness is `fold_in(seed, step)`."""
+
+    step: Int[Array, ""]
+    params: Any
+    opt_state: Any
+    best: Float[Array, ""]
+    """Best validation score so far, larger is better."""
+    stale: Int[Array, ""]
+    """Epochs since then."""
+
+
+def init_state(
+    config: Config, model: Network, optimiser: optax.GradientTransformation, image: Array
+) -> TrainState:
+    """Fresh state for images of the shape of `image` [1 *s c]."""
+    params = model.init(jax.random.key(config.seed), image)["params"]
+    zero = jnp.zeros((), jnp.int32)
+    return TrainState(zero, params, optimiser.init(params), jnp.full((), -jnp.inf), zero)
+
+
+def make_train_step(
+    config: Config, model: Network, optimiser: optax.GradientTransformation
+) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]:
+    """The step as a pure function; jit it with the state donated."""
+
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+
+        def loss(params: Any) -> tuple[Array, dict[str, Array]]:
+            def forward(images: Array, taps: Any = None) -> Any:
+                return model.apply({"params": params}, images, taps, train=True, rngs={"dropout": key})
+
+            total, (terms, context) = objective(forward, batch, config.loss)
+            right = context.outputs.logits.argmax(-1) == batch["label"]
+            return total, {**terms, "accuracy": right.mean()}
+
+        (total, terms), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
+        updates, opt_state = optimiser.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        state = replace(state, step=state.step + 1, params=params, opt_state=opt_state)
+        return state, {"loss": total, **terms, "grad_norm": optax.tree.norm(gradient)}
+
+    return train_step
+
+
+def with_validation(state: TrainState, score: float) -> TrainState:
+    """Record a validation score (larger is better); the best so far resets the early-stopping counter."""
+    better: Bool[Array, ""] = jnp.asarray(score) > state.best
+    best = jnp.where(better, jnp.asarray(score, jnp.float32), state.best)
+    return replace(state, best=best, stale=jnp.where(better, 0, state.stale + 1).astype(jnp.int32))
