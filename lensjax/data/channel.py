@@ -1,0 +1,127 @@
+"""One band of a user's image → the model's pixels, in units of its background noise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lensjax.data.layers import BadInput, Plane
+from lensjax.data.noise import sky_and_sigma
+from lensjax.data.resample import SAME_SCALE, Grid, crop, fill_missing, resample
+from lensjax.shapes import Bool, Float
+
+MAX_PADDING = 0.2  # of a side that a cutout may lack of the model's field
+
+
+def pixel_scale_of(plane: Plane, given: float | None) -> float:
+    """Arcseconds a pixel: as given, or as the file says; BadInput where neither does."""
+    if given is not None:
+        return float(given)
+    if plane.pixel_scale is None:
+        why = f" ({plane.scale_hint})" if plane.scale_hint else ""
+        raise BadInput(f"gives no pixel scale{why}; pass --pixel-scale ARCSEC.")
+    if not (plane.pixel_scale > 0 and math.isfinite(plane.pixel_scale)):
+        raise BadInput(f"gives the pixel scale {plane.pixel_scale}; it must be positive: pass --pixel-scale.")
+    return plane.pixel_scale
+
+
+def scale_notes(plane: Plane, scale: float, given: float | None, model: float) -> list[str]:
+    """Which pixel scale was used, and whether the image was resampled."""
+    notes = [f'pixel scale {scale:.4g}" as given' if given is not None else plane.scale_hint]
+    if given is not None and plane.pixel_scale and abs(plane.pixel_scale / given - 1) > SAME_SCALE:
+        notes[0] += f', although the file says {plane.pixel_scale:.4g}"'
+    if abs(model / scale - 1) >= SAME_SCALE:
+        notes.append(f'resampled from {scale:.4g}" to {model:.4g}" a pixel')
+    return notes
+
+
+def network_channel(
+    plane: Plane, grid: Grid, band: str, max_nan_fraction: float
+) -> tuple[Float[np.ndarray, "n n"], list[str]]:
+    """One band on the model's grid in units of its noise, and notes; 0 where the cutout does not reach.
+
+    Raises:
+      BadInput: the band is too small, empty, infinite, has too many missing pixels, or no noise.
+    """
+    notes = _check_pixels(plane, grid, band, max_nan_fraction)
+    # The noise is measured up to one field further out: the model's own may be full of galaxy.
+    room = min(n / grid.factor for n in plane.image.shape) - grid.size
+    margin = int(np.clip(room // 2, 0, grid.size // 2))
+    image, wide = crop(plane.image, grid.widened(margin), rim=8)
+    missing = ~np.isfinite(image) | _rejected(plane, grid.widened(margin), rim=8)
+    values, covered = resample(fill_missing(image, missing), wide)
+    holes, _ = resample(missing.astype(float), wide)
+    sky, sigma = sky_and_sigma(values, covered & (holes < 0.25))
+    sigma, remark = _with_noise_map(sigma, plane, grid)
+    if not sigma > 0:
+        raise BadInput(f"shows no noise in band {band}, the unit of the image; give data with its noise.")
+    inner = slice(margin, margin + grid.size)
+    values, covered = values[inner, inner], covered[inner, inner]
+    values = (values - (0.0 if plane.subtracted else sky)) / sigma
+    notes += _padding(covered, band) + [f"{band}: {remark}"] * bool(remark)
+    return np.where(covered, np.arcsinh(values), 0.0), notes
+
+
+def _check_pixels(plane: Plane, grid: Grid, band: str, max_nan_fraction: float) -> list[str]:
+    """Notes on missing pixels of the model's field, or BadInput."""
+    field, _ = crop(plane.image, grid)
+    infinite, nan = int(np.isinf(field).sum()), int(np.isnan(field).sum())
+    if infinite:
+        raise BadInput(f"has {infinite} infinite pixels in band {band}; set them to NaN and they are filled.")
+    if nan == field.size:
+        raise BadInput(f"has nothing but NaN in band {band}; the band is empty here: leave the object out.")
+    if np.nanmin(field) == np.nanmax(field):
+        value = f"{np.nanmin(field):.4g}"
+        raise BadInput(f"is constant ({value}) in band {band}; the band is empty here: leave the object out.")
+    bad = int((_rejected(plane, grid) & ~np.isnan(field)).sum())
+    if nan + bad > max_nan_fraction * field.size:
+        what = f"{nan} NaN pixels" + f" and {bad} marked in the noise map" * bool(bad)
+        share = f"{(nan + bad) / field.size:.0%} of the model's field"
+        raise BadInput(f"has {what} in band {band}, {share}; at most {max_nan_fraction:.0%} are filled.")
+    notes = [f"{band}: {nan} NaN pixels filled from neighbours"] * bool(nan)
+    return notes + [f"{band}: {bad} pixels marked in the noise map filled from neighbours"] * bool(bad)
+
+
+def _rejected(plane: Plane, grid: Grid, rim: int = 0) -> np.ndarray | bool:
+    """Pixels that a noise map marks as bad, by an enormous noise or none."""
+    if plane.rms is None or plane.rms.ndim == 0:
+        return np.False_
+    usable = np.isfinite(plane.rms) & (plane.rms > 0)
+    typical = np.median(plane.rms[usable]) if usable.any() else np.inf
+    return crop(plane.rms > 1e3 * typical, grid, rim)[0] | ~crop(usable, grid, rim)[0]
+
+
+def _with_noise_map(sigma: float, plane: Plane, grid: Grid) -> tuple[float, str]:
+    """The smaller of the measured noise and the file's, with a remark where they differ much.
+
+    Galaxies can only widen what is measured; maps of drizzled images give the noise that the pixels would
+    have if they were independent, above the scatter that is seen.
+    """
+    if plane.rms is None:
+        return sigma, ""
+    usable = plane.rms[np.isfinite(plane.rms) & (plane.rms > 0)]
+    if not usable.size:
+        return sigma, ""
+    stated = float(np.median(usable)) / max(grid.factor, 1.0)
+    if 0 < sigma <= stated:
+        return (
+            sigma,
+            f"noise {sigma:.3g} as measured; the file says {stated:.3g}" if stated > 1.3 * sigma else "",
+        )
+    return (
+        stated,
+        f"noise {stated:.3g} as the file says; {sigma:.3g} was measured" if sigma > 1.3 * stated else "",
+    )
+
+
+def _padding(covered: Bool[np.ndarray, "n n"], band: str) -> list[str]:
+    """A note on padding, or BadInput where more than MAX_PADDING of a side is lacking."""
+    size = len(covered)
+    lacking = size - min(int(covered.any(axis).sum()) for axis in (0, 1))
+    if lacking > MAX_PADDING * size:
+        raise BadInput(
+            f"is too small in band {band}: it lacks {lacking} of the {size} pixels of the model's field, "
+            f"and at most {MAX_PADDING:.0%} of a side are padded; cut out a larger field."
+        )
+    return [f"{band}: {lacking} of {size} pixels on a side padded with sky"] * bool(lacking)

@@ -1,0 +1,142 @@
+"""FITS files → planes. Row 0 of an array is the first row of the file, the *bottom* one where FITS images
+are drawn: NumPy's order is kept everywhere, so rows and columns of a result are those of the array."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from lensjax.data.layers import (
+    BadInput,
+    Layer,
+    Plane,
+    Raw,
+    check_size,
+    choose,
+    noise_layer,
+    split_bands,
+    tokens,
+)
+
+USABLE = (1e-3, 10.0)  # arcsec a pixel; a header without a real WCS says 1 degree
+KEYWORDS = ("PIXSCALE", "PIXSCAL1", "PIXELSCL", "SECPIX", "SECPIX1", "PIXSIZE")
+ARCSEC = {
+    "deg": 3600.0,
+    "degree": 3600.0,
+    "degrees": 3600.0,
+    "arcmin": 60.0,
+    "arcsec": 1.0,
+    "rad": 206264.806,
+}
+
+
+def read_fits(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
+    """Images of a FITS file (plain or gzip): one HDU, a cube [band y x], an HDU a band, or an HDU an object.
+
+    Raises:
+      BadInput: the file is damaged, or does not hold the bands.
+    """
+    with path.open("rb") as file, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        zipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        stream = gzip.GzipFile(fileobj=file) if zipped else file
+        if stream.read(6) != b"SIMPLE":
+            raise BadInput("is not a FITS file (it does not begin with SIMPLE).")
+        stream.seek(0)
+        with fits.open(stream, memmap=False) as hdulist:
+            raws = _images(hdulist, bands, hdus)
+    said = dict.fromkeys(str(warning.message).split("\n")[0] for warning in caught)
+    if any("truncated" in line for line in said):
+        raise BadInput("is truncated (its header promises more bytes than there are); copy it again.")
+    notes = tuple(f"header: {line[:100]}" for line in said)
+    return [Raw(raw.planes, raw.suffix, raw.notes + notes) for raw in raws]
+
+
+def _images(hdulist: Any, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
+    layers = [
+        _layer(i, hdu) for i, hdu in enumerate(hdulist) if hdu.is_image and hdu.header.get("NAXIS", 0) > 0
+    ]
+    chosen, notes = choose(layers, bands, hdus)
+    raws = []
+    for group in chosen:
+        if len(group) == 1:
+            stacks = split_bands(_data(hdulist, group[0]), bands, axis=0)[0]
+            keys = group * len(bands)
+        else:
+            stacks = [
+                split_bands(_data(hdulist, layer), [band], 0)[0][0]
+                for layer, band in zip(group, bands, strict=True)
+            ]
+            keys = group
+        if len(group) < len(bands):
+            notes = [*notes, f"planes of the cube taken as {', '.join(bands)}"]
+        planes = [_plane(hdulist, layers, *item) for item in zip(keys, bands, stacks, strict=True)]
+        raws.append(Raw(tuple(planes), f"[{group[0].key}]" if len(chosen) > 1 else "", tuple(notes)))
+    return raws
+
+
+def _layer(index: int, hdu: Any) -> Layer:
+    name = "" if hdu.name == "PRIMARY" else hdu.name
+    return Layer(index, name, tuple(hdu.shape), str(hdu.header.get("FILTER", "")))
+
+
+def _data(hdulist: Any, layer: Layer) -> np.ndarray:
+    check_size(layer.shape)
+    data = hdulist[layer.key].data
+    if data is None:
+        raise BadInput(f"has no pixels in HDU {layer.key}; name another with --hdus.")
+    return np.squeeze(data, axis=tuple(i for i in range(data.ndim - 3) if data.shape[i] == 1))
+
+
+def _plane(hdulist: Any, layers: Sequence[Layer], layer: Layer, band: str, image: np.ndarray) -> Plane:
+    scale, hint = header_scale(hdulist[layer.key].header)
+    if scale is None:
+        scale, other = header_scale(hdulist[0].header)
+        hint = other if scale else hint
+    noise = noise_layer(layers, band, image.shape)
+    rms = None if noise is None else _data(hdulist, noise)
+    return Plane(image, scale, hint, rms, subtracted="BGSUB" in tokens(layer.name))
+
+
+def header_scale(header: Any) -> tuple[float | None, str]:
+    """Arcseconds a pixel (CD or PC matrix, CDELT, or a keyword such as PIXSCALE) and where they were found;
+    or None, and why nothing was usable."""
+    refused = ""
+    for where, scale in _candidates(header):
+        if USABLE[0] <= scale <= USABLE[1]:
+            return scale, f'pixel scale {scale:.4g}" from {where}'
+        refused = refused or f'{where} gives {scale:.4g}"/px, which cannot be'
+    return None, refused
+
+
+def _candidates(header: Any) -> Iterable[tuple[str, float]]:
+    unit = ARCSEC.get(str(header.get("CUNIT1", "deg")).strip().lower(), 3600.0)
+    corners = ("1_1", "1_2", "2_1", "2_2")
+    matrix = [_number(header, f"CD{corner}", 0.0) for corner in corners]
+    if any(matrix):
+        yield "CD", math.sqrt(abs(matrix[0] * matrix[3] - matrix[1] * matrix[2])) * unit
+    elif "CDELT1" in header:
+        pc = [_number(header, f"PC{corner}", float(corner in ("1_1", "2_2"))) for corner in corners]
+        area = _number(header, "CDELT1") * _number(header, "CDELT2", _number(header, "CDELT1"))
+        yield "CDELT", math.sqrt(abs((pc[0] * pc[3] - pc[1] * pc[2]) * area)) * unit
+    for keyword in KEYWORDS:
+        if keyword in header:
+            yield keyword, _number(header, keyword)
+
+
+def _number(header: Any, keyword: str, default: float = math.nan) -> float:
+    """A header's number, also where it was written as text."""
+    match = re.match(r"\s*[-+.\deE]+", str(header.get(keyword, default)))
+    try:
+        return float(match.group()) if match else default
+    except ValueError:
+        return default
