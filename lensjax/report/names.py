@@ -1,0 +1,76 @@
+"""What methods and scores are called on a page, and one sentence on each."""
+
+from __future__ import annotations
+
+METHODS = {
+    "attention": ("Attention", "the gate the network learned and multiplies its features with"),
+    "gradient": ("Gradient", "how the score changes with a small change of the pixel"),
+    "input_x_gradient": ("Input × gradient", "the gradient times the pixel: its share in a linear model"),
+    "smooth_grad": ("SmoothGrad", "the gradient averaged over noisy copies of the image"),
+    "smooth_grad_squared": ("SmoothGrad²", "the squared gradient averaged over noisy copies"),
+    "var_grad": ("VarGrad", "the variance of the gradient over noisy copies"),
+    "integrated_gradients": ("Integrated gradients", "gradients summed along the way from an empty sky"),
+    "expected_gradients": ("Expected gradients", "integrated gradients averaged over real images as the start"),
+    "guided_backprop": ("Guided backprop", "gradients that drop negative parts; nearly blind to the weights"),
+    "deconvnet": ("Deconvnet", "positive signals sent back through the network; nearly blind to the weights"),
+    "grad_cam": ("Grad-CAM", "feature maps weighted by their mean gradient; coarse"),
+    "grad_cam_pp": ("Grad-CAM++", "Grad-CAM with weights from positive gradients"),
+    "hires_cam": ("HiResCAM", "feature maps times their gradient, place by place"),
+    "layer_cam": ("LayerCAM", "feature maps times their positive gradient, place by place"),
+    "x_grad_cam": ("XGrad-CAM", "Grad-CAM with weights scaled by the activation"),
+    "eigen_cam": ("Eigen-CAM", "the leading component of the feature maps; knows no class"),
+    "score_cam": ("Score-CAM", "feature maps weighted by the score they leave when used as a mask"),
+    "ablation_cam": ("Ablation-CAM", "feature maps weighted by the loss of score without them"),
+    "guided_grad_cam": ("Guided Grad-CAM", "guided backprop times Grad-CAM"),
+    "occlusion": ("Occlusion", "the score lost when a window of the image is covered"),
+    "rise": ("RISE", "the score averaged over random masks that leave the pixel visible"),
+    "lime": ("LIME", "a local linear model over segments of the image"),
+    "kernel_shap": ("Kernel SHAP", "Shapley values of the segments, by regression"),
+    "random": ("Random map", "noise: what a map scores that knows nothing"),
+    "centre": ("Centre", "a Gaussian in the middle: what a map scores that never looks"),
+    "input": ("|Input|", "the brightness itself"),
+    "abs_input": ("|Input|", "the brightness itself"),
+    "sobel": ("Sobel edges", "an edge filter on the image"),
+}
+BASELINES = ("random", "centre", "center", "input", "abs_input", "|input|", "sobel", "chance")
+SCORES = {
+    "energy": ("Energy inside", "share of the map's positive part that lies in the true arc"),
+    "energy_inside": ("Energy inside", "share of the map's positive part that lies in the true arc"),
+    "pointing": ("Pointing", "share of examples whose highest pixel lies in the true arc"),
+    "pointing_game": ("Pointing", "share of examples whose highest pixel lies in the true arc"),
+    "rank_accuracy": ("Rank accuracy", "share of the N highest pixels in the arc, where N is the arc's size"),
+    "average_precision": ("Average precision", "the map as a detector of arc pixels, over all thresholds"),
+    "iou": ("IoU", "overlap of the thresholded map and the true arc"),
+    "auroc": ("AUROC", "chance that an arc pixel outranks a pixel off the arc"),
+}
+
+
+def is_baseline(method: str) -> bool:
+    """Whether a method is a trivial map that every explanation should beat."""
+    return method.lower().removeprefix("baseline_").removeprefix("baseline:").strip() in BASELINES
+
+
+def method_label(method: str) -> str:
+    base, _, target = method.partition("@")
+    found = METHODS.get(base.lower().removeprefix("baseline_"))
+    label = found[0] if found else readable(base)
+    return f"{label} ({readable(target).lower()})" if target else label
+
+
+def method_text(method: str) -> str:
+    found = METHODS.get(method.partition("@")[0].lower().removeprefix("baseline_"))
+    return found[1] if found else ""
+
+
+def score_label(name: str) -> str:
+    return SCORES[name][0] if name in SCORES else readable(name)
+
+
+def score_text(name: str) -> str:
+    return SCORES[name][1] if name in SCORES else ""
+
+
+def readable(name: str) -> str:
+    """`position_error_median` → "Position error median"; names with capitals of their own stay."""
+    words = name.replace("_", " ").replace("/", " ").strip()
+    return words[:1].upper() + words[1:] if words.islower() else words

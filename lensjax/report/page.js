@@ -1,0 +1,217 @@
+"use strict";
+// The state of the page lives in the address after '#', so that a view can be bookmarked and sent.
+const data = JSON.parse(document.getElementById("state").textContent);
+const $ = (id) => document.getElementById(id);
+const cards = [...document.querySelectorAll(".card")];
+const FIELDS = ["sort", "show", "cls", "kind", "q", "scale", "score", "under"];
+const initial = Object.fromEntries(FIELDS.filter($).map((name) => [name, $(name).value]));
+const TRIVIAL = Object.keys(data.labels).filter((m) =>
+  ["random", "centre", "center", "input", "abs_input", "|input|", "sobel"].includes(m.replace(/^baseline[_:]/, "")));
+// Better first: small errors, otherwise large values; names from a to z.
+const ASCENDING = new Set(["order", "id", "error", "sigma", "truth"]);
+let descending = false;
+
+function value(entry, index, sort) {
+  if (sort === "order") return index;
+  if (sort.startsWith("p:")) return entry.p[sort.slice(2)];
+  if (sort.startsWith("score:")) {
+    const at = sort.lastIndexOf(":");
+    return (entry.scores[sort.slice(6, at)] || {})[sort.slice(at + 1)];
+  }
+  return entry[sort];
+}
+
+function passes(entry) {
+  const show = $("show").value, cls = $("cls").value, kind = $("kind") ? $("kind").value : "";
+  const mistake = entry.verdict !== "correct" && entry.verdict !== "unknown";
+  if (show === "mistakes" ? !mistake : show !== "all" && entry.verdict !== show) return false;
+  if (cls.startsWith("is:") && entry.label !== cls.slice(3)) return false;
+  if (cls.startsWith("says:") && entry.predicted !== cls.slice(5)) return false;
+  if (kind && entry.kind !== kind) return false;
+  const words = $("q").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const text = [entry.id, entry.source, entry.kind, entry.notes].join(" ").toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+function arrange() {
+  const sort = $("sort").value, sign = descending ? -1 : 1;
+  const order = data.entries.map((entry, i) => ({ i, v: value(entry, i, sort) }));
+  const missing = (v) => v === null || v === undefined;
+  order.sort((a, b) => {
+    if (missing(a.v) || missing(b.v)) return missing(a.v) - missing(b.v) || a.i - b.i;
+    const c = typeof a.v === "string" ? a.v.localeCompare(b.v, "en", { numeric: true }) : a.v - b.v;
+    return sign * c || a.i - b.i;
+  });
+  const parent = $("cards");
+  let shown = 0;
+  for (const { i } of order) {
+    cards[i].hidden = !passes(data.entries[i]);
+    shown += !cards[i].hidden;
+    parent.append(cards[i]);
+  }
+  $("count").textContent = `${shown} of ${cards.length} shown`;
+  $("none").hidden = shown > 0;
+  $("dir").textContent = descending ? "↓ high first" : "↑ low first";
+  $("dir").setAttribute("aria-pressed", String(descending));
+}
+
+function fraction(x) {
+  if (x === null || x === undefined) return "";
+  return x.toFixed(2);
+}
+
+function showScores() {
+  const name = $("score") ? $("score").value : null;
+  cards.forEach((card, i) => {
+    const scores = data.entries[i].scores;
+    const bars = TRIVIAL.map((m) => (scores[m] || {})[name]).filter((v) => typeof v === "number");
+    for (const tile of card.querySelectorAll(".map")) {
+      const method = tile.dataset.m, v = (scores[method] || {})[name], place = tile.querySelector(".score");
+      place.textContent = fraction(v);
+      if (typeof v === "number" && bars.length && !TRIVIAL.includes(method) && v > Math.max(...bars)) {
+        const up = Object.assign(document.createElement("span"), { className: "up", textContent: " ▲" });
+        up.title = "higher than every trivial map on this example";
+        place.append(up);
+      }
+    }
+  });
+}
+
+// ---- scale of the maps: every map is a PNG with a palette; a new scale is a new palette ----
+const CRC = Array.from({ length: 256 }, (_, n) => {
+  for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
+  return n >>> 0;
+});
+
+function write(bytes, at, name, values) {
+  bytes.set([...name].map((c) => c.charCodeAt(0)), at + 4);
+  bytes.set(values, at + 8);
+  let crc = 0xffffffff;
+  for (let i = at + 4; i < at + 8 + values.length; i++) crc = CRC[(crc ^ bytes[i]) & 255] ^ (crc >>> 8);
+  new DataView(bytes.buffer).setUint32(at + 8 + values.length, ~crc >>> 0);
+}
+
+function repaint(image, low, high, ramp) {
+  const levels = ramp.length / 4, lo = +image.dataset.lo, hi = +image.dataset.hi;
+  const bytes = Uint8Array.from(atob(image.src.split(",", 2)[1]), (c) => c.charCodeAt(0));
+  const colours = new Uint8Array(3 * levels), alphas = new Uint8Array(levels);
+  for (let i = 0; i < levels; i++) {
+    const v = lo + (i / (levels - 1)) * (hi - lo);
+    const at = 4 * Math.round(Math.min(1, Math.max(0, (v - low) / (high - low))) * (levels - 1));
+    colours.set(ramp.slice(at, at + 3), 3 * i);
+    alphas[i] = ramp[at + 3];
+  }
+  write(bytes, 33, "PLTE", colours);
+  write(bytes, 33 + 12 + 3 * levels, "tRNS", alphas);
+  let text = "";
+  for (const b of bytes) text += String.fromCharCode(b);
+  image.src = "data:image/png;base64," + btoa(text);
+}
+
+let painted = "shared";
+function showScale() {
+  const own = $("scale").value === "own";
+  if ($("scale").value !== painted) {
+    painted = $("scale").value;
+    for (const image of document.querySelectorAll("img.map")) {
+      const [low, high, diverging] = data.methods[image.closest(".tile").dataset.m].scale;
+      const lo = +image.dataset.lo, hi = +image.dataset.hi;
+      const flat = !(hi > lo);
+      repaint(image, own && !flat ? lo : low, own && !flat ? hi : high, data.ramps[diverging]);
+    }
+  }
+  $("scale-note").textContent = own
+    ? "Each map fills the colours by itself: strengths do not compare between examples."
+    : "One scale for all examples of a method: strengths compare between examples, not between methods.";
+}
+
+// ---- address, controls ----
+function save() {
+  const params = new URLSearchParams();
+  for (const name of Object.keys(initial)) if ($(name).value !== initial[name]) params.set(name, $(name).value);
+  if (descending === ASCENDING.has($("sort").value)) params.set("dir", descending ? "desc" : "asc");
+  if (!$("marks").checked) params.set("marks", "0");
+  history.replaceState(null, "", "#" + params);
+}
+
+function load() {
+  const params = new URLSearchParams(location.hash.slice(1));
+  for (const name of Object.keys(initial)) {
+    $(name).value = params.has(name) ? params.get(name) : initial[name];
+    // A select takes no value that it has no option for.
+    if ($(name).value === "" && initial[name] !== "") $(name).value = initial[name];
+  }
+  descending = params.has("dir") ? params.get("dir") === "desc" : !ASCENDING.has($("sort").value);
+  $("marks").checked = params.get("marks") !== "0";
+  apply();
+}
+
+function apply() {
+  arrange();
+  showScores();
+  showScale();
+  document.body.style.setProperty("--under", $("under").value / 100);
+  document.body.classList.toggle("nomarks", !$("marks").checked);
+}
+
+// ---- enlarged view ----
+let open = null;
+function enlarge(button) {
+  open = button;
+  const tile = button.closest(".tile"), card = button.closest(".card"), entry = data.entries[+card.dataset.i];
+  const view = button.querySelector(".stack").cloneNode(true), method = data.methods[tile.dataset.m];
+  const ratio = card.style.getPropertyValue("--ratio");
+  const [w, h] = ratio.split("/").map(Number);
+  view.style.setProperty("--ratio", ratio);
+  view.style.width = `min(100%, ${(72 * w) / h}vh)`;
+  $("zoom").classList.toggle("wide", card.classList.contains("wide"));
+  $("zoom-view").replaceChildren(view);
+  $("zoom-title").textContent = `${entry.id}: ${method ? method.label : "image"}`;
+  const text = $("zoom-text");
+  text.textContent = "";
+  if (!method) { text.textContent = tile.querySelector("figcaption").textContent; return; }
+  const image = tile.querySelector("img.map"), own = $("scale").value === "own";
+  const [low, high, diverging] = own ? [+image.dataset.lo, +image.dataset.hi, method.scale[2]] : method.scale;
+  const ramp = Object.assign(document.createElement("i"), { className: "ramp " + (diverging ? "d" : "q") });
+  const about = method.text ? method.text[0].toUpperCase() + method.text.slice(1) + ". " : "";
+  text.append(about, short(low), ramp, short(high),
+    own ? " (scale of this map)" : " (one scale for all examples)", document.createElement("br"));
+  for (const [name, v] of Object.entries(entry.scores[tile.dataset.m] || {})) {
+    text.append(`${data.scores[name] || name} `, Object.assign(document.createElement("b"), { textContent: fraction(v) || "–" }), "   ");
+  }
+}
+
+function short(x) { return (+x.toPrecision(3)).toString().replace("-", "−"); }
+
+function step(by) {
+  const all = [...document.querySelectorAll(".card:not([hidden]) .zoom")], at = all.indexOf(open) + by;
+  if (all[at]) enlarge(all[at]);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button.zoom");
+  if (button) { enlarge(button); $("zoom").showModal(); }
+});
+$("zoom").addEventListener("click", (event) => { if (event.target === $("zoom")) $("zoom").close(); });
+$("zoom").addEventListener("close", () => { if (open) open.focus(); });
+$("zoom").addEventListener("keydown", (event) => {
+  if (event.key === "ArrowRight" || event.key === "ArrowLeft") step(event.key === "ArrowRight" ? 1 : -1);
+});
+$("prev").addEventListener("click", () => step(-1));
+$("next").addEventListener("click", () => step(1));
+$("close").addEventListener("click", () => $("zoom").close());
+if ($("copy")) $("copy").addEventListener("click", () => {
+  navigator.clipboard.writeText(document.querySelector(".command code").textContent)
+    .then(() => { $("copy").textContent = "Copied"; }, () => { $("copy").textContent = "Select and copy"; });
+});
+if ($("controls")) {
+  $("controls").addEventListener("input", (event) => {
+    if (event.target.id === "sort") descending = !ASCENDING.has($("sort").value);
+    apply();
+    save();
+  });
+  $("dir").addEventListener("click", () => { descending = !descending; apply(); save(); });
+  for (const id of ["reset", "reset2"]) $(id).addEventListener("click", () => { history.replaceState(null, "", "#"); load(); });
+  window.addEventListener("hashchange", load);
+  load();
+}
