@@ -1,0 +1,140 @@
+"""Who lenses whom: lens and source properties of the Euclid-discoverable lenses of LensPop.
+
+A Gaussian copula over the published percentiles (Collett 2015, arXiv:1507.02657; `tcollett/LensPop`):
+each property keeps its distribution, and the correlations are ours, chosen so that the Einstein radii,
+which follow from redshifts and velocity dispersion, have theirs too. The *lensed* magnitude of the
+source is drawn and the source is scaled to it, so that what LensPop calls discoverable stays so.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lensjax.shapes import Array, PRNGKeyArray
+from lensjax.simulate.instruments import Instrument
+from lensjax.simulate.kinds import QUAD, RING
+
+SPEED_OF_LIGHT = 299_792.458  # km/s
+ARCSECONDS = 206_264.806  # a radian
+
+# Values at the percentiles 0.1, 5, 16, 50, 84, 95, 99.9; the inner five are LensPop's.
+QUANTILES = np.array([-3.09, -1.645, -0.994, 0.0, 0.994, 1.645, 3.09])
+TABLES: dict[str, tuple[float, ...]] = {
+    "z_l": (0.10, 0.23, 0.36, 0.64, 1.08, 1.43, 1.95),
+    "z_s": (0.45, 0.77, 1.10, 1.82, 2.79, 3.60, 5.00),
+    "sigma_v": (105.0, 145.0, 172.0, 220.0, 272.0, 306.0, 370.0),
+    "mag_lens": (15.8, 17.1, 18.6, 20.9, 23.6, 25.5, 26.3),
+    "r_lens": (0.15, 0.27, 0.35, 0.53, 0.82, 1.14, 1.90),
+    "r_source": (0.012, 0.02, 0.04, 0.11, 0.27, 0.44, 0.80),
+    "mag_source": (20.5, 21.9, 22.7, 23.7, 24.4, 24.8, 25.2),
+    "beta_ratio": (0.02, 0.09, 0.18, 0.39, 0.64, 0.77, 0.95),
+    "q": (0.25, 0.39, 0.52, 0.71, 0.85, 0.92, 0.98),
+}
+CORRELATIONS: dict[tuple[str, str], float] = {
+    ("z_l", "z_s"): 0.7,
+    ("z_s", "sigma_v"): -0.2,
+    ("z_l", "mag_lens"): 0.88,
+    ("z_s", "mag_lens"): 0.6,
+    ("sigma_v", "mag_lens"): -0.35,
+    ("sigma_v", "r_lens"): 0.5,
+    ("z_l", "r_lens"): -0.35,
+    ("mag_lens", "r_lens"): -0.5,
+    ("r_source", "mag_source"): -0.3,
+    ("sigma_v", "q"): 0.2,
+}
+
+
+def _copula() -> np.ndarray:
+    names = list(TABLES)
+    matrix = np.eye(len(names))
+    for (a, b), value in CORRELATIONS.items():
+        matrix[names.index(a), names.index(b)] = matrix[names.index(b), names.index(a)] = value
+    return np.linalg.cholesky(matrix)
+
+
+def _comoving_distances() -> tuple[np.ndarray, np.ndarray]:
+    """Comoving distance (units of c/H0) in a flat universe of matter 0.3, on a grid of redshift."""
+    z = np.linspace(0, 7, 1401)
+    rate = 1 / np.sqrt(0.3 * (1 + z) ** 3 + 0.7)
+    return z, np.concatenate([[0], np.cumsum((rate[1:] + rate[:-1]) / 2 * np.diff(z))])
+
+
+_CHOLESKY = _copula()
+_REDSHIFT, _COMOVING = _comoving_distances()
+
+
+def einstein_radius(sigma_v: Array, z_l: Array, z_s: Array) -> Array:
+    """θE = 4π (σ/c)² D_ls/D_s of an isothermal lens, arcseconds; 0 where the source is in front."""
+    near, far = (jnp.interp(z, jnp.asarray(_REDSHIFT), jnp.asarray(_COMOVING)) for z in (z_l, z_s))
+    return 4 * jnp.pi * (sigma_v / SPEED_OF_LIGHT) ** 2 * ARCSECONDS * jnp.maximum(1 - near / far, 0.0)
+
+
+def ellipticity(q: Array, phi: Array) -> tuple[Array, Array]:
+    """Components (e1, e2) of axis ratio q and position angle φ, as lenstronomy has them."""
+    modulus = (1 - q) / (1 + q)
+    return modulus * jnp.cos(2 * phi), modulus * jnp.sin(2 * phi)
+
+
+def draw_system(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
+    """A lens galaxy, its mass and a source behind it; lengths in arcseconds, angles in radians."""
+    shape = instrument.population
+    keys = jax.random.split(key, 12)
+    latent = jnp.asarray(_CHOLESKY, jnp.float32) @ jax.random.normal(keys[0], (len(TABLES),))
+    value = {
+        name: jnp.interp(latent[i], jnp.asarray(QUANTILES), jnp.asarray(table))
+        for i, (name, table) in enumerate(TABLES.items())
+    }
+    z_l, z_s = value["z_l"] * shape.z_lens, value["z_s"] * shape.z_source
+    sigma_v = value["sigma_v"] * shape.sigma_v
+    theta_e = einstein_radius(sigma_v, z_l, z_s)
+    q = value["q"]
+    phi = jax.random.uniform(keys[1], maxval=jnp.pi)
+    q_mass = jnp.clip(q + 0.06 * jax.random.normal(keys[2]), 0.3, 0.97)
+    phi_mass = phi + 0.1 * jax.random.normal(keys[3])
+    shear = jnp.minimum(0.035 * jnp.sqrt(-2 * jnp.log(jax.random.uniform(keys[4], minval=1e-6))), 0.15)
+    shear_angle = jax.random.uniform(keys[5], maxval=jnp.pi)
+
+    # Where the source lies behind the lens: by LensPop, inside the astroid caustic, or behind the centre.
+    angle = jax.random.uniform(keys[6], maxval=2 * jnp.pi)
+    astroid = 0.6 * (1 - q_mass) * theta_e
+    cusp = (jnp.abs(jnp.cos(angle)) ** (2 / 3) + jnp.abs(jnp.sin(angle)) ** (2 / 3)) ** -1.5
+    share = jnp.sqrt(jax.random.uniform(keys[7]))
+    r_source = value["r_source"]
+    beta = jnp.where(lens_kind == QUAD, 0.85 * astroid * cusp * share, value["beta_ratio"] * theta_e)
+    beta = jnp.where(lens_kind == RING, 0.3 * r_source * share, beta)
+    angle = angle + jnp.where(lens_kind == QUAD, phi_mass, 0.0)
+
+    disc = jax.random.bernoulli(keys[8], 0.3)
+    red = jax.random.bernoulli(keys[9], 0.3)
+    spread = jax.random.uniform(keys[10], (4,))
+    source = jax.random.uniform(jax.random.fold_in(key, 1), (3,))
+    n_lens = jnp.clip(4 * jnp.exp(0.2 * jax.random.normal(keys[11])), 2.0, 6.5)
+    return {
+        "lens_kind": lens_kind,
+        "z_l": z_l,
+        "z_s": z_s,
+        "sigma_v": sigma_v,
+        "theta_e": theta_e,
+        "q_mass": q_mass,
+        "phi_mass": phi_mass,
+        "gamma1": shear * jnp.cos(2 * shear_angle),
+        "gamma2": shear * jnp.sin(2 * shear_angle),
+        "mag_lens": value["mag_lens"] + shape.lens_magnitude,
+        "r_lens": value["r_lens"] * shape.r_lens,
+        "n_lens": n_lens,
+        "q": q,
+        "phi": phi,
+        "bulge_fraction": jnp.where(disc, 0.4 + 0.5 * spread[0], 1.0),
+        "old_lens": 0.85 + 0.2 * spread[1],
+        "mag_source": value["mag_source"] + shape.source_magnitude,
+        "r_source": r_source,
+        "n_source": 0.8 + 0.8 * source[0],
+        "q_source": 0.35 + 0.6 * jnp.sqrt(source[1]),
+        "phi_source": jnp.pi * source[2],
+        "beta": beta,
+        "beta_angle": angle,
+        "source_red": red.astype(jnp.float32),
+        "old_source": jnp.where(red, 0.4 + 0.4 * spread[2], 0.15 * spread[3]),
+    }

@@ -1,0 +1,88 @@
+"""The truth that comes with every simulated image: where the arcs are, and every parameter.
+
+Arc mask: pixels where the lensed source, convolved with the PSF and without noise, is brighter than one
+standard deviation of the background (sigma · noise_factor, without the noise of sources) in any band.
+Only a lens has one. The artefact mask holds the pixels that an artefact changed: by replacing them, or by
+light above the same limit.
+
+A lens is kept if its lensed source has a signal-to-noise above `MIN_SNR` and more than `MIN_PIXELS` mask
+pixels of 0.1" x 0.1", and is magnified more than `MIN_MAGNIFICATION` times, or is a ring.
+"""
+
+from __future__ import annotations
+
+import math
+
+import jax.numpy as jnp
+
+from lensjax.shapes import Array, Bool, Float
+from lensjax.simulate.instruments import Instrument
+from lensjax.simulate.kinds import KINDS, RING
+from lensjax.simulate.optics import variance_kept
+
+MIN_SNR, MIN_PIXELS, MIN_MAGNIFICATION, MIN_THETA_E = 20.0, 20, 3.0, 0.25
+
+TRUTH: dict[str, str] = {
+    "kind": f"kind of scene, index into KINDS ({', '.join(KINDS)})",
+    "z_l": "redshift of the central galaxy",
+    "z_s": "redshift of the source (of a non-lens: of the lens it was drawn as)",
+    "sigma_v": "velocity dispersion of the central galaxy, km/s",
+    "theta_e": "Einstein radius, arcsec (of a non-lens: that the galaxy would have)",
+    "q_mass": "axis ratio of the lens mass",
+    "phi_mass": "position angle of the lens mass, rad, from +x (columns) to +y (rows)",
+    "gamma1": "external shear along the axes",
+    "gamma2": "external shear along the diagonals",
+    "x": "central galaxy, arcsec from the middle of the image along columns",
+    "y": "central galaxy, arcsec from the middle of the image along rows",
+    "mag_lens": "VIS magnitude of the central galaxy",
+    "mag_lens_first": "magnitude of the central galaxy in the first band",
+    "r_lens": "half-light radius of the central galaxy, arcsec",
+    "n_lens": "Sérsic index of its bulge",
+    "q": "axis ratio of its light",
+    "phi": "position angle of its light, rad",
+    "bulge_fraction": "share of the light in its bulge, where the kind is neither spiral nor edge-on",
+    "mag_source": "VIS magnitude of the lensed source, or of what stands in for it in a non-lens",
+    "mag_source_first": "the same in the first band",
+    "r_source": "half-light radius of the source, unlensed, arcsec",
+    "n_source": "Sérsic index of the source",
+    "q_source": "axis ratio of the source",
+    "source_red": "colour class of the source: 0 blue, 1 red",
+    "beta": "distance of the source from the axis through the lens, arcsec",
+    "beta_angle": "its direction in the source plane, rad",
+    "beta_ratio": "beta / theta_e",
+    "magnification": "lensed flux over unlensed flux of the source",
+    "snr": "signal-to-noise of the lensed source in its mask pixels, all bands together",
+    "n_pix_source": "pixels of the arc mask (of a non-lens: that the lens it was drawn as had)",
+    "psf_fwhm": "FWHM of the PSF in the first band, arcsec",
+    "noise_factor": "background sigma over the instrument's best",
+    "artefact": "0 none, else the index of the artefact in ARTEFACTS plus 1",
+}
+
+
+def arc_mask(source_flux: Float[Array, "h w c"], sigma: Float[Array, "c"]) -> Bool[Array, "h w"]:
+    """Pixels where the noise-free lensed source exceeds one background sigma in any band."""
+    return jnp.any(source_flux > sigma, axis=-1)
+
+
+def signal_to_noise(
+    source_flux: Float[Array, "h w c"], sigma: Float[Array, "c"], instrument: Instrument
+) -> Float[Array, ""]:
+    """Flux of the source over the noise of its pixels above one sigma, bands added in quadrature.
+
+    Correlated noise averages down less over an area: a pixel of it counts by `variance_kept`.
+    """
+    kept = jnp.asarray([math.sqrt(variance_kept(band.correlation)) for band in instrument.bands])
+    above = source_flux > sigma
+    flux = jnp.where(above, source_flux, 0.0).sum((0, 1))
+    number = jnp.maximum(above.sum((0, 1)), 1)
+    return jnp.sqrt(((flux * kept / (sigma * jnp.sqrt(number))) ** 2).sum())
+
+
+def is_found(truth: dict[str, Array], instrument: Instrument) -> Bool[Array, ""]:
+    """Whether a lens is one that a person would find: the rule above."""
+    area = truth["n_pix_source"] * (instrument.pixel_scale / 0.1) ** 2
+    fwhm = min(band.fwhm for band in instrument.bands)
+    ring = (truth["lens_kind"] == RING) & (truth["theta_e"] > 2 * fwhm)
+    shape = jnp.where(truth["lens_kind"] == RING, ring, truth["magnification"] > MIN_MAGNIFICATION)
+    bright = (truth["snr"] > MIN_SNR) & (area > MIN_PIXELS)
+    return shape & bright & (truth["theta_e"] > MIN_THETA_E)
