@@ -1,0 +1,166 @@
+"""Pure functions on one `Example`: units, and augmentations whose positions and masks follow the image.
+
+An augmentation takes an example and a NumPy generator and returns a new example; it draws the same numbers
+whatever the image holds. Rows and columns are the last two axes of space, so events work as images do.
+Images may be float16 (as stored) or float32; what only moves pixels keeps the type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lensjax.shapes import Float, Num, Shaped
+from lensjax.types import Example
+
+Augmentation = Callable[[Example, np.random.Generator], Example]
+
+
+def asinh_units(
+    flux: Num[np.ndarray, "*s c"], sigma: float | Num[np.ndarray, "c"]
+) -> Float[np.ndarray, "*s c"]:
+    """Flux to the project's units, asinh(flux / σ), with σ the background noise of each band in flux units.
+
+    The inverse hyperbolic sine magnitude of Lupton, Gunn & Szalay 1999, softened at the noise.
+    """
+    sigma = np.asarray(sigma, np.float32)
+    if not (np.isfinite(sigma) & (sigma > 0)).all():
+        raise ValueError(f"sigma (={sigma}) must be finite and > 0 in every band: give the background noise.")
+    return np.arcsinh(np.asarray(flux, np.float32) / sigma)
+
+
+def flux_units(
+    image: Num[np.ndarray, "*s c"], sigma: float | Num[np.ndarray, "c"]
+) -> Float[np.ndarray, "*s c"]:
+    """The inverse of `asinh_units`: sinh(image) · σ."""
+    return np.sinh(np.asarray(image, np.float32)) * np.asarray(sigma, np.float32)
+
+
+def as_pixels(image: Shaped[np.ndarray, "*s c"]) -> np.ndarray:
+    """A view with the bands of a pixel as one opaque item: numpy then copies flipped views 5 times faster."""
+    bands = image.shape[-1]
+    return image.view(np.dtype((np.void, bands * image.itemsize)))[..., 0] if bands > 1 else image[..., 0]
+
+
+def orient(example: Example, element: int) -> Example:
+    """Symmetry 0 … 7 of the square: transpose if `element & 4`, then flip rows (2) and columns (1)."""
+    image, mask, position = example["image"], example["mask"], example["position"]
+    if element & 4:
+        image, mask, position = np.swapaxes(image, -3, -2), np.swapaxes(mask, -2, -1), position[::-1]
+    rows, columns = slice(None, None, -1 if element & 2 else 1), slice(None, None, -1 if element & 1 else 1)
+    flipped = np.array([element & 2, element & 1], bool)
+    return {
+        **example,
+        "image": image[..., rows, columns, :],
+        "mask": mask[..., rows, columns],
+        "position": np.where(flipped, 1 - position, position),
+    }
+
+
+def dihedral(example: Example, rng: np.random.Generator) -> Example:
+    """One of the eight rotations and reflections of a square image."""
+    height, width = example["image"].shape[-3:-1]
+    if height != width:
+        raise ValueError(f"'dihedral' needs square images, not {height}×{width}: use 'flips'.")
+    return orient(example, int(rng.integers(8)))
+
+
+def flips(example: Example, rng: np.random.Generator) -> Example:
+    """Rows, columns, both or neither reversed."""
+    return orient(example, int(rng.integers(4)))
+
+
+def flip_rows(example: Example, rng: np.random.Generator) -> Example:
+    return orient(example, 2 * int(rng.integers(2)))
+
+
+def flip_columns(example: Example, rng: np.random.Generator) -> Example:
+    return orient(example, int(rng.integers(2)))
+
+
+def translate(example: Example, rows: int, columns: int) -> Example:
+    """Move the content down and right by whole pixels; what comes in is sky (0) and no evidence."""
+    image, mask = example["image"], example["mask"]
+    height, width = mask.shape[-2:]
+    (to_row, from_row), (to_column, from_column) = _overlap(rows, height), _overlap(columns, width)
+    moved, moved_mask = np.zeros_like(image, order="C"), np.zeros_like(mask, order="C")
+    as_pixels(moved)[..., to_row, to_column] = as_pixels(image)[..., from_row, from_column]
+    moved_mask[..., to_row, to_column] = mask[..., from_row, from_column]
+    position = example["position"] + np.array([rows / height, columns / width], np.float32)
+    return {**example, "image": moved, "mask": moved_mask, "position": position}
+
+
+def _overlap(step: int, size: int) -> tuple[slice, slice]:
+    return slice(max(step, 0), size + min(step, 0)), slice(max(-step, 0), size - max(step, 0))
+
+
+def shift(example: Example, rng: np.random.Generator, share: float = 1 / 16) -> Example:
+    """`translate` by up to `share` of the image along each axis; a position stays inside the image."""
+    steps = []
+    for size, place in zip(example["mask"].shape[-2:], example["position"], strict=True):
+        reach = int(size * share)
+        step = int(rng.integers(-reach, reach + 1))
+        if 0 <= place < 1:  # never for NaN
+            pixel = int(place * size)
+            step = min(max(step, -pixel), size - 1 - pixel)
+        steps.append(step)
+    return translate(example, *steps)
+
+
+def noise(example: Example, rng: np.random.Generator, largest: float = 1.0) -> Example:
+    """A shallower exposure: up to `largest` σ of white noise added to the flux, in units of the new noise."""
+    amount = np.float32(rng.uniform(0, largest))
+    image = np.asarray(example["image"], np.float32)
+    flux = np.sinh(image) + amount * rng.standard_normal(image.shape, np.float32)
+    return {**example, "image": np.arcsinh(flux / np.sqrt(1 + amount**2))}
+
+
+def brightness(example: Example, rng: np.random.Generator, largest: float = 0.1) -> Example:
+    """An uncertain calibration: the flux of each band times exp(U(-largest, largest))."""
+    image = np.asarray(example["image"], np.float32)
+    gain = np.exp(rng.uniform(-largest, largest, image.shape[-1]).astype(np.float32))
+    return {**example, "image": np.arcsinh(np.sinh(image) * gain)}
+
+
+def band_dropout(example: Example, rng: np.random.Generator, probability: float = 0.25) -> Example:
+    """With this probability one band is missing, that is 0 everywhere; a lone band is kept."""
+    bands = example["image"].shape[-1]
+    missing, band = rng.random() < probability, int(rng.integers(bands))
+    if not missing or bands == 1:
+        return example
+    return {
+        **example,
+        "image": np.where(np.arange(bands) == band, 0, example["image"]).astype(example["image"].dtype),
+    }
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "dihedral": dihedral,
+    "flips": flips,
+    "flip_rows": flip_rows,
+    "flip_columns": flip_columns,
+    "shift": shift,
+    "noise": noise,
+    "brightness": brightness,
+    "band_dropout": band_dropout,
+}
+
+
+def augmentations(names: Sequence[str | Augmentation]) -> tuple[Augmentation, ...]:
+    """Functions for names of `AUGMENTATIONS`; functions of your own pass through.
+
+    Raises:
+      ValueError: unknown name, with the choices.
+    """
+    unknown = [name for name in names if isinstance(name, str) and name not in AUGMENTATIONS]
+    if unknown:
+        raise ValueError(f"unknown augmentation '{unknown[0]}': choose from {', '.join(AUGMENTATIONS)}.")
+    return tuple(AUGMENTATIONS[name] if isinstance(name, str) else name for name in names)
+
+
+def augment(example: Example, rng: np.random.Generator, steps: Sequence[Augmentation]) -> Example:
+    """The augmentations one after another, all drawing from one generator."""
+    for step in steps:
+        example = step(example, rng)
+    return example
