@@ -40,8 +40,8 @@ def position_summary(
     """Median and 90th percentile of the position error beside those of always naming the image centre.
 
     `theta_e` (arcsec) adds the recall within half an Einstein radius; `sigma` (fractions) the share of truths
-    within 1 and 2 predicted sigma, 39.3 % and 86.5 % for an honest sigma in 2D. For the lenses detected at a
-    threshold only, pass `valid & (score > threshold)`.
+    within 1 and 2 predicted sigma, 39.3 % and 86.5 % for an honest sigma in 2D (all NaN: there is none).
+    For the lenses detected at a threshold only, pass `valid & (score > threshold)`.
 
     Raises:
       ValueError: a prediction (or its sigma) for a known true position is not finite.
@@ -57,7 +57,7 @@ def position_summary(
         if theta_e is not None:
             has_ring = known & np.isfinite(theta_e)
             summary |= share(f"{name}_recall_half_theta_e", arcsec[has_ring] < theta_e[has_ring] / 2)
-    if sigma is not None:
+    if sigma is not None and not np.isnan(sigma).all():
         ranking.check_finite(np.where(rows, sigma, 1), "predicted position sigmas")
         pull = (predicted.astype(np.float64) - true)[known] / np.maximum(sigma[known], 1e-12)
         for n in (1, 2):
