@@ -52,8 +52,11 @@ def read_numpy(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Ra
     Raises:
       BadInput: the file is damaged, needs pickle, or does not hold the bands.
     """
+    with path.open("rb") as file:
+        if not file.read(6).startswith((b"\x93NUMPY", b"PK")):
+            raise BadInput("is not a NumPy file; save plain numbers with np.save(path, array).")
     try:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
             check_size(mapped.shape)
             arrays = {"image": np.array(mapped)}
@@ -65,7 +68,7 @@ def read_numpy(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Ra
     except (ValueError, zipfile.BadZipFile) as error:
         if isinstance(error, BadInput):
             raise
-        why = "holds Python objects" if "pickle" in str(error).lower() else "is damaged or not a NumPy file"
+        why = "holds Python objects" if "bject" in str(error) else "is damaged"
         raise BadInput(f"{why}; save plain numbers with np.save(path, array).") from error
     scales = [arrays[name] for name in SCALES if name in arrays and arrays[name].size == 1]
     scale = float(scales[0].reshape(())) if scales and scales[0].dtype.kind in "fiu" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lensjax.data.layers import BadInput
@@ -22,7 +22,8 @@ class Row:
     line: int  # of the file, the header being 1
     name: str
     label: int | None = None
-    xy: tuple[float, float] | None = None  # pixels of the file, column and row; the first pixel's centre is 0
+    # Column and row in the file's pixels, the first pixel's centre being 0.
+    xy: tuple[float, float] | None = field(default=None, compare=False)
 
 
 def read_catalogue(path: Path, classes: Sequence[str]) -> tuple[list[Row], list[tuple[str, str]]]:

@@ -83,10 +83,10 @@ def _check_pixels(plane: Plane, grid: Grid, band: str, max_nan_fraction: float) 
     return notes + [f"{band}: {bad} pixels marked in the noise map filled from neighbours"] * bool(bad)
 
 
-def _rejected(plane: Plane, grid: Grid, rim: int = 0) -> np.ndarray | bool:
+def _rejected(plane: Plane, grid: Grid, rim: int = 0) -> Bool[np.ndarray, "h w"]:
     """Pixels that a noise map marks as bad, by an enormous noise or none."""
     if plane.rms is None or plane.rms.ndim == 0:
-        return np.False_
+        return np.zeros(crop(plane.image, grid, rim)[0].shape, bool)
     usable = np.isfinite(plane.rms) & (plane.rms > 0)
     typical = np.median(plane.rms[usable]) if usable.any() else np.inf
     return crop(plane.rms > 1e3 * typical, grid, rim)[0] | ~crop(usable, grid, rim)[0]

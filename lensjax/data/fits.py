@@ -4,6 +4,7 @@ are drawn: NumPy's order is kept everywhere, so rows and columns of a result are
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import re
 import warnings
@@ -15,6 +16,7 @@ import numpy as np
 from astropy.io import fits
 
 from lensjax.data.layers import (
+    MAX_PIXELS,
     BadInput,
     Layer,
     Plane,
@@ -46,19 +48,32 @@ def read_fits(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw
     """
     with path.open("rb") as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        zipped = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        stream = gzip.GzipFile(fileobj=file) if zipped else file
+        stream = _unzipped(file)
         if stream.read(6) != b"SIMPLE":
             raise BadInput("is not a FITS file (it does not begin with SIMPLE).")
         stream.seek(0)
-        with fits.open(stream, memmap=False) as hdulist:
-            raws = _images(hdulist, bands, hdus)
-    said = dict.fromkeys(str(warning.message).split("\n")[0] for warning in caught)
-    if any("truncated" in line for line in said):
-        raise BadInput("is truncated (its header promises more bytes than there are); copy it again.")
-    notes = tuple(f"header: {line[:100]}" for line in said)
-    return [Raw(raw.planes, raw.suffix, raw.notes + notes) for raw in raws]
+        try:
+            with fits.open(stream, memmap=False) as hdulist:
+                raws = _images(hdulist, bands, hdus)
+        except Exception as error:  # astropy raises nearly anything, after warning that bytes are missing
+            if isinstance(error, BadInput) or not any("truncated" in str(w.message) for w in caught):
+                raise
+            raise BadInput("is truncated (its header promises more bytes); copy it again.") from error
+    said = dict.fromkeys(str(warning.message).split("\n")[0][:100] for warning in caught)
+    return [Raw(raw.planes, raw.suffix, (*raw.notes, *(f"header: {line}" for line in said))) for raw in raws]
+
+
+def _unzipped(file: io.BufferedIOBase) -> io.BufferedIOBase:
+    """The stream itself, or all of a gzip file: astropy would not notice that its end is missing."""
+    zipped = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    if not zipped:
+        return file
+    with gzip.GzipFile(fileobj=file) as unpacked:
+        content = unpacked.read(8 * MAX_PIXELS + 1)
+    if len(content) > 8 * MAX_PIXELS:
+        raise BadInput(f"unpacks to more than {8 * MAX_PIXELS // 10**6} MB; cut out the object.")
+    return io.BytesIO(content)
 
 
 def _images(hdulist: Any, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
@@ -86,7 +101,7 @@ def _images(hdulist: Any, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw
 
 def _layer(index: int, hdu: Any) -> Layer:
     name = "" if hdu.name == "PRIMARY" else hdu.name
-    return Layer(index, name, tuple(hdu.shape), str(hdu.header.get("FILTER", "")))
+    return Layer(index, name, tuple(hdu.shape), _text(hdu.header, "FILTER"))
 
 
 def _data(hdulist: Any, layer: Layer) -> np.ndarray:
@@ -119,7 +134,7 @@ def header_scale(header: Any) -> tuple[float | None, str]:
 
 
 def _candidates(header: Any) -> Iterable[tuple[str, float]]:
-    unit = ARCSEC.get(str(header.get("CUNIT1", "deg")).strip().lower(), 3600.0)
+    unit = ARCSEC.get((_text(header, "CUNIT1") or "deg").lower(), 3600.0)
     corners = ("1_1", "1_2", "2_1", "2_2")
     matrix = [_number(header, f"CD{corner}", 0.0) for corner in corners]
     if any(matrix):
@@ -133,9 +148,17 @@ def _candidates(header: Any) -> Iterable[tuple[str, float]]:
             yield keyword, _number(header, keyword)
 
 
+def _text(header: Any, keyword: str) -> str:
+    """A header's value as text; empty where it is missing or cannot be parsed."""
+    try:
+        return str(header.get(keyword, "")).strip()
+    except fits.VerifyError:
+        return ""
+
+
 def _number(header: Any, keyword: str, default: float = math.nan) -> float:
     """A header's number, also where it was written as text."""
-    match = re.match(r"\s*[-+.\deE]+", str(header.get(keyword, default)))
+    match = re.match(r"\s*[-+.\deE]+", _text(header, keyword))
     try:
         return float(match.group()) if match else default
     except ValueError:

@@ -100,7 +100,7 @@ def choose(
     if all(found.values()):
         return [[layer for band in bands if (layer := found[band]) is not None]], []
     usual = [image for name in USUAL for image in images if image.name.split("/")[-1].lower() == name]
-    alike = len({image.name.upper() for image in images}) == 1
+    alike = len(images) > 1 and len({image.name.upper() for image in images}) == 1
     if len(bands) == 1 and alike:
         return [[image] for image in images], []
     if len(images) == 1 or (usual and not any(found.values())):

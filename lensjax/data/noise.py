@@ -20,10 +20,11 @@ def sky_and_sigma(
     The noise is that of single pixels, as correlated as resampling left it.
     """
     tiles = _border_tiles(image, good, border)
-    if not tiles:
+    level, width = np.asarray([_median_mad(tile) for tile in tiles]).reshape(-1, 2).T
+    lively = width > 0  # blank edges are flat
+    if not lively.any():
         return _clipped(image[good]) if good.any() else (0.0, 0.0)
-    level = np.asarray([np.median(tile) for tile in tiles])
-    width = np.asarray([_clipped(tile, rounds=0)[1] for tile in tiles])
+    tiles, level, width = [t for t, ok in zip(tiles, lively, strict=True) if ok], level[lively], width[lively]
     darkest = np.argsort(level)[: max(len(level) // 4, 1)]
     limit = np.quantile(level, 0.1) + np.median(width[darkest])
     return _clipped(
@@ -32,7 +33,7 @@ def sky_and_sigma(
 
 
 def _border_tiles(image: np.ndarray, good: np.ndarray, border: float) -> list[np.ndarray]:
-    """Good pixels of each tile of the border, without tiles mostly bad, or flat as a blank edge is."""
+    """Good pixels of each tile of the border, without those that are mostly bad."""
     rows, columns = np.flatnonzero(good.any(1)), np.flatnonzero(good.any(0))
     if not len(rows):
         return []
@@ -47,7 +48,7 @@ def _border_tiles(image: np.ndarray, good: np.ndarray, border: float) -> list[np
             window = slice(row, row + TILE), slice(column, column + TILE)
             if in_rim and good[window].mean() > 0.5:
                 tiles.append(image[window][good[window]])
-    return [tile for tile in tiles if _clipped(tile, rounds=0)[1] > 0]
+    return tiles
 
 
 def _clipped(values: np.ndarray, rounds: int = 5) -> tuple[float, float]:

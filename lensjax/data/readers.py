@@ -74,9 +74,12 @@ def read_cutouts(
         `catalogue.csv` in a folder is taken by itself.
       max_nan_fraction: share of the model's field that may be missing and is filled from neighbours.
     """
-    wrong = _wrong_options(bands, source_pixel_scale, hdus)
-    if wrong:
-        return [], wrong
+    wanted = Wanted(
+        tuple(bands), pixel_scale, size, source_pixel_scale, tuple(hdus), centre, max_nan_fraction
+    )
+    problems = _wrong_options(wanted)
+    if problems:
+        return [], problems
     inputs = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     rows, problems = _catalogues(inputs, catalogue, classes)
     sources, faults = find_sources(inputs, bands)
@@ -84,38 +87,59 @@ def read_cutouts(
     cutouts: list[Cutout] = []
     met: set[Row] = set()
     for source in sources:
-        try:
-            raws = _read(source, bands, hdus)
-        except Exception as error:  # damaged files make the format libraries raise nearly anything
-            problems.append(Problem(source.name, _line(error)))
-            met |= {row for row in rows if _is_row_of(row, source, "")}
-            continue
-        for raw in raws:
-            row = next((row for row in rows if _is_row_of(row, source, raw.suffix)), None)
-            met |= {row} if row else set()
-            try:
-                image, grid, notes = _network_image(
-                    raw.planes, bands, pixel_scale, size, source_pixel_scale, centre, max_nan_fraction
-                )
-            except Exception as error:
-                problems.append(Problem(source.name + raw.suffix, _line(error)))
-                continue
-            name, notes = source.id + raw.suffix, (*source.notes, *raw.notes, *notes)
-            cutout = Cutout(name, source.name + raw.suffix, image, float(pixel_scale), notes=notes)
-            cutouts.append(_with_truth(cutout, row, grid) if rows else cutout)
-    unmet = [row for row in rows if row not in met]
-    problems += [
-        Problem(f"{row.catalogue} line {row.line}", f"names '{row.name}', which is not among the inputs.")
-        for row in unmet
-    ]
+        made, faults, used = _cutouts_of(source, wanted, rows)
+        cutouts += made
+        problems += [Problem(*fault) for fault in faults]
+        met |= used
+    for row in rows.values():
+        if row not in met:
+            where = f"{row.catalogue} line {row.line}"
+            problems.append(Problem(where, f"names '{row.name}', which is not among the inputs."))
     return cutouts, problems
 
 
-def _wrong_options(
-    bands: Sequence[str], source_pixel_scale: float | None, hdus: Sequence[str]
-) -> list[Problem]:
-    if source_pixel_scale is not None and not (source_pixel_scale > 0 and math.isfinite(source_pixel_scale)):
-        return [Problem("--pixel-scale", f"is {source_pixel_scale}; give arcseconds a pixel, above zero.")]
+@dataclass(frozen=True)
+class Wanted:
+    """The arguments of `read_cutouts` that hold for every image."""
+
+    bands: tuple[str, ...]
+    pixel_scale: float
+    size: int
+    source_pixel_scale: float | None
+    hdus: tuple[str, ...]
+    centre: tuple[float, float] | None
+    max_nan_fraction: float
+
+
+def _cutouts_of(
+    source: Source, wanted: Wanted, rows: dict[str, Row]
+) -> tuple[list[Cutout], list[tuple[str, str]], set[Row]]:
+    """Cutouts of a source, (where, what) for those that cannot be made, and the catalogue rows they used."""
+    try:
+        raws = _read(source, wanted.bands, wanted.hdus)
+    except Exception as error:  # damaged files make the format libraries raise nearly anything
+        return [], [(source.name, _line(error))], {row for row in [_row_of(source, "", rows)] if row}
+    cutouts, faults, used = [], [], set()
+    for raw in raws:
+        row = _row_of(source, raw.suffix, rows)
+        if row:
+            used.add(row)
+        where = source.name + raw.suffix
+        try:
+            image, grid, notes = _network_image(raw.planes, wanted)
+        except (BadInput, MemoryError) as error:
+            faults.append((where, _line(error)))
+            continue
+        said = (*source.notes, *raw.notes, *notes)
+        cutout = Cutout(source.id + raw.suffix, where, image, float(wanted.pixel_scale), notes=said)
+        cutouts.append(_with_truth(cutout, row, grid) if rows else cutout)
+    return cutouts, faults, used
+
+
+def _wrong_options(wanted: Wanted) -> list[Problem]:
+    scale, hdus, bands = wanted.source_pixel_scale, wanted.hdus, wanted.bands
+    if scale is not None and not (scale > 0 and math.isfinite(scale)):
+        return [Problem("--pixel-scale", f"is {scale}; give arcseconds a pixel, above zero.")]
     if hdus and len(hdus) not in (1, len(bands)):
         return [Problem("--hdus", f"names {len(hdus)}; give one a band, in the order {', '.join(bands)}.")]
     return []
@@ -123,29 +147,31 @@ def _wrong_options(
 
 def _catalogues(
     inputs: Sequence[str | Path], catalogue: str | Path | None, classes: Sequence[str]
-) -> tuple[list[Row], list[Problem]]:
-    """Rows of the given catalogue, or of each folder's catalogue.csv, and what is wrong with them."""
+) -> tuple[dict[str, Row], list[Problem]]:
+    """Rows by name, of the given catalogue or of each folder's catalogue.csv, and what is wrong with them."""
     inside = [Path(entry) / "catalogue.csv" for entry in inputs]
     paths = [Path(catalogue)] if catalogue is not None else [path for path in inside if path.is_file()]
-    rows: list[Row] = []
+    rows: dict[str, Row] = {}
     problems: list[Problem] = []
     for path in paths:
         try:
             more, faults = read_catalogue(path, classes)
-            rows += more
+            rows |= {row.name: row for row in more}
             problems += [Problem(*fault) for fault in faults]
         except BadInput as error:
             problems.append(Problem(str(path), str(error)))
     return rows, problems
 
 
-def _is_row_of(row: Row, source: Source, suffix: str) -> bool:
-    """Whether a row names this image: by id, by file name with or without ending, or by path."""
-    path = source.paths[0]
-    names = {source.id} | {name for p in source.paths for name in (p.name, stem(p), str(p))}
-    if suffix:
-        return row.name in {name + suffix for name in names}
-    return row.name in names or (len(Path(row.name).parts) > 1 and path.as_posix().endswith("/" + row.name))
+def _row_of(source: Source, suffix: str, rows: dict[str, Row]) -> Row | None:
+    """The row of an image: by id, or by a file's name or the end of its path, with or without ending."""
+    names = [source.id]
+    for path in source.paths:
+        ends = ["/".join(path.parts[-n:]) for n in range(1, len(path.parts) + 1)] + [str(path)]
+        names += ends + [end.removesuffix(path.name) + stem(path) for end in ends]
+    of_image = next((rows[name + suffix] for name in names if name + suffix in rows), None)
+    of_file = next((rows[name] for name in names if name in rows), None)
+    return of_image or (replace(of_file, xy=None) if of_file and suffix else of_file)
 
 
 def _read(source: Source, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
@@ -155,7 +181,8 @@ def _read(source: Source, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw
     missing = [band for band in bands if band not in source.bands]
     if missing:
         raise BadInput(f"has no file for band {', '.join(missing)}; the model needs {', '.join(bands)}.")
-    planes, notes = [], []
+    planes: list[Plane] = []
+    notes: list[str] = []
     for i, (band, path) in enumerate(zip(bands, source.paths, strict=True)):
         raws = _read_file(path, [band], hdus if len(hdus) < 2 else [hdus[i]])
         if len(raws) > 1:
@@ -173,18 +200,11 @@ def _read_file(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Ra
     return read(path, bands, hdus)
 
 
-def _network_image(
-    planes: Sequence[Plane],
-    bands: Sequence[str],
-    pixel_scale: float,
-    size: int,
-    source_pixel_scale: float | None,
-    centre: tuple[float, float] | None,
-    max_nan_fraction: float,
-) -> tuple[np.ndarray, Grid, list[str]]:
+def _network_image(planes: Sequence[Plane], wanted: Wanted) -> tuple[np.ndarray, Grid, list[str]]:
     """float32 [size size c], the first band's grid, and notes."""
+    given, bands = wanted.source_pixel_scale, wanted.bands
     first = planes[0].image.shape
-    if source_pixel_scale is not None and any(max(p.image.shape) != max(first) for p in planes):
+    if given is not None and any(max(p.image.shape) != max(first) for p in planes):
         pairs = zip(bands, (plane.image.shape for plane in planes), strict=True)
         sizes = ", ".join(f"{band} {h}×{w}" for band, (h, w) in pairs)
         raise BadInput(
@@ -192,13 +212,13 @@ def _network_image(
         )
     channels, grids, notes = [], [], []
     for plane, band in zip(planes, bands, strict=True):
-        scale = pixel_scale_of(plane, source_pixel_scale)
-        centre_here = _same_place(centre, first, plane.image.shape)
-        grid = model_grid(plane.image.shape, scale, pixel_scale, size, centre_here)
-        channel, remarks = network_channel(plane, grid, band, max_nan_fraction)
+        scale = pixel_scale_of(plane, given)
+        centre_here = _same_place(wanted.centre, first, plane.image.shape)
+        grid = model_grid(plane.image.shape, scale, wanted.pixel_scale, wanted.size, centre_here)
+        channel, remarks = network_channel(plane, grid, band, wanted.max_nan_fraction)
         channels.append(channel)
         grids.append(grid)
-        notes += remarks + scale_notes(plane, scale, source_pixel_scale, pixel_scale)
+        notes += remarks + scale_notes(plane, scale, given, wanted.pixel_scale)
     return np.stack(channels, axis=-1).astype(np.float32), grids[0], list(dict.fromkeys(notes))
 
 

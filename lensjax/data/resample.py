@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,8 +51,9 @@ def model_grid(
     same = abs(factor - 1) < SAME_SCALE
     factor = 1.0 if same else factor
     middle = centre if centre is not None else ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
-    start = [float(m) - factor * (size - 1) / 2 for m in middle]
-    return Grid(factor, tuple(float(np.floor(s + 0.5)) if same else s for s in start), size)
+    row, column = (float(m) - factor * (size - 1) / 2 for m in middle)
+    start = (math.floor(row + 0.5), math.floor(column + 0.5)) if same else (row, column)
+    return Grid(factor, (float(start[0]), float(start[1])), size)
 
 
 def resample(

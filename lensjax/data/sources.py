@@ -70,7 +70,8 @@ def stem(path: Path) -> str:
 
 
 def _in_folder(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
-    files, skipped = [], []
+    files: list[Path] = []
+    skipped: list[Path] = []
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(where, name) for name in sorted(names) if not name.startswith(".")):
