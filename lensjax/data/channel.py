@@ -51,7 +51,7 @@ def network_channel(
     image, wide = crop(plane.image, grid.widened(margin), rim=8)
     missing = ~np.isfinite(image) | _rejected(plane, grid.widened(margin), rim=8)
     values, covered = resample(fill_missing(image, missing), wide)
-    holes, _ = resample(missing.astype(float), wide)
+    holes = resample(missing.astype(float), wide)[0] if missing.any() else np.zeros_like(values)
     sky, sigma = sky_and_sigma(values, covered & (holes < 0.25))
     sigma, remark = _with_noise_map(sigma, plane, grid)
     if not sigma > 0:
