@@ -1,1 +1,45 @@
-"""Explanations as pure functions of arrays: jax and numpy are all this package imports."""
+"""Explanations as pure functions of arrays: any JAX callable, 2D and 3D, one example each.
+
+    maps = batched(METHODS["occlusion"], chunk=8)(score, images, window=8, stride=4)
+    flat = jax.vmap(lambda m: to_image_grid(m, images.shape[1:]))(maps)
+    table = score_maps(flat, masks)
+
+`score(image)` gives one number; methods on features take `forward(image, taps) -> (score, ends)`. A map is
+raw and signed, positive = supports the score. This package imports jax and numpy and nothing else.
+"""
+
+from lensjax.explain.chunked import batched, map_chunks, sum_chunks
+from lensjax.explain.features import activations_and_gradients, layers
+from lensjax.explain.gradient import completeness_error
+from lensjax.explain.localisation import SCORES, bootstrap_interval, centre_distance, chance, score_maps
+from lensjax.explain.methods import METHODS, ON_FEATURES, ON_IMAGE, TRIVIAL, get_method, options_of, parse
+from lensjax.explain.postprocess import normalise, positive, sum_channels, to_image_grid, upsample
+from lensjax.explain.reference import REFERENCES, reference_image
+
+__all__ = [
+    "METHODS",
+    "ON_FEATURES",
+    "ON_IMAGE",
+    "REFERENCES",
+    "SCORES",
+    "TRIVIAL",
+    "activations_and_gradients",
+    "batched",
+    "bootstrap_interval",
+    "centre_distance",
+    "chance",
+    "completeness_error",
+    "get_method",
+    "layers",
+    "map_chunks",
+    "normalise",
+    "options_of",
+    "parse",
+    "positive",
+    "reference_image",
+    "score_maps",
+    "sum_channels",
+    "sum_chunks",
+    "to_image_grid",
+    "upsample",
+]

@@ -1,0 +1,141 @@
+"""The one place that loops: over samples beneath a method, over examples around it. Memory is a chunk's.
+
+Called as it is, a method loops on the host over jitted chunks; under `jax.jit` the same code becomes a
+`lax.scan`. Both hold one chunk of samples for one chunk of examples at a time, in any composition. On the CPU
+prefer the host: XLA runs the gradient of a convolution several times slower inside a loop (jax#12868), and
+does not bound the memory of an unrolled one. The remainder is padded, so that one body is compiled.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lensjax.shapes import Array
+
+Tree = Any
+Index = Array | np.ndarray
+
+
+def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: int) -> Tree:
+    """Σ over n of `term(samples[n])`, in float32 or better, without ever holding more than `chunk` terms.
+
+    `term` should call a jitted function that does the work: the loop around it is not compiled.
+    """
+
+    def part(index: Index, valid: Index) -> Tree:
+        return _masked_sum(jax.vmap(term)(_rows(samples, index)), valid)
+
+    add = functools.partial(jax.tree.map, operator.add)
+    indices, valid = _chunks(samples, chunk)
+    if not _staged():
+        return functools.reduce(add, map(part, indices, valid))
+    zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(part, indices[0], valid[0]))
+    return jax.lax.scan(lambda total, rows: (add(total, part(*rows)), None), zero, (indices, valid))[0]
+
+
+def map_chunks(function: Callable[[Tree], Tree], samples: Tree, chunk: int) -> Tree:
+    """`function(samples[n])` for every n, stacked; at most `chunk` at a time."""
+
+    def part(index: Index) -> Tree:
+        return jax.vmap(function)(_rows(samples, index))
+
+    indices, valid = _chunks(samples, chunk)
+    if not _staged():
+        parts = [part(index) for index in indices]
+        return jax.tree.map(lambda *rows: jnp.concatenate(rows)[: valid.sum()], *parts)
+    stacked = jax.lax.map(part, indices)
+    return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:])[: valid.sum()], stacked)
+
+
+def batched(method: Callable, *, chunk: int = 8) -> Callable[..., Array]:
+    """Lift a method from one example to many: `batched(method)(score, images, key=key, **options)`.
+
+    Of `images` [b *s c], `chunk` are explained at a time. Example i gets the key `fold_in(key, i)`; an array
+    of keys [b] is taken as it is. For a method on features, pass its `forward` instead of the score. Pass the
+    same function object every time: what is compiled is remembered under it.
+
+    Raises:
+      ValueError: no examples, a value that is not finite (with the rows), or a number of keys that differs.
+    """
+    at_least_one("chunk", chunk)
+
+    def explain(function: Callable, images: Array, *, key: Array | None = None, **options: Any) -> Array:
+        images = jnp.asarray(images)
+        keys = _example_keys(key, _check_images(images))
+
+        def one(sample: tuple) -> Array:
+            return method(function, sample[0], key=sample[1] if len(sample) == 2 else None, **options)
+
+        return map_chunks(one, (images,) if keys is None else (images, keys), chunk)
+
+    return explain
+
+
+def at_least_one(name: str, value: int) -> int:
+    """`value`, a whole number of 1 or more; a ValueError that says so otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} (={value!r}) must be a whole number, 1 or more.")
+    return int(value)
+
+
+def at_least_float32(x: Array) -> Array:
+    """Widen to float32; float32 and float64 pass unchanged."""
+    x = jnp.asarray(x)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _chunks(samples: Tree, chunk: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers [m chunk], the last row repeated as padding, and which of them are no padding."""
+    count = len(jax.tree.leaves(samples)[0])
+    chunk = min(at_least_one("chunk", chunk), count)
+    index = np.arange(math.ceil(count / chunk) * chunk).reshape(-1, chunk)
+    return np.minimum(index, count - 1), index < count
+
+
+def _rows(samples: Tree, index: Index) -> Tree:
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], samples)
+
+
+@jax.jit
+def _masked_sum(terms: Tree, valid: Array) -> Tree:
+    def total(leaf: Array) -> Array:
+        keep = valid.reshape(-1, *(1,) * (leaf.ndim - 1))
+        return jnp.where(keep, at_least_float32(leaf), 0).sum(0)
+
+    return jax.tree.map(total, terms)
+
+
+def _staged() -> bool:
+    """Whether `jit` (or scan, …) is tracing: then even a constant is a tracer, and the host cannot loop."""
+    return isinstance(jnp.zeros(()), jax.core.Tracer)
+
+
+def _check_images(images: Array) -> int:
+    if images.ndim < 2 or len(images) == 0:
+        raise ValueError(f"images have shape {images.shape}; batched wants one or more examples, [b *s c].")
+    if not isinstance(images, jax.core.Tracer):
+        finite = np.isfinite(np.asarray(images, np.float32)).reshape(len(images), -1).all(axis=1)
+        if not finite.all():
+            rows = ", ".join(map(str, np.flatnonzero(~finite)[:8]))
+            raise ValueError(f"images hold NaN or infinity in rows {rows}; fill or drop them first.")
+    return len(images)
+
+
+def _example_keys(key: Array | None, count: int) -> Array | None:
+    if key is None:
+        return None
+    if key.ndim == 0:
+        return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(count))
+    if key.shape != (count,):
+        raise ValueError(
+            f"key has shape {key.shape}; give one jax.random.key, or {count} of them, one an image."
+        )
+    return key

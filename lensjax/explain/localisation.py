@@ -1,0 +1,129 @@
+"""How well a map finds the evidence: scores of one map [*s] against the true mask [*s], all to be `vmap`ped.
+
+Higher is better. The chance level is the share of the image that is mask, `chance`, exactly or to first
+order, and a map without information (constant, all zero) gets just that; only in `energy_inside` nothing
+positive counts as 0. An empty mask gives NaN: leave such examples out with a NaN-aware mean, as
+`bootstrap_interval` does.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
+
+
+def chance(mask: Bool[Array, "*s"]) -> Float[Array, ""]:
+    """The mask's share of the image: what a random map scores."""
+    return _unless_empty(mask, mask.mean())
+
+
+def energy_inside(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
+    """Share of the map's positive part that lies inside (energy-based pointing, relevance mass accuracy).
+
+    Wang et al. 2020; Arras et al. 2022. Chance: the mask's share for a map of independent positive values.
+    """
+    positive = jnp.maximum(attribution, 0)
+    total = positive.sum()
+    inside = jnp.where(mask, positive, 0).sum()
+    return _unless_empty(mask, jnp.where(total > 0, inside / jnp.where(total > 0, total, 1), 0))
+
+
+def pointing(
+    attribution: Float[Array, "*s"], mask: Bool[Array, "*s"], *, tolerance: float = 0.0
+) -> Float[Array, ""]:
+    """Whether the maximum is within `tolerance` pixels of the mask; of tied maxima, the share.
+
+    The pointing game of Zhang et al. 2016. Chance: the share of the image within the tolerance.
+    """
+    near = squared_distance(mask) <= tolerance**2 if tolerance > 0 else mask
+    peak = attribution == attribution.max()
+    return _unless_empty(mask, (peak & near).sum() / peak.sum())
+
+
+def rank_accuracy(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
+    """Share of the top |mask| pixels that lie inside; ties count by their expectation (Arras et al. 2022).
+
+    Chance: the mask's share of the image, exactly.
+    """
+    size = mask.sum()
+    threshold = jnp.sort(attribution.ravel())[-jnp.maximum(size, 1)]
+    above, tied = attribution > threshold, attribution == threshold
+    places = size - above.sum()
+    hits = (above & mask).sum() + places * (tied & mask).sum() / tied.sum()
+    return _unless_empty(mask, hits / jnp.maximum(size, 1))
+
+
+def average_precision(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
+    """Area under precision against recall over all thresholds, as a sum of steps; ties share a threshold.
+
+    Chance: the mask's share of the image, and slightly more for small masks.
+    """
+    order = jnp.argsort(attribution.ravel(), descending=True)
+    values, inside = attribution.ravel()[order], mask.ravel()[order]
+    position = jnp.arange(values.size)
+    last_of_tie = jnp.append(values[1:] != values[:-1], True)
+    end = jax.lax.cummin(jnp.where(last_of_tie, position, values.size), reverse=True)
+    precision = (jnp.cumsum(inside) / (position + 1))[end]
+    return _unless_empty(mask, jnp.where(inside, precision, 0).sum() / jnp.maximum(mask.sum(), 1))
+
+
+SCORES = {
+    "energy_inside": energy_inside,
+    "pointing": pointing,
+    "rank_accuracy": rank_accuracy,
+    "average_precision": average_precision,
+}
+
+
+@jax.jit
+def score_maps(attributions: Float[Array, "b *s"], masks: Bool[Array, "b *s"]) -> dict[str, Array]:
+    """Every score of every map, name → [b], and `chance`."""
+    scores = {name: jax.vmap(score)(attributions, masks) for name, score in SCORES.items()}
+    return scores | {"chance": jax.vmap(chance)(masks)}
+
+
+def centre_distance(attribution: Float[Array, "*s"], position: Float[Array, "d"]) -> Float[Array, ""]:
+    """Pixels from the centroid of the map's positive part to the true position.
+
+    The position is in fractions of the last d axes, pixel i of n centred at (i + ½)/n; NaN gives NaN. A map
+    with nothing positive has its centroid in the middle of the image, as has (in expectation) a random one.
+    """
+    axes = attribution.ndim - position.size
+    positive = jnp.maximum(attribution, 0).sum(tuple(range(axes)))
+    total = positive.sum()
+    weights = jnp.where(total > 0, positive / jnp.where(total > 0, total, 1), 1 / positive.size)
+    squared = jnp.zeros(())
+    for axis, n in enumerate(positive.shape):
+        centres = jax.lax.broadcasted_iota(jnp.float32, positive.shape, axis) + 0.5
+        squared += ((weights * centres).sum() - position[axis] * n) ** 2
+    return jnp.sqrt(squared)
+
+
+def squared_distance(mask: Bool[Array, "*s"]) -> Float[Array, "*s"]:
+    """Squared distance in pixels to the nearest True, ∞ without any: one axis after the other, exact."""
+    distance = jnp.where(mask, 0.0, jnp.inf)
+    for axis in range(mask.ndim):
+        pixel = jnp.arange(mask.shape[axis])
+        steps = (pixel[:, None] - pixel).astype(jnp.float32) ** 2  # [to from]
+        distance = jnp.moveaxis((jnp.moveaxis(distance, axis, -1)[..., None, :] + steps).min(-1), -1, axis)
+    return distance
+
+
+@partial(jax.jit, static_argnames=("level", "resamples"))
+def bootstrap_interval(
+    values: Float[Array, "n"], key: PRNGKeyArray, *, level: float = 0.95, resamples: int = 1000
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """Mean over examples and its percentile bootstrap interval (mean, low, high); NaN values are left out."""
+    rows = jax.random.randint(key, (resamples, values.size), 0, values.size)
+    low, high = jnp.nanquantile(
+        jnp.nanmean(values[rows], axis=1), jnp.array([(1 - level) / 2, (1 + level) / 2])
+    )
+    return jnp.nanmean(values), low, high
+
+
+def _unless_empty(mask: Array, score: Array) -> Array:
+    return jnp.where(mask.any(), score, jnp.nan)

@@ -1,0 +1,84 @@
+"""Every method by name, and how a name with options is written on a command line."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from lensjax.explain.attention import attention
+from lensjax.explain.baselines import abs_input, centre, random, sobel
+from lensjax.explain.cam import grad_cam
+from lensjax.explain.gradient import gradient, input_x_gradient, integrated_gradients, smooth_grad
+from lensjax.explain.perturbation import occlusion
+
+TRIVIAL: dict[str, Callable] = {"random": random, "centre": centre, "abs_input": abs_input, "sobel": sobel}
+ON_IMAGE: dict[str, Callable] = {  # method(score, image, *, key, **options), score(image) -> one number
+    "gradient": gradient,
+    "input_x_gradient": input_x_gradient,
+    "smooth_grad": smooth_grad,
+    "integrated_gradients": integrated_gradients,
+    "occlusion": occlusion,
+    **TRIVIAL,
+}
+ON_FEATURES: dict[
+    str, Callable
+] = {  # method(forward, image, *, key, **options), see lensjax.explain.features
+    "grad_cam": grad_cam,
+    "attention": attention,
+}
+METHODS = ON_IMAGE | ON_FEATURES
+
+
+def get_method(name: str) -> Callable:
+    """The method of that name.
+
+    Raises:
+      ValueError: there is none; lists those there are.
+    """
+    if name not in METHODS:
+        raise ValueError(f"unknown method '{name}'{_near(name, METHODS)}; choose from {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """A method's options and their defaults."""
+    parameters = inspect.signature(get_method(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "key"}
+
+
+def parse(spec: str) -> tuple[str, dict[str, Any]]:
+    """Read `occlusion(window=8, stride=4)`, or just `occlusion`: the name and the options.
+
+    Values are Python literals; a bare word is text (`rule=midpoint`). Nothing is evaluated.
+
+    Raises:
+      ValueError: no such method or option, or another form; says which.
+    """
+    form = f"cannot read '{spec}': write a method as name or name(option=value, option=value)"
+    try:
+        tree = ast.parse(spec.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        raise ValueError(f"{form}.") from None
+    call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
+    if not isinstance(call.func, ast.Name) or call.args:
+        raise ValueError(f"{form}.")
+    name, known, options = call.func.id, options_of(call.func.id), {}
+    for option, node in ((keyword.arg, keyword.value) for keyword in call.keywords):
+        if option is None:
+            raise ValueError(f"{form}.")
+        if option not in known:
+            choices = ", ".join(known) or "none"
+            raise ValueError(f"{name} has no option '{option}'{_near(option, known)}; it has {choices}.")
+        try:
+            options[option] = node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+        except ValueError:
+            raise ValueError(f"{form}; the value of '{option}' is no plain value.") from None
+    return name, options
+
+
+def _near(name: str, choices: dict) -> str:
+    near = get_close_matches(name, choices, 1)
+    return f" (did you mean '{near[0]}'?)" if near else ""

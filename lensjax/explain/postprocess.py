@@ -1,0 +1,76 @@
+"""From a raw, signed map to one that can be compared or shown: each step has a name, none is implied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax.numpy as jnp
+
+from lensjax.shapes import Array, Float
+
+
+def sum_channels(attribution: Float[Array, "*s c"]) -> Float[Array, "*s"]:
+    """What all channels of a pixel say together; signs may cancel, and the total is kept."""
+    return attribution.sum(-1)
+
+
+def positive(attribution: Float[Array, "*any"]) -> Float[Array, "*any"]:
+    """What supports the score (a ReLU)."""
+    return jnp.maximum(attribution, 0)
+
+
+def normalise(attribution: Float[Array, "*any"]) -> Float[Array, "*any"]:
+    """Divide by the largest magnitude: zero stays zero, signs stay, and an all-zero map stays as it is."""
+    largest = jnp.abs(attribution).max()
+    return attribution / jnp.where(largest > 0, largest, 1)
+
+
+def upsample(
+    attribution: Float[Array, "*grid"],
+    shape: Sequence[int],
+    *,
+    method: Literal["linear", "nearest"] = "linear",
+    origin: Sequence[float] | None = None,
+    step: Sequence[float] | None = None,
+) -> Float[Array, "*s"]:
+    """Bring a layer's grid to `shape`, cell centres in register, values beyond the outer centres repeated.
+
+    Cell i of n is centred at (i + ½)/n of the axis; a network whose cells lie elsewhere (unpadded
+    convolutions, dropped remainders) says where with `origin`, the first centre, and `step`, both as
+    fractions of the axis.
+    """
+    if len(shape) != attribution.ndim:
+        raise ValueError(
+            f"a map of shape {attribution.shape} cannot be brought to {tuple(shape)}: axes differ."
+        )
+    if method not in ("linear", "nearest"):
+        raise ValueError(f"unknown method '{method}'; choose linear or nearest.")
+    for axis, (cells, pixels) in enumerate(zip(attribution.shape, shape, strict=True)):
+        first = 0.5 / cells if origin is None else origin[axis]
+        width = 1 / cells if step is None else step[axis]
+        at = ((jnp.arange(pixels) + 0.5) / pixels - first) / width  # in cells, 0 at the first centre
+        at = jnp.clip(at if method == "linear" else jnp.floor(at + 0.5), 0, cells - 1)
+        weights = jnp.maximum(0, 1 - jnp.abs(at[:, None] - jnp.arange(cells)))  # [pixels cells]
+        attribution = jnp.moveaxis(jnp.tensordot(weights, attribution, (1, axis)), 0, axis)
+    return attribution
+
+
+def to_image_grid(
+    attribution: Float[Array, "..."], image_shape: Sequence[int], **options: Any
+) -> Float[Array, "*s"]:
+    """One value a pixel, from any method: sum a pixel map [*s c] over channels, upsample a grid [*grid].
+
+    `image_shape` is that of one image, [*s c]; `options` go to `upsample`.
+
+    Raises:
+      ValueError: the map has neither form.
+    """
+    *space, _ = image_shape
+    if attribution.ndim == len(space):
+        return upsample(attribution, space, **options)
+    if list(attribution.shape[:-1]) == space:
+        return sum_channels(attribution)
+    raise ValueError(
+        f"a map of shape {attribution.shape} fits no image of {tuple(image_shape)}, as pixels or as a grid."
+    )
