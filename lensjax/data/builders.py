@@ -44,7 +44,7 @@ class Recipe(tfds.core.BuilderConfig):
     """(count, seed) -> examples; the same for the same arguments."""
 
 
-class Simulated(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class Simulated(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Examples of a `Recipe`: image float16 in asinh units, mask, position, label, id and true scalars.
 
     Raise `VERSION` whenever the generator's examples change: the old sets then stay apart from the new.

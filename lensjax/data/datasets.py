@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,58 +18,60 @@ MEMORY = 8 * 2**30
 
 
 @dataclass(frozen=True)
-class Source:
-    """The examples of a split, row by row; `columns` of everything but pixels are always in memory."""
+class Stored:
+    """Images and masks that stay on disk because they exceed the memory budget."""
 
-    image: np.ndarray | Stored  # float16 [n *s c]
-    mask: np.ndarray | Stored  # bool [n *s]
-    label: np.ndarray  # int32 [n]
-    position: np.ndarray  # float32 [n 2]
-    id: np.ndarray  # str [n]
-    truth: dict[str, np.ndarray] = field(default_factory=dict)  # float32 [n] each
+    records: Any
+    """Serialised tf.train.Example by index."""
+    shape: tuple[int, ...]
+    """[n *s c] of the images."""
+
+    def read(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image and mask of a row."""
+        return _pixels(_features(self.records[row]), self.shape[1:])
+
+
+@dataclass(frozen=True)
+class Source:
+    """The examples of a split, row by row; everything but the pixels is always in memory."""
+
+    image: np.ndarray | Stored
+    """float16 [n *s c] in asinh units."""
+    mask: np.ndarray
+    """bool [n *s]; empty where `image` is on disk, which then has them."""
+    label: np.ndarray
+    """int32 [n]"""
+    position: np.ndarray
+    """float32 [n 2], fractions (row, column), NaN where there is none."""
+    id: np.ndarray
+    """str [n]"""
+    truth: dict[str, np.ndarray] = field(default_factory=dict)
+    """float32 [n] each."""
     classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.label)
 
-    def pixels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Image [b *s c] and mask [b *s] of some rows."""
-        if isinstance(self.image, Stored) or isinstance(self.mask, Stored):
-            return self.image.read(rows)  # type: ignore[union-attr]
-        return self.image[rows], self.mask[rows]
-
     def __getitem__(self, row: int) -> Example:
-        image, mask = self.pixels(np.array([range(len(self))[row]]))
+        """One example, its image float16 as stored."""
+        row = range(len(self))[row]
+        if isinstance(self.image, Stored):
+            image, mask = self.image.read(row)
+        else:
+            image, mask = self.image[row], self.mask[row]
         return {
-            "image": image[0].astype(np.float32),
+            "image": image,
             "label": int(self.label[row]),
             "position": self.position[row],
-            "mask": mask[0],
+            "mask": mask,
             "id": str(self.id[row]),
             "truth": {name: float(values[row]) for name, values in self.truth.items()},
         }
 
-
-@dataclass(frozen=True)
-class Stored:
-    """Pixels that stay on disk because they exceed the memory budget."""
-
-    records: Any  # serialised tf.train.Example by index
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    image_shape: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        parsed = [_pixels(_features(r), self.image_shape) for r in self.records.__getitems__(rows.tolist())]
-        return np.stack([image for image, _ in parsed]), np.stack([mask for _, mask in parsed])
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        image, mask = self.read(np.atleast_1d(np.arange(len(self))[rows]))
-        values = image if self.dtype == np.float16 else mask
-        return values[0] if np.ndim(rows) == 0 and not isinstance(rows, slice) else values
+    def examples(self, rows: Iterable[int]) -> Iterator[Example]:
+        """Some examples, without the truth."""
+        light = replace(self, truth={})
+        return (light[int(row)] for row in rows)
 
 
 def prepare(config: DataConfig) -> Path:
@@ -130,26 +133,28 @@ def _read(
     records: Any, shape: tuple[int, ...], truth: tuple[str, ...], classes: tuple[str, ...], memory: int
 ) -> Source:
     count = len(records)
-    in_memory = count * int(np.prod(shape[:-1])) * (2 * shape[-1] + 1) <= memory
-    if in_memory:
-        image, mask = np.empty((count, *shape), np.float16), np.empty((count, *shape[:-1]), bool)
-    else:
-        image = Stored(records, (count, *shape), np.dtype(np.float16), shape)
-        mask = Stored(records, (count, *shape[:-1]), np.dtype(bool), shape)
+    held = count if count * math.prod(shape[:-1]) * (2 * shape[-1] + 1) <= memory else 0
+    image, mask = np.empty((held, *shape), np.float16), np.empty((held, *shape[:-1]), bool)
     label, position = np.empty(count, np.int32), np.empty((count, 2), np.float32)
     columns, ids = np.empty((count, len(truth)), np.float32), []
     for start in range(0, count, 256):
         block = range(start, min(start + 256, count))
         for row, record in zip(block, records.__getitems__(list(block)), strict=True):
             entry = _features(record)
-            if in_memory:
+            if held:
                 image[row], mask[row] = _pixels(entry, shape)
             label[row] = entry["label"].int64_list.value[0]
             position[row] = entry["position"].float_list.value
             columns[row] = [entry[f"truth/{name}"].float_list.value[0] for name in truth]
             ids.append(entry["id"].bytes_list.value[0].decode())
     return Source(
-        image, mask, label, position, np.array(ids), dict(zip(truth, columns.T.copy(), strict=True)), classes
+        image=image if held else Stored(records, (count, *shape)),
+        mask=mask,
+        label=label,
+        position=position,
+        id=np.array(ids),
+        truth=dict(zip(truth, columns.T.copy(), strict=True)),
+        classes=classes,
     )
 
 

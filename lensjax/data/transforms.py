@@ -43,18 +43,22 @@ def as_pixels(image: Shaped[np.ndarray, "*s c"]) -> np.ndarray:
     return image.view(np.dtype((np.void, bands * image.itemsize)))[..., 0] if bands > 1 else image[..., 0]
 
 
+# Of (row, column) when neither, columns, rows, or both are reversed: p to 1 - p.
+_OFFSET = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float32)
+_FLIP = 1 - 2 * _OFFSET
+
+
 def orient(example: Example, element: int) -> Example:
     """Symmetry 0 … 7 of the square: transpose if `element & 4`, then flip rows (2) and columns (1)."""
     image, mask, position = example["image"], example["mask"], example["position"]
     if element & 4:
         image, mask, position = np.swapaxes(image, -3, -2), np.swapaxes(mask, -2, -1), position[::-1]
     rows, columns = slice(None, None, -1 if element & 2 else 1), slice(None, None, -1 if element & 1 else 1)
-    flipped = np.array([element & 2, element & 1], bool)
     return {
         **example,
         "image": image[..., rows, columns, :],
         "mask": mask[..., rows, columns],
-        "position": np.where(flipped, 1 - position, position),
+        "position": _FLIP[element & 3] * position + _OFFSET[element & 3],
     }
 
 
@@ -84,11 +88,11 @@ def translate(example: Example, rows: int, columns: int) -> Example:
     image, mask = example["image"], example["mask"]
     height, width = mask.shape[-2:]
     (to_row, from_row), (to_column, from_column) = _overlap(rows, height), _overlap(columns, width)
-    moved, moved_mask = np.zeros_like(image, order="C"), np.zeros_like(mask, order="C")
+    moved, moved_mask = np.zeros(image.shape, image.dtype), np.zeros(mask.shape, bool)
     as_pixels(moved)[..., to_row, to_column] = as_pixels(image)[..., from_row, from_column]
     moved_mask[..., to_row, to_column] = mask[..., from_row, from_column]
-    position = example["position"] + np.array([rows / height, columns / width], np.float32)
-    return {**example, "image": moved, "mask": moved_mask, "position": position}
+    moved_position = example["position"] + np.array([rows / height, columns / width], np.float32)
+    return {**example, "image": moved, "mask": moved_mask, "position": moved_position}
 
 
 def _overlap(step: int, size: int) -> tuple[slice, slice]:
@@ -97,10 +101,10 @@ def _overlap(step: int, size: int) -> tuple[slice, slice]:
 
 def shift(example: Example, rng: np.random.Generator, share: float = 1 / 16) -> Example:
     """`translate` by up to `share` of the image along each axis; a position stays inside the image."""
-    steps = []
-    for size, place in zip(example["mask"].shape[-2:], example["position"], strict=True):
+    shape, draws, steps = example["mask"].shape[-2:], rng.random(2).tolist(), []
+    for size, place, draw in zip(shape, example["position"].tolist(), draws, strict=True):
         reach = int(size * share)
-        step = int(rng.integers(-reach, reach + 1))
+        step = int(draw * (2 * reach + 1)) - reach
         if 0 <= place < 1:  # never for NaN
             pixel = int(place * size)
             step = min(max(step, -pixel), size - 1 - pixel)
@@ -119,7 +123,7 @@ def noise(example: Example, rng: np.random.Generator, largest: float = 1.0) -> E
 def brightness(example: Example, rng: np.random.Generator, largest: float = 0.1) -> Example:
     """An uncertain calibration: the flux of each band times exp(U(-largest, largest))."""
     image = np.asarray(example["image"], np.float32)
-    gain = np.exp(rng.uniform(-largest, largest, image.shape[-1]).astype(np.float32))
+    gain = np.exp(rng.uniform(-largest, largest, image.shape[-1:])).astype(np.float32)
     return {**example, "image": np.arcsinh(np.sinh(image) * gain)}
 
 
@@ -129,10 +133,7 @@ def band_dropout(example: Example, rng: np.random.Generator, probability: float 
     missing, band = rng.random() < probability, int(rng.integers(bands))
     if not missing or bands == 1:
         return example
-    return {
-        **example,
-        "image": np.where(np.arange(bands) == band, 0, example["image"]).astype(example["image"].dtype),
-    }
+    return {**example, "image": example["image"] * (np.arange(bands) != band).astype(example["image"].dtype)}
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
