@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +75,7 @@ def state(entry: Entry, page: Page) -> dict:
     }  # fmt: skip
 
 
-def _shown(entry: Entry, paint) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _shown(entry: Entry, paint: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     spatial = entry.image.ndim - 1
     factor = render.shrink_factor(entry.image.shape[-3:-1])
     small = render.shrink(entry.image, factor, (spatial - 2, spatial - 1))
@@ -101,8 +101,8 @@ def _image_tile(entry: Entry, index: int, page: Page) -> str:
     caption = f"Image{windows} ({esc(text)}).{gone}"
     return (
         f'<figure class="tile image"><button class="zoom" aria-label="Enlarge the image of {esc(entry.id)}">'
-        f'<span class="stack"><img class="photo" src="{uri}" alt="{_alt(entry)}"/>{_marks(index)}</span></button>'
-        f"<figcaption>{caption}</figcaption></figure>"
+        f'<span class="stack"><img class="photo" src="{uri}" alt="{_alt(entry)}"/>{_marks(index)}</span>'
+        f"</button><figcaption>{caption}</figcaption></figure>"
     )
 
 
@@ -122,9 +122,10 @@ def _map_tile(entry: Entry, index: int, method: str, page: Page) -> str:
     indices = render.side_by_side(indices, spatial, clear)
     palette = render.rescaled(page.ramps[scale.diverging], own, scale)
     uri = png.data_uri(png.encode(indices, palette))
-    alt = f"{method_label(method)} map of {entry.id}, values {number(values.min())} to {number(values.max())}"
+    what = f"{method_label(method)} map of {entry.id}"
+    alt = f"{what}, values {number(values.min())} to {number(values.max())}"
     return (
-        f'{start}<button class="zoom" aria-label="Enlarge the {esc(method_label(method))} map of {esc(entry.id)}">'
+        f'{start}<button class="zoom" aria-label="Enlarge: {esc(what)}">'
         f'<span class="stack"><span class="under u{index}"></span>'
         f'<img class="map" src="{uri}" alt="{esc(alt)}" data-lo="{own.low:.6g}" data-hi="{own.high:.6g}"/>'
         f"{_marks(index)}</span></button>{caption}"
@@ -169,9 +170,10 @@ def _probabilities(entry: Entry) -> str:
     for k in order:
         p = float(entry.probabilities[k])
         width = 100 * p if math.isfinite(p) else 0.0
+        said = " said" if k == entry.predicted else ""
         true = ' <abbr title="true class">✓</abbr>' if entry.label == k else ""
         rows.append(
-            f'<div class="prob{" said" if k == entry.predicted else ""}"><span>{esc(entry.classes[k])}{true}</span>'
+            f'<div class="prob{said}"><span>{esc(entry.classes[k])}{true}</span>'
             f'<span class="track"><i style="width:{width:.1f}%"></i></span><b>{esc(fraction(p))}</b></div>'
         )
     return f'<div class="probs" aria-label="Probabilities">{"".join(rows)}</div>'
@@ -182,7 +184,7 @@ def _position(entry: Entry, pixel_scale: float | None) -> str:
     if (at := finite_pair(entry.position)) is None:
         return ""
     height, width = entry.image.shape[-3:-1]
-    lines = [("Predicted centre", f"row {at[0] * height - 0.5:.1f}, column {at[1] * width - 0.5:.1f}")]
+    lines = [("Predicted centre", f"row {at[0] * height - 0.5:.1f}, col {at[1] * width - 0.5:.1f}")]
     sigma, error = finite_pair(entry.position_sigma), position_error(entry)
     if sigma is not None:
         pixels = math.hypot(sigma[0] * height, sigma[1] * width) / math.sqrt(2)
@@ -200,7 +202,9 @@ def _length(pixels: float, pixel_scale: float | None) -> str:
 
 
 def _score_details(entry: Entry, page: Page) -> str:
-    known: Mapping[str, Mapping[str, float]] = {m: entry.scores[m] for m in sorted(entry.scores, key=is_baseline)}
+    known: Mapping[str, Mapping[str, float]] = {
+        m: entry.scores[m] for m in sorted(entry.scores, key=is_baseline)
+    }
     if not known or not page.scores:
         return ""
     heads = "".join(f'<th scope="col">{esc(score_label(s))}</th>' for s in page.scores)
@@ -210,7 +214,8 @@ def _score_details(entry: Entry, page: Page) -> str:
         + "</tr>"
         for m, values in known.items()
     )
-    table = f"<table class=plain><thead><tr><th scope=col>Map</th>{heads}</tr></thead><tbody>{body}</tbody></table>"
     return (
-        f'<details class="all"><summary>All scores of this example</summary><div class="scroll">{table}</div></details>'
+        '<details class="all"><summary>All scores of this example</summary><div class="scroll">'
+        f'<table class="plain"><thead><tr><th scope="col">Map</th>{heads}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div></details>"
     )

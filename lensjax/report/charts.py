@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lensjax.report.names import readable
+from lensjax.report.names import quantity_label, readable
 from lensjax.report.numbers import esc, number
 
 WIDTH, HEIGHT = 380, 250
@@ -35,6 +35,12 @@ def charts(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 def history(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """One chart a quantity, its splits together: `train/loss` and `validation/loss` share an axis."""
+    key, quantities = history_series(rows)
+    return [chart(quantity_label(quantity), series, readable(key)) for quantity, series in quantities]
+
+
+def history_series(rows: Sequence[Mapping[str, Any]]) -> tuple[str, list[tuple[str, list[Series]]]]:
+    """Name of the x axis, and (quantity, series of its splits) for what is worth a chart."""
     key = next((k for k in ("epoch", "step") if k in rows[0]), next(iter(rows[0])))
     names: dict[str, list[str]] = {}
     for column in dict.fromkeys(c for row in rows for c in row):
@@ -44,13 +50,8 @@ def history(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     order = [q for q in WANTED if q in names]
     if len(order) < 2:
         order += [q for q in names if q not in order and q not in ("step", "seconds", "epoch", "n")]
-    figures = []
-    for quantity in order:
-        series = [(_split(c), *_points(rows, key, c)) for c in names[quantity]]
-        series = [s for s in series if s[1]]
-        if series:
-            figures.append(chart(readable(quantity), series, readable(key)))
-    return figures[:MOST_CHARTS]
+    found = ((q, [s for c in names[q] if (s := (_split(c), *_points(rows, key, c)))[1]]) for q in order)
+    return key, [(quantity, series) for quantity, series in found if series][:MOST_CHARTS]
 
 
 def roc(rows: Sequence[Mapping[str, Any]], title: str) -> list[str]:
@@ -58,15 +59,19 @@ def roc(rows: Sequence[Mapping[str, Any]], title: str) -> list[str]:
     fpr, tpr = _points(rows, "fpr", "tpr")
     area = sum((b - a) * (c + d) / 2 for a, b, c, d in zip(fpr, fpr[1:], tpr, tpr[1:], strict=False))
     chance = ("chance", [0.0, 1.0], [0.0, 1.0])
-    axes = {"unit_y": True, "y_label": "true positives"}
-    figures = [chart(f"{title}, area {area:.3f}", [("model", fpr, tpr), chance], "false positives", **axes)]
+    series = [("model", fpr, tpr), chance]
+    figures = [_rates(f"{title}, area {area:.3f}", series)]
     rare = [(x, y) for x, y in zip(fpr, tpr, strict=True) if x > 0]
     if rare and rare[0][0] < 0.1:
         xs, ys = (list(v) for v in zip(*rare, strict=True))
         grid = [10 ** (math.log10(xs[0]) * (1 - i / 40)) for i in range(41)]
-        series: list[Series] = [("model", xs, ys), ("chance", grid, grid)]
-        figures.append(chart(f"{title}, rare false positives", series, "false positives", log_x=True, **axes))
+        series = [("model", xs, ys), ("chance", grid, grid)]
+        figures.append(_rates(f"{title}, rare false positives", series, log_x=True))
     return figures
+
+
+def _rates(title: str, series: Sequence[Series], log_x: bool = False) -> str:
+    return chart(title, series, "false positives", y_label="true positives", log_x=log_x, unit_y=True)
 
 
 def chart(
@@ -104,10 +109,9 @@ def chart(
         for x in x_ticks
         if x_range[0] <= x <= x_range[1]
     ]
+    middle = (LEFT + right) / 2
     parts.append(f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>')
-    parts.append(
-        f'<text class="label" x="{(LEFT + right) / 2}" y="{HEIGHT - 3}" text-anchor="middle">{esc(x_label)}</text>'
-    )
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 3}" text-anchor="middle">{esc(x_label)}</text>')
     for name, line_x, line_y in series:
         points = [f"{px(x):.1f},{py(y):.1f}" for x, y in zip(line_x, line_y, strict=True)]
         kind = f"line l-{name}" if name in (*SPLITS, "chance") else "line l-validation"
@@ -120,10 +124,10 @@ def chart(
         for n, *_ in series
         if n
     )
-    y_text = f" · {esc(y_label)} upwards" if y_label else ""
+    alt = esc(_alt(title, series, x_label) + (f" Upwards: {y_label}." if y_label else ""))
     return (
         f'<figure class="chart"><figcaption><b>{esc(title)}</b><span class="keys">{keys}</span></figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{esc(_alt(title, series, x_label))}{y_text}">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alt}">'
         f"{''.join(parts)}</svg></figure>"
     )
 
@@ -134,7 +138,7 @@ def _alt(title: str, series: Sequence[Series], x_label: str) -> str:
 
 
 def _points(rows: Sequence[Mapping[str, Any]], x: str, y: str) -> tuple[list[float], list[float]]:
-    pairs = [(row.get(x), row.get(y)) for row in rows]
+    pairs: list[tuple[Any, Any]] = [(row.get(x), row.get(y)) for row in rows]
     good = [(float(a), float(b)) for a, b in pairs if _finite(a) and _finite(b)]
     return [a for a, _ in good], [b for _, b in good]
 
@@ -167,7 +171,9 @@ def _ticks(low: float, high: float, count: int = 5, whole: bool = False) -> list
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    return [10.0**p for p in range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)]
+    return [
+        10.0**p for p in range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
+    ]
 
 
 def _tick(value: float) -> str:

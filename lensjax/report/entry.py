@@ -39,7 +39,9 @@ def check(entry: Entry, bands: Sequence[str] = ()) -> None:
     if entry.image.ndim not in (3, 4) or 0 in shape:
         raise ValueError(f"{where}: the image has shape {shape}; give [h w c], or [t h w c] for an event.")
     if bands and len(bands) != shape[-1]:
-        raise ValueError(f"{where}: {shape[-1]} channels but {len(bands)} band names; give one name a channel.")
+        raise ValueError(
+            f"{where}: {shape[-1]} channels but {len(bands)} band names; give one name a channel."
+        )
     if np.shape(entry.probabilities) != (len(entry.classes),):
         raise ValueError(
             f"{where}: probabilities have shape {np.shape(entry.probabilities)} for {len(entry.classes)} "

@@ -51,7 +51,7 @@ def _mask(entry: Entry) -> str:
     spatial, factor = entry.mask.ndim, shrink_factor(entry.mask.shape[-2:])
     small = shrink(entry.mask.astype(np.float32), factor, (spatial - 2, spatial - 1)) > 0
     path = outline(side_by_side(small, spatial, False))
-    return f'<path class="mk case" d="{path}"/><path class="mk arc" d="{path}"/>'
+    return f'<path class="mk edge" d="{path}"/><path class="mk arc" d="{path}"/>'
 
 
 def _truth(entry: Entry, height: int, width: int, shift: int) -> str:
@@ -81,5 +81,6 @@ def _bar(height: int, width: int, pixel_scale: float) -> str:
         return ""
     length, y, x = lengths[0] / pixel_scale, 0.95 * height, 0.05 * width
     path = f"M{x:.2f} {y:.2f}H{x + length:.2f}"
-    label = f'<text x="{x:.2f}" y="{y - 0.025 * height:.2f}" font-size="{0.06 * height:.2f}">{lengths[0]:g}″</text>'
+    text = f'<text x="{x:.2f}" y="{y - 0.025 * height:.2f}" font-size="{0.06 * height:.2f}">'
+    label = f"{text}{lengths[0]:g}″</text>"
     return f'<g class="bar"><path class="mk case" d="{path}"/><path class="mk rule" d="{path}"/>{label}</g>'

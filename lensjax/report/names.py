@@ -10,7 +10,10 @@ METHODS = {
     "smooth_grad_squared": ("SmoothGrad²", "the squared gradient averaged over noisy copies"),
     "var_grad": ("VarGrad", "the variance of the gradient over noisy copies"),
     "integrated_gradients": ("Integrated gradients", "gradients summed along the way from an empty sky"),
-    "expected_gradients": ("Expected gradients", "integrated gradients averaged over real images as the start"),
+    "expected_gradients": (
+        "Expected gradients",
+        "integrated gradients averaged over real images as the start",
+    ),
     "guided_backprop": ("Guided backprop", "gradients that drop negative parts; nearly blind to the weights"),
     "deconvnet": ("Deconvnet", "positive signals sent back through the network; nearly blind to the weights"),
     "grad_cam": ("Grad-CAM", "feature maps weighted by their mean gradient; coarse"),
@@ -34,14 +37,17 @@ METHODS = {
 }
 BASELINES = ("random", "centre", "center", "input", "abs_input", "|input|", "sobel", "chance")
 SCORES = {
-    "energy": ("Energy inside", "share of the map's positive part that lies in the true arc"),
-    "energy_inside": ("Energy inside", "share of the map's positive part that lies in the true arc"),
-    "pointing": ("Pointing", "share of examples whose highest pixel lies in the true arc"),
-    "pointing_game": ("Pointing", "share of examples whose highest pixel lies in the true arc"),
-    "rank_accuracy": ("Rank accuracy", "share of the N highest pixels in the arc, where N is the arc's size"),
-    "average_precision": ("Average precision", "the map as a detector of arc pixels, over all thresholds"),
-    "iou": ("IoU", "overlap of the thresholded map and the true arc"),
-    "auroc": ("AUROC", "chance that an arc pixel outranks a pixel off the arc"),
+    "energy": ("Energy inside", "share of the map's positive part that lies on the true evidence"),
+    "energy_inside": ("Energy inside", "share of the map's positive part that lies on the true evidence"),
+    "pointing": ("Pointing", "share of examples whose highest pixel lies on the true evidence"),
+    "pointing_game": ("Pointing", "share of examples whose highest pixel lies on the true evidence"),
+    "rank_accuracy": ("Rank accuracy", "share of the N highest pixels on the evidence, N its size"),
+    "average_precision": (
+        "Average precision",
+        "the map as a detector of evidence pixels, over all thresholds",
+    ),
+    "iou": ("IoU", "overlap of the thresholded map and the true evidence"),
+    "auroc": ("AUROC", "chance that an evidence pixel outranks another pixel"),
 }
 
 
@@ -74,3 +80,14 @@ def readable(name: str) -> str:
     """`position_error_median` → "Position error median"; names with capitals of their own stay."""
     words = name.replace("_", " ").replace("/", " ").strip()
     return words[:1].upper() + words[1:] if words.islower() else words
+
+
+def quantity_label(name: str) -> str:
+    """`position_error_median_arcsec` → "Position error, median (arcsec)"."""
+    words = {"auroc": "AUROC", "tpr0": "TPR0", "tpr10": "TPR10", "f1": "F1", "macro_f1": "Macro F1"}
+    if name in words:
+        return words[name]
+    for unit in ("arcsec", "pixels"):
+        if name.endswith("_" + unit):
+            return f"{readable(name.removesuffix('_' + unit))} ({unit})".replace(" median", ", median")
+    return readable(name)

@@ -63,10 +63,10 @@ def interval(value: Any) -> tuple[float, float, float] | None:
         return interval((mean, value.get("low", math.nan), value.get("high", math.nan)))
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
         return float(value), math.nan, math.nan
-    if isinstance(value, (tuple, list, np.ndarray)) and len(value) == 3:
-        if all(isinstance(v, (int, float, np.number)) for v in value):
-            return float(value[0]), float(value[1]), float(value[2])
-    return None
+    three = isinstance(value, (tuple, list, np.ndarray)) and len(value) == 3
+    if not three or not all(isinstance(v, (int, float, np.number)) for v in value):
+        return None
+    return float(value[0]), float(value[1]), float(value[2])
 
 
 def _plain(value: Any) -> Any:

@@ -65,7 +65,7 @@ function showScores() {
   cards.forEach((card, i) => {
     const scores = data.entries[i].scores;
     const bars = TRIVIAL.map((m) => (scores[m] || {})[name]).filter((v) => typeof v === "number");
-    for (const tile of card.querySelectorAll(".map")) {
+    for (const tile of card.querySelectorAll(".tile.map")) {
       const method = tile.dataset.m, v = (scores[method] || {})[name], place = tile.querySelector(".score");
       place.textContent = fraction(v);
       if (typeof v === "number" && bars.length && !TRIVIAL.includes(method) && v > Math.max(...bars)) {

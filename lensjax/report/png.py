@@ -1,4 +1,4 @@
-"""PNG files by the standard library: grey, colour, or a palette with transparency (W3C PNG, third edition)."""
+"""PNG files by the standard library: grey, colour, or a palette with transparency (W3C PNG)."""
 
 from __future__ import annotations
 

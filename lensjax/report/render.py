@@ -72,7 +72,7 @@ def luminance(image: np.ndarray) -> np.ndarray:
 
 
 def side_by_side(values: np.ndarray, spatial: int, fill: float) -> np.ndarray:
-    """The windows of an event [t h w …] beside each other, `GAP` pixels apart; a 2D image [h w …] as it is."""
+    """The windows of an event [t h w …] beside each other, `GAP` pixels apart; a 2D image as it is."""
     if spatial == 2:
         return values
     gap = np.full((values.shape[1], GAP, *values.shape[3:]), fill, values.dtype)

@@ -11,15 +11,19 @@ from lensjax.report.numbers import esc, interval, number
 
 # Tiles, in this order where a summary has them: name → (label, unit, what it means).
 HEADLINES = {
-    "auroc": ("AUROC", "", "chance that a lens outranks a non-lens; 0.5 is guessing"),
-    "tpr0": ("TPR0", "", "lenses found before the first false positive"),
-    "tpr10": ("TPR10", "", "lenses found with fewer than ten false positives"),
+    "auroc": ("AUROC", "", "chance that a positive outranks a negative; 0.5 is guessing"),
+    "tpr0": ("TPR0", "", "positives found before the first false positive"),
+    "tpr10": ("TPR10", "", "positives found before the tenth false positive"),
     "average_precision": ("Average precision", "", "precision averaged over recall"),
     "macro_f1": ("Macro F1", "", "F1 averaged over classes"),
-    "position_error_median_arcsec": ("Median position error", "″", "of true lenses"),
-    "position_error_median_pixels": ("Median position error", " px", "of true lenses"),
+    "position_error_median_arcsec": ("Median position error", "″", "predicted against true centre"),
+    "position_error_median_pixels": ("Median position error", " px", "predicted against true centre"),
     "calibration_error": ("Calibration error", "", "gap between confidence and accuracy"),
-    "n_negative": ("Negatives tested", "", "a rate of false positives below one in this many is not measured"),
+    "n_negative": (
+        "Negatives tested",
+        "",
+        "a rate of false positives below one in this many is not measured",
+    ),
     "parameters": ("Parameters", "", "trained numbers in the network"),
     "epochs": ("Epochs", "", "passes over the training set"),
     "seconds_per_epoch": ("Seconds an epoch", "", "wall clock"),
@@ -57,7 +61,9 @@ def flatten(summary: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         elif str(name).endswith(("_low", "_high")) and str(name).rpartition("_")[0] in summary:
             continue
         elif f"{name}_low" in summary and f"{name}_high" in summary:
-            ends = tuple(math.nan if v is None else v for v in (value, summary[f"{name}_low"], summary[f"{name}_high"]))
+            ends = tuple(
+                math.nan if v is None else v for v in (value, summary[f"{name}_low"], summary[f"{name}_high"])
+            )
             flat[key] = ends
         else:
             flat[key] = value
@@ -79,8 +85,8 @@ def verdict_on_maps(rows: Sequence[Mapping[str, Any]]) -> str:
         above = [r for r, v in known if stands(v, best[1]) == "above"]
         top, value = max(known, key=lambda pair: pair[1][0])
         items.append(
-            f"<li><b>{esc(score_label(name))}</b>: {len(above)} of {len(known)} methods lie above every trivial "
-            f"map. Best: {esc(method_label(top['method']))}, {_range(value)}, against "
+            f"<li><b>{esc(score_label(name))}</b>: {len(above)} of {len(known)} methods lie above every "
+            f"trivial map. Best: {esc(method_label(top['method']))}, {_range(value)}, against "
             f"{_range(best[1])} of the best trivial map, {esc(method_label(best[0]))}.</li>"
         )
     return f'<ul class="verdicts">{"".join(items)}</ul>' if items else ""
@@ -91,14 +97,16 @@ def score_table_html(rows: Sequence[Mapping[str, Any]]) -> str:
     names = score_names(rows)
     ordered = [r for r in rows if not is_row_baseline(r)] + [r for r in rows if is_row_baseline(r)]
     heads = "".join(
-        f'<th scope="col"><span>{esc(score_label(n))}</span><small>{esc(score_text(n))}</small></th>' for n in names
+        f'<th scope="col"><span>{esc(score_label(n))}</span><small>{esc(score_text(n))}</small></th>'
+        for n in names
     )
     body = "".join(_score_row(row, rows, names) for row in ordered)
     return (
-        '<div class="scroll"><table class="scores"><caption>Mean over examples with a true mask, 95 % interval '
+        '<p class="caption">Mean over examples with a true mask, 95 % interval '
         "in brackets. <b>▲</b> the interval lies above that of the best trivial map, <b>≈</b> it does not, "
-        "<b>▼</b> it lies below. The dotted line is chance: what a random map scores.</caption>"
-        f'<thead><tr><th scope="col">Method</th>{heads}<th scope="col" class="n">n</th></tr></thead>'
+        "<b>▼</b> it lies below. The dotted line is chance: what a random map scores.</p>"
+        '<div class="scroll"><table class="scores"><thead><tr><th scope="col">Method</th>'
+        f'{heads}<th scope="col" class="n">n</th></tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -106,7 +114,9 @@ def score_table_html(rows: Sequence[Mapping[str, Any]]) -> str:
 def score_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Names of the scores in the rows, in order of appearance; a nested `scores` counts too."""
     names = [k for row in rows for k in (*row, *(row.get("scores") or ()))]
-    return [n for n in dict.fromkeys(names) if n not in SKIPPED_COLUMNS and any(triple_of(r, n) for r in rows)]
+    return [
+        n for n in dict.fromkeys(names) if n not in SKIPPED_COLUMNS and any(triple_of(r, n) for r in rows)
+    ]
 
 
 def is_row_baseline(row: Mapping[str, Any]) -> bool:
@@ -202,11 +212,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, tuple) and len(value) == 3 and interval(value):
         return f"{esc(number(value[0]))} <small>({esc(number(value[1]))} – {esc(number(value[2]))})</small>"
     if isinstance(value, (list, tuple)):
-        return esc(", ".join("[" + ", ".join(map(number, v)) + "]" if isinstance(v, (list, tuple)) else number(v)
-                             for v in value))  # fmt: skip
+        rows = (
+            "[" + ", ".join(map(number, v)) + "]" if isinstance(v, (list, tuple)) else number(v)
+            for v in value
+        )
+        return esc(", ".join(rows))
     return esc(number(value)) if value is not None else "–"
 
 
 def _leaves(flat: Mapping[str, Any]) -> set[str]:
     return {k.split(".")[-1] for k in flat}
-

@@ -1,0 +1,138 @@
+"""What a reader sets on the page, and the legend of the maps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from lensjax.report import render
+from lensjax.report.cards import Page
+from lensjax.report.entry import Entry, finite_pair, verdict
+from lensjax.report.names import method_label, method_text, score_label, score_text
+from lensjax.report.numbers import esc, number
+
+READING = (
+    "Maps are raw: a positive value supports the score that was explained, a negative one speaks against it. "
+    "A map shows what the network used, which is not always the object. Believe a method where it beats the "
+    "trivial maps, not where it looks plausible. ▲ beside a score: higher than that of every trivial map on "
+    "the same example."
+)
+
+
+def form(entries: Sequence[Entry], page: Page) -> str:
+    """The controls that sort, filter and scale; page.js reads them."""
+    classes = list(dict.fromkeys(c for e in entries for c in e.classes))
+    kinds = sorted({e.kind for e in entries if e.kind})
+    verdicts = Counter(verdict(e) for e in entries)
+    sorts = [("order", "order given"), ("id", "name"), ("confidence", "confidence in its answer")]
+    sorts += [(f"p:{c}", f"probability of {c}") for c in classes[:8]]
+    if any(e.label is not None for e in entries):
+        sorts.append(("truth", "probability of the true class"))
+    if any(e.position is not None for e in entries):
+        sorts += [("error", "position error"), ("sigma", "stated position σ")]
+    scored = list(dict.fromkeys(m for e in entries for m in e.scores))
+    groups = "".join(
+        f'<optgroup label="{esc(score_label(s))}">'
+        + _options([(f"score:{m}:{s}", f"{score_label(s)}: {method_label(m)}") for m in scored])
+        + "</optgroup>"
+        for s in page.scores
+    )
+    mistakes = sum(n for k, n in verdicts.items() if k not in ("correct", "unknown"))
+    shows = [("all", f"all ({len(entries)})")] + [
+        (key, f"{text} ({count})")
+        for key, text, count in (
+            ("mistakes", "mistakes", mistakes),
+            ("false positive", "false positives", verdicts["false positive"]),
+            ("false negative", "false negatives", verdicts["false negative"]),
+            ("correct", "correct", verdicts["correct"]),
+            ("unknown", "truth unknown", verdicts["unknown"]),
+        )
+        if count or key == "mistakes"
+    ]
+    of_class = [("", "any")] + [(f"is:{c}", f"is {c}") for c in classes]
+    of_class += [(f"says:{c}", f"said to be {c}") for c in classes]
+    shown = [(s, score_label(s)) for s in page.scores]
+    scales = [("shared", "one for a method"), ("own", "each map its own")]
+    turn = '<button type="button" id="dir" aria-pressed="false" title="Turn the order round">↓</button>'
+    fields = [
+        _field("Sort by", f'<select id="sort">{_options(sorts)}{groups}</select>{turn}'),
+        _field("Show", _select("show", shows)),
+        _field("Class", _select("cls", of_class)),
+        _field("Kind", _select("kind", [("", "any")] + [(k, k) for k in kinds])) if kinds else "",
+        _field("Find", '<input id="q" type="search" placeholder="name, source or note">'),
+        _field("Scale of maps", _select("scale", scales)),
+        _field("Score shown", _select("score", shown)) if page.scores else "",
+        _field("Image under maps", '<input id="under" type="range" min="0" max="100" value="100">'),
+        '<label class="check"><input id="marks" type="checkbox" checked> Truth and position</label>',
+        '<button type="button" id="reset">Reset</button>',
+    ]
+    return (
+        f'<form id="controls" onsubmit="return false">{"".join(fields)}'
+        f'<output id="count" aria-live="polite">{len(entries)} of {len(entries)} shown</output></form>'
+    )
+
+
+def _field(label: str, control: str) -> str:
+    name = control.split('id="', 1)[1].split('"', 1)[0]
+    return f'<div class="field"><label for="{name}">{label}</label><span>{control}</span></div>'
+
+
+def _select(name: str, pairs: Sequence[tuple[str, str]]) -> str:
+    return f'<select id="{name}">{_options(pairs)}</select>'
+
+
+def _options(pairs: Sequence[tuple[str, str]]) -> str:
+    return "".join(f'<option value="{esc(value)}">{esc(text)}</option>' for value, text in pairs)
+
+
+def legend(entries: Sequence[Entry], page: Page) -> str:
+    """What is drawn over the images, what the colours mean, and every method in a sentence."""
+    drawn = (
+        ("arc", "true evidence", any(e.mask is not None and e.mask.any() for e in entries)),
+        ("true", "true centre", any(finite_pair(e.true_position) for e in entries)),
+        ("pred", "predicted centre, 1σ", any(finite_pair(e.position) for e in entries)),
+    )
+    keys = "".join(f'<span><i class="g {name}"></i>{text}</span>' for name, text, there in drawn if there)
+    diverging = any(s and s.diverging for s in page.scales.values())
+    sequential = any(s and not s.diverging for s in page.scales.values())
+    bars = ""
+    if diverging:
+        bars += (
+            '<span class="bar"><i class="ramp d"></i>against the score · clear is zero · for the score</span>'
+        )
+    if sequential:
+        bars += '<span class="bar"><i class="ramp q"></i>low is clear · high</span>'
+    rows = "".join(
+        f'<tr><th scope="row">{esc(method_label(m))}</th><td>{esc(method_text(m)) or "–"}</td>'
+        f"<td>{_scale_text(page.scales[m])}</td></tr>"
+        for m in page.methods
+    )
+    words = "".join(
+        f"<li><b>{esc(score_label(s))}</b>: {esc(score_text(s))}</li>" for s in page.scores if score_text(s)
+    )
+    return (
+        f'<div class="legend">{keys}{bars}<span id="scale-note"></span></div>'
+        f'<details class="how"><summary>How to read the maps</summary><p>{READING}</p>'
+        f'<ul>{words}</ul><div class="scroll"><table class="plain"><thead><tr><th scope="col">Map</th>'
+        f'<th scope="col">What it is</th><th scope="col">Scale for all examples</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div></details>"
+    )
+
+
+def _scale_text(scale: render.Scale | None) -> str:
+    return "not available" if scale is None else f"{esc(number(scale.low))} to {esc(number(scale.high))}"
+
+
+def ramp_css(page: Page) -> str:
+    """The two colour bars, as CSS."""
+
+    def gradient(colours: np.ndarray) -> str:
+        stops = (
+            f"rgba({r},{g},{b},{a / 255:.2f})" for r, g, b, a in colours[:: render.LEVELS // 14].tolist()
+        )
+        return f"linear-gradient(90deg,{','.join(stops)}),#fff"
+
+    bars = (("d", page.ramps[True]), ("q", page.ramps[False]))
+    return "".join(f".ramp.{name}{{background:{gradient(colours)}}}" for name, colours in bars)

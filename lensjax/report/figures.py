@@ -1,0 +1,292 @@
+"""Figures for papers and slides by matplotlib: `Figure` objects on the Agg canvas, without pyplot's state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
+
+from lensjax.report import charts, render
+from lensjax.report.entry import Entry, check, finite_pair, position_error
+from lensjax.report.names import method_label, quantity_label, readable, score_label
+from lensjax.report.numbers import fraction, number
+from lensjax.report.summary import chance_level, is_row_baseline, score_names, triple_of
+
+BLUE, GREY, GREEN, PINK = "#1f4e9c", "#9aa0aa", "#2fe07a", "#ff4fd8"
+
+
+def example_figure(entry: Entry, *, bands: Sequence[str] = (), pixel_scale: float | None = None) -> Figure:
+    """Image with truth and prediction, then every map with its colour bar, windows of an event side by side.
+
+    Six panels a row. A map that is not finite is named and left blank. Raises ValueError where the
+    entry does not fit together.
+    """
+    check(entry, bands)
+    panels = 1 + len(entry.maps)
+    columns = min(panels, 6 if entry.image.ndim == 3 else 2)
+    rows = -(-panels // columns)
+    wide = 1.0 if entry.image.ndim == 3 else 0.9 * entry.image.shape[0]
+    figure = _figure(2.2 * columns * wide, 2.75 * rows, layout=None)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure.subplots_adjust(0.01, 0.3 / (2.75 * rows), 0.99, 1 - 0.42 / (2.75 * rows), 0.06, 0.28)
+    spatial = entry.image.ndim - 1
+    # A figure paints each window by itself and then joins them, as the page does.
+    flat = entry.image.reshape(-1, *entry.image.shape[-2:])
+    pixels = render.composite(flat, bands)[0].reshape(*entry.image.shape[:-1], 3)
+    axes[0].imshow(render.side_by_side(pixels, spatial, 255), interpolation="nearest")
+    _draw_marks(axes[0], entry)
+    said = f"{entry.classes[entry.predicted]}, p = {fraction(float(entry.probabilities[entry.predicted]))}"
+    axes[0].set_title(_plain(f"{entry.id}\n{said}"))
+    if (error := position_error(entry)) is not None:
+        length = f"{error:.2f} px" if pixel_scale is None else f"{error * pixel_scale:.2f}″"
+        axes[0].set_xlabel(f"position error {length}")
+    for axis, (method, values) in zip(axes[1:], entry.maps.items(), strict=False):
+        _draw_map(axis, entry, method, values)
+    for axis in axes:
+        axis.set(xticks=[], yticks=[])
+    for axis in axes[panels:]:
+        axis.set_visible(False)
+    return figure
+
+
+def roc_figure(rows: Sequence[Mapping[str, Any]], auroc: tuple[float, float, float] | None = None) -> Figure:
+    """True against false positives, linear and logarithmic; `rows` have fpr and tpr, `auroc` its interval."""
+    figure = _figure(7.2, 3.4)
+    fpr, tpr = (np.array([float(row[k]) for row in rows]) for k in ("fpr", "tpr"))
+    for axis, scale in zip(figure.subplots(1, 2), ("linear", "log"), strict=True):
+        keep = fpr > 0 if scale == "log" else np.ones(fpr.shape, bool)
+        axis.plot(fpr[keep], tpr[keep], color=BLUE)
+        lowest = max(fpr[keep].min(initial=1.0), 1e-8) if scale == "log" else 0.0
+        grid = np.geomspace(lowest, 1, 50) if scale == "log" else np.array([0.0, 1.0])
+        axis.plot(grid, grid, color=GREY, linestyle="--")
+        axis.set(xscale=scale, xlabel="false positive rate", ylabel="true positive rate", ylim=(0, 1.02))
+    if auroc is not None:
+        figure.suptitle(f"AUROC {auroc[0]:.4f} ({auroc[1]:.4f}–{auroc[2]:.4f})", fontsize=10)
+    return figure
+
+
+def history_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """What a run logged, one panel a quantity, its splits together."""
+    key, quantities = charts.history_series(rows) if rows else ("epoch", [])
+    columns = min(3, max(1, len(quantities)))
+    lines = max(1, -(-len(quantities) // columns))
+    figure = _figure(3.1 * columns, 2.4 * lines)
+    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axis, (quantity, series) in zip(axes, quantities, strict=False):
+        for split, x, y in series:
+            axis.plot(
+                x,
+                y,
+                color=GREY if split == "train" else BLUE,
+                label=split or None,
+                marker="." if len(x) == 1 else "",
+            )
+        axis.set(title=quantity_label(quantity), xlabel=readable(key).lower())
+        if any(split for split, *_ in series):
+            axis.legend(frameon=False)
+    for axis in axes[len(quantities) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Counts [true, predicted] in words, shaded by the share of the true class."""
+    counts = np.asarray(counts)
+    if counts.shape != (len(classes), len(classes)):
+        raise ValueError(f"confusion has shape {counts.shape} for {len(classes)} classes; give [k k].")
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 1.6 + 0.55 * len(classes)
+    figure = _figure(side + 0.6, side)
+    axis = figure.subplots()
+    picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (i, j), count in np.ndenumerate(counts):
+        axis.text(
+            j, i, f"{count:d}", ha="center", va="center", color="white" if shares[i, j] > 0.6 else "black"
+        )
+    ticks = np.arange(len(classes))
+    names = [_plain(c) for c in classes]
+    axis.set(xticks=ticks, yticks=ticks, xlabel="predicted", ylabel="true")
+    axis.set_xticklabels(
+        names, rotation=45 if len(classes) > 3 else 0, ha="right" if len(classes) > 3 else "center"
+    )
+    axis.set_yticklabels(names)
+    figure.colorbar(picture, ax=axis, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def score_figure(score_table: Sequence[Mapping[str, Any]]) -> Figure:
+    """Bars with intervals, one panel a score: trivial maps in grey, chance as a dotted line."""
+    names = score_names(score_table)
+    rows = sorted(score_table, key=is_row_baseline)[::-1]
+    figure = _figure(2.0 + 2.5 * max(1, len(names)), 1.0 + 0.27 * max(1, len(rows)))
+    axes = figure.subplots(1, max(1, len(names)), sharey=True, squeeze=False)[0]
+    labels = [method_label(row["method"]) for row in rows]
+    for axis, name in zip(axes, names, strict=False):
+        values = np.array([triple_of(row, name) or (np.nan,) * 3 for row in rows], float)
+        spread = np.nan_to_num(np.abs(values[:, 1:] - values[:, :1])).T
+        colours = [GREY if is_row_baseline(row) else BLUE for row in rows]
+        axis.barh(
+            labels,
+            np.nan_to_num(values[:, 0]),
+            xerr=spread,
+            color=colours,
+            error_kw={"lw": 1, "ecolor": "black"},
+        )
+        if (chance := chance_level(score_table, name)) is not None:
+            axis.axvline(chance, color="black", linestyle=":", linewidth=1)
+        axis.set(title=score_label(name), xlim=(0, max(1.0, np.nanmax(values, initial=1.0))))
+    return figure
+
+
+def position_figure(
+    predicted: np.ndarray, true: np.ndarray, shape: tuple[int, int], pixel_scale: float | None = None
+) -> Figure:
+    """Offsets predicted − true on the sky and their cumulative distribution.
+
+    Positions are fractions [n 2] of an image of `shape`; rows without a finite truth are left out. Dashed:
+    what naming the centre of the image would give.
+    """
+    unit, scale = ("arcsec", pixel_scale) if pixel_scale is not None else ("pixels", 1.0)
+    known = np.isfinite(predicted).all(axis=1) & np.isfinite(true).all(axis=1)
+    offset = (predicted[known] - true[known]) * np.array(shape) * scale
+    centre = (0.5 - true[known]) * np.array(shape) * scale
+    figure = _figure(7.2, 3.4)
+    sky, cumulative = figure.subplots(1, 2)
+    sky.scatter(offset[:, 1], offset[:, 0], s=6, alpha=0.5, color=BLUE, linewidths=0)
+    reach = float(np.quantile(np.abs(offset), 0.99)) * 1.2 if len(offset) else 1.0
+    limits = (-reach or -1.0, reach or 1.0)
+    sky.set(
+        xlabel=f"column offset ({unit})",
+        ylabel=f"row offset ({unit})",
+        xlim=limits,
+        ylim=limits[::-1],
+        aspect=1,
+    )
+    sky.axhline(0, color=GREY, lw=0.6)
+    sky.axvline(0, color=GREY, lw=0.6)
+    if len(offset):
+        for values, style, colour, label in (
+            (offset, "-", BLUE, "model"),
+            (centre, "--", GREY, "image centre"),
+        ):
+            distance = np.concatenate([[0.0], np.sort(np.hypot(*values.T))])
+            share = np.linspace(0, 1, len(distance))
+            cumulative.step(distance, share, style, where="post", color=colour, label=label)
+        cumulative.legend(frameon=False, loc="lower right")
+    cumulative.set(
+        xlabel=f"position error ({unit})", ylabel="share of examples", ylim=(0, 1.02), xlim=(0, None)
+    )
+    return figure
+
+
+def save_figures(
+    out: Path,
+    entries: Sequence[Entry] = (),
+    *,
+    bands: Sequence[str] = (),
+    pixel_scale: float | None = None,
+    summary: Mapping[str, Any] | None = None,
+    score_table: Sequence[Mapping[str, Any]] | None = None,
+    curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> list[Path]:
+    """Write PNGs into `out`, the figures of the whole run as PDF too, and return the paths.
+
+    `summary` gives the confusion matrix (`confusion`, `classes`) and AUROC with its interval; `curves` as for
+    `lensjax.report.html.write_page`; the positions are those of the entries.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    summary, paths = summary or {}, []
+    figures: dict[str, Figure] = {}
+    for name, rows in (curves or {}).items():
+        if rows and {"fpr", "tpr"} <= set(rows[0]):
+            ends = tuple(summary.get(k) for k in ("auroc", "auroc_low", "auroc_high"))
+            figures[_file(name)] = roc_figure(rows, ends if None not in ends else None)  # type: ignore[arg-type]
+        elif rows:
+            figures[_file(name)] = history_figure(rows)
+    if summary.get("confusion") is not None and summary.get("classes") is not None:
+        figures["confusion"] = confusion_figure(np.array(summary["confusion"]), summary["classes"])
+    if score_table:
+        figures["scores"] = score_figure(score_table)
+    placed = [e for e in entries if position_error(e) is not None]
+    if len(placed) > 1 and len({e.image.shape[-3:-1] for e in placed}) == 1:
+        predicted = np.array([e.position for e in placed], float)
+        true = np.array([e.true_position for e in placed], float)
+        figures["positions"] = position_figure(predicted, true, placed[0].image.shape[-3:-1], pixel_scale)
+    for name, figure in figures.items():
+        paths += [_save(figure, out / f"{name}.{kind}") for kind in ("png", "pdf")]
+    for i, entry in enumerate(entries):
+        figure = example_figure(entry, bands=bands, pixel_scale=pixel_scale)
+        paths.append(_save(figure, out / f"example_{i:03d}_{_file(entry.id)}.png"))
+    return paths
+
+
+def _draw_map(axis: Axes, entry: Entry, method: str, values: np.ndarray) -> None:
+    axis.set_title(method_label(method))
+    scale = render.map_scale([values])
+    if scale is None:
+        bad = int(np.sum(~np.isfinite(values)))
+        text = f"not available:\n{bad} of {values.size}\nvalues not finite"
+        axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
+        axis.set_box_aspect(
+            values.shape[-2] / (values.shape[-1] * (values.shape[0] if values.ndim == 3 else 1))
+        )
+        return
+    joined = render.side_by_side(values.astype(float), values.ndim, np.nan)
+    name = "RdBu_r" if scale.diverging else "YlOrRd"
+    axis.imshow(joined, cmap=name, vmin=scale.low, vmax=scale.high, interpolation="nearest")
+    _draw_mask(axis, entry, "black")
+    # A bar of its own: matplotlib's colorbar takes longer than the panel.
+    bar = axis.inset_axes((0.0, -0.075, 1.0, 0.045))
+    bar.imshow(np.linspace(0, 1, 128)[None], cmap=name, aspect="auto", extent=(0, 1, 0, 1))
+    bar.set(xticks=[], yticks=[])
+    for at, value, side in ((0, scale.low, "left"), (1, scale.high, "right")):
+        bar.text(at, -0.5, number(value), ha=side, va="top", fontsize=7, transform=bar.transAxes)
+
+
+def _draw_marks(axis: Axes, entry: Entry) -> None:
+    _draw_mask(axis, entry, GREEN)
+    *windows, height, width = entry.image.shape[:-1]
+    for window in range((windows or [1])[0]):
+        shift = window * (width + render.GAP) - 0.5
+        if (at := finite_pair(entry.true_position)) is not None:
+            axis.plot(shift + at[1] * width, at[0] * height - 0.5, "+", color="white", markersize=9)
+        if (at := finite_pair(entry.position)) is not None:
+            centre = (shift + at[1] * width, at[0] * height - 0.5)
+            axis.plot(*centre, ".", color=PINK, markersize=4)
+            if (sigma := finite_pair(entry.position_sigma)) is not None:
+                size = (2 * sigma[1] * width, 2 * sigma[0] * height)
+                axis.add_patch(Ellipse(centre, *size, fill=False, color=PINK, lw=1.2))
+
+
+def _draw_mask(axis: Axes, entry: Entry, colour: str) -> None:
+    if entry.mask is not None and entry.mask.any() and not entry.mask.all():
+        joined = render.side_by_side(entry.mask.astype(float), entry.mask.ndim, 0.0)
+        axis.contour(joined, levels=[0.5], colors=[colour], linewidths=0.8)
+
+
+def _figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=130)
+    return path
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
+
+
+def _file(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "unnamed"
