@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.special import bdtr, expit, logit
 
-from lensjax.ranking import auroc, auroc_influence
+from lensjax.ranking import auroc, auroc_influence, average_precision, average_precision_influence
 from lensjax.shapes import Bool, Float, Shaped
 
 Interval = tuple[float, float]
+Columns = Float[np.ndarray, "n c"]
+Truths = Bool[np.ndarray, "n c"]
 Summary = dict[str, float | int | list[Any]]
 NAN = (float("nan"), float("nan"))
 
@@ -33,27 +35,40 @@ def wilson(k: float | int, n: float | int, level: float = 0.95) -> Interval:
     return float(max(centre - half, 0) if k else 0.0), float(min(centre + half, 1) if k < n else 1.0)
 
 
-def auroc_interval(
-    scores: Float[np.ndarray, "n c"], positive: Bool[np.ndarray, "n c"], level: float = 0.95
-) -> Interval:
-    """DeLong interval of the mean AUROC of the columns (one: the AUROC), formed on the logit scale.
+def auroc_interval(scores: Columns, positive: Truths, level: float = 0.95) -> Interval:
+    """DeLong interval of the mean AUROC of the columns; of one column, of the AUROC."""
+    return _rank_interval(auroc, auroc_influence, scores, positive, level)
 
-    The columns rank the same examples, so their influences are added before squaring. Where the variance
-    comes out 0 (perfect or constant scores) its upper bound A(1 − A)/min(positives, negatives) stands in
-    (Birnbaum & Klose 1957, Ann. Math. Stat. 28, 933), as a Wilson interval.
+
+def average_precision_interval(scores: Columns, positive: Truths, level: float = 0.95) -> Interval:
+    """Interval of the mean average precision of the columns, from the infinitesimal jackknife."""
+    return _rank_interval(average_precision, average_precision_influence, scores, positive, level)
+
+
+def _rank_interval(
+    metric: Callable[..., float],
+    influence: Callable[..., np.ndarray],
+    scores: Columns,
+    positive: Truths,
+    level: float,
+) -> Interval:
+    """Normal on the logit scale. The columns rank the same examples: influences are added, then squared.
+
+    Where the variance comes out 0 (perfect or constant scores) the bound A(1 − A)/min(positives, negatives)
+    on that of an AUROC stands in (Birnbaum & Klose 1957, Ann. Math. Stat. 28, 933), as a Wilson interval.
     """
     columns = [c for c in range(positive.shape[1]) if 0 < positive[:, c].sum() < len(positive)]
     if not columns:
         return NAN
-    area = float(np.mean([auroc(scores[:, c], positive[:, c]) for c in columns]))
-    influence = np.mean([auroc_influence(scores[:, c], positive[:, c]) for c in columns], axis=0)
-    sigma = np.sqrt(np.sum(influence**2))
-    if not sigma > 0 or not 0 < area < 1:
+    value = float(np.mean([metric(scores[:, c], positive[:, c]) for c in columns]))
+    each = np.mean([influence(scores[:, c], positive[:, c]) for c in columns], axis=0)
+    sigma = np.sqrt(np.sum(each**2))
+    if not sigma > 1e-12 or not 0 < value < 1:
         counts = positive[:, columns].sum(axis=0)
         fewest = int(np.minimum(counts, len(positive) - counts).min())
-        return wilson(area * fewest, fewest, level)
-    half = _z(level) * sigma / (area * (1 - area))
-    return float(expit(logit(area) - half)), float(expit(logit(area) + half))
+        return wilson(value * fewest, fewest, level)
+    half = _z(level) * sigma / (value * (1 - value))
+    return float(expit(logit(value) - half)), float(expit(logit(value) + half))
 
 
 def quantile_interval(values: Float[np.ndarray, " n"], q: float, level: float = 0.95) -> Interval:
@@ -83,7 +98,7 @@ def bootstrap(
 ) -> Interval:
     """Percentile bootstrap of `statistic(*arrays)`: rows are drawn together, within each value of `strata`.
 
-    Rows keep their order, so a statistic that sorts is quick on sorted arrays. No use for a maximum (TPR0).
+    Unreliable for a maximum, such as TPR0.
     """
     rows = len(arrays[0])
     if any(len(a) != rows for a in arrays) or (strata is not None and len(strata) != rows):
@@ -96,10 +111,7 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     values = np.empty(n)
     for i in range(n):
-        drawn = np.zeros(rows, int)
-        for group in groups:
-            drawn[group] = np.bincount(rng.integers(len(group), size=len(group)), minlength=len(group))
-        take = np.repeat(np.arange(rows), drawn)
+        take = np.concatenate([rng.choice(group, len(group)) for group in groups])
         values[i] = statistic(*(a[take] for a in arrays))
     return percentiles(values, level)
 

@@ -126,7 +126,7 @@ def classification_summary(
     right = int(np.trace(counts))
 
     per_class = f1(counts)
-    summary = _rank_summary(scores, labels, seed)
+    summary = _rank_summary(scores, labels)
     summary |= bounds("accuracy", right / len(labels), intervals.wilson(right, len(labels)))
     summary |= bounds("macro_f1", float(macro_f1(counts)), intervals.percentiles(macro_f1(resampled)))
     if k == 2:
@@ -142,22 +142,16 @@ def classification_summary(
     }
 
 
-def _rank_summary(scores: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], seed: int) -> Summary:
+def _rank_summary(scores: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Summary:
     k = scores.shape[1]
     columns = [1] if k == 2 else list(range(k))
     ranks = scores[:, columns]
     positive = labels[:, None] == np.array(columns)
     areas = [auroc(ranks[:, c], positive[:, c]) for c in range(len(columns))]
-
-    def precision(ranks: np.ndarray, positive: np.ndarray) -> float:
-        return _mean([average_precision(ranks[:, c], positive[:, c]) for c in range(len(columns))])
-
-    order = np.argsort(-ranks[:, 0])
-    resampled = intervals.bootstrap(
-        precision, (ranks[order], positive[order]), strata=labels[order], n=1000 if k == 2 else 200, seed=seed
-    )
+    precisions = [average_precision(ranks[:, c], positive[:, c]) for c in range(len(columns))]
     summary = bounds("auroc", _mean(areas), intervals.auroc_interval(ranks, positive))
-    summary |= bounds("average_precision", precision(ranks, positive), resampled)
+    precision_interval = intervals.average_precision_interval(ranks, positive)
+    summary |= bounds("average_precision", _mean(precisions), precision_interval)
     if k > 2:
         return summary | {"auroc_per_class": areas}
     score, n_positive = ranks[:, 0], int(positive.sum())

@@ -76,13 +76,36 @@ def auroc_influence(scores: Scores, labels: Labels) -> Float[np.ndarray, " n"]:
 
 def average_precision(scores: Scores, labels: Labels) -> float:
     """Σ (R_i − R_{i−1}) P_i over the distinct thresholds from high to low, tied scores as one step."""
-    positives, _ = split(scores, labels)
-    if not positives.size:
-        return float("nan")
-    order = np.argsort(-scores.astype(np.float64), kind="stable")  # linear for scores that come sorted
-    last_of_tie = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    hits = np.cumsum(labels[order] == 1)[last_of_tie]
-    return float(np.sum(np.diff(hits, prepend=0) * hits / (last_of_tie + 1)) / positives.size)
+    _, hits, true, false = _steps(scores, labels)
+    return float(np.sum(hits * true / (true + false)) / hits.sum()) if hits.any() else float("nan")
+
+
+def average_precision_influence(scores: Scores, labels: Labels) -> Float[np.ndarray, " n"]:
+    """As `auroc_influence`: the derivative by each example's weight, less its class mean.
+
+    Infinitesimal jackknife, Efron 1981, Biometrika 68, 589; NaN with fewer than two of a class.
+    """
+    place, hits, true, false = _steps(scores, labels)
+    influence = np.full(len(scores), np.nan)
+    if min(true[-1:].sum(), false[-1:].sum()) < 2:
+        return influence
+    # An example enters the counts at its own threshold and at every lower one.
+    raises = np.cumsum((hits * false / (true + false) ** 2)[::-1])[::-1]
+    lowers = np.cumsum((hits * true / (true + false) ** 2)[::-1])[::-1]
+    for label, slope in ((1, true / (true + false) + raises), (0, -lowers)):
+        mine = labels == label
+        deviation = slope[place[mine]] - slope[place[mine]].mean()
+        influence[mine] = deviation / hits.sum() * np.sqrt(mine.sum() / (mine.sum() - 1))
+    return influence
+
+
+def _steps(scores: Scores, labels: Labels) -> tuple[np.ndarray, ...]:
+    """Each example's threshold; for these from high to low, positives there, true and false positives."""
+    split(scores, labels)
+    values, place = np.unique(-scores.astype(np.float64), return_inverse=True)
+    hits = np.bincount(place, weights=labels == 1, minlength=len(values))
+    misses = np.bincount(place, weights=labels == 0, minlength=len(values))
+    return place, hits, np.cumsum(hits), np.cumsum(misses)
 
 
 def threshold_at_false_positives(scores: Scores, labels: Labels, n: int) -> float:

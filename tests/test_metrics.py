@@ -140,11 +140,39 @@ def test_wilson_solves_its_defining_equation_and_stays_inside():
     assert np.isnan(intervals.wilson(0, 0)).all()
 
 
-def test_delong_agrees_with_the_bootstrap():
-    scores, labels = sample(1500, np.random.default_rng(4), ties=True)
-    quick = intervals.auroc_interval(scores[:, None], labels[:, None] == 1)
-    slow = intervals.bootstrap(metrics.auroc, (scores, labels), strata=labels, n=600)
-    np.testing.assert_allclose(quick, slow, atol=0.15 * (slow[1] - slow[0]))
+QUICK = {
+    metrics.auroc: intervals.auroc_interval,
+    metrics.average_precision: intervals.average_precision_interval,
+}
+
+
+@pytest.mark.parametrize("metric", QUICK)
+@pytest.mark.parametrize("ties", [False, True])
+def test_closed_forms_agree_with_the_bootstrap(metric, ties):
+    scores, labels = sample(1500, np.random.default_rng(4), ties)
+    keep = (labels == 0) | (np.arange(1500) % 3 == 0)  # a quarter are positive
+    scores, labels = scores[keep], labels[keep]
+    quick = QUICK[metric](scores[:, None], labels[:, None] == 1)
+    slow = intervals.bootstrap(metric, (scores, labels), strata=labels, n=600)
+    np.testing.assert_allclose(quick, slow, atol=0.2 * (slow[1] - slow[0]))
+
+
+def test_influence_is_the_derivative_by_the_weight_of_an_example():
+    scores, labels = sample(60, np.random.default_rng(5), ties=True)
+    for metric, influence in (
+        (metrics.auroc, ranking.auroc_influence),
+        (metrics.average_precision, ranking.average_precision_influence),
+    ):
+        found, many = influence(scores, labels), 2000
+        assert abs(found[labels == 1].sum()) < 1e-12 and abs(found[labels == 0].sum()) < 1e-12
+        for i, size in ((0, 30), (7, 30), (20, 30)):
+            same = np.flatnonzero(labels == labels[i])
+            heavy = np.concatenate([np.repeat(np.arange(60), many), np.full(size, i)])
+            light = np.concatenate([np.repeat(np.arange(60), many), same])  # the class mean
+            slope = (
+                (metric(scores[heavy], labels[heavy]) - metric(scores[light], labels[light])) * many / size
+            )
+            assert found[i] == pytest.approx(slope * np.sqrt(30 / 29), rel=0.01, abs=1e-5)
 
 
 def test_delong_of_several_classes_agrees_with_the_bootstrap():
@@ -237,7 +265,7 @@ def test_a_large_set_is_summarised_in_seconds():
     logits = rng.normal(size=(20_000, 2)) + 2 * np.eye(2)[labels]
     start = time.perf_counter()
     metrics.classification_summary(logits, labels, ("non-lens", "lens"))
-    assert time.perf_counter() - start < 20  # 2 s alone on a core
+    assert time.perf_counter() - start < 5  # 0.1 s alone on a core
 
 
 def broken(rows):
