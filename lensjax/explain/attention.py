@@ -11,6 +11,7 @@ from lensjax.explain.features import GATE, Forward, choose_layer, layers
 from lensjax.shapes import Array, Float, PRNGKeyArray
 
 
+@partial(jax.jit, static_argnums=0, static_argnames=("layer", "centre"))
 def attention(
     forward: Forward,
     image: Float[Array, "*s c"],
@@ -27,10 +28,5 @@ def attention(
     """
     gates = [name.removeprefix(GATE) for name in layers(forward, image) if name.startswith(GATE)]
     place = choose_layer(gates, layer and layer.removeprefix(GATE), "attention gate")
-    gate = _gate(forward, image, GATE + place)
+    gate = at_least_float32(forward(image, None)[1][GATE + place])
     return gate - gate.mean() if centre else gate
-
-
-@partial(jax.jit, static_argnums=(0, 2))
-def _gate(forward: Forward, image: Array, name: str) -> Array:
-    return at_least_float32(forward(image, None)[1][name])

@@ -21,7 +21,7 @@ import numpy as np
 from lensjax.shapes import Array
 
 Tree = Any
-Index = Array | np.ndarray
+AnyArray = Array | np.ndarray
 
 
 def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: int) -> Tree:
@@ -30,7 +30,7 @@ def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: int) -> Tree:
     `term` should call a jitted function that does the work: the loop around it is not compiled.
     """
 
-    def part(index: Index, valid: Index) -> Tree:
+    def part(index: AnyArray, valid: AnyArray) -> Tree:
         return _masked_sum(jax.vmap(term)(_rows(samples, index)), valid)
 
     add = functools.partial(jax.tree.map, operator.add)
@@ -44,7 +44,7 @@ def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: int) -> Tree:
 def map_chunks(function: Callable[[Tree], Tree], samples: Tree, chunk: int) -> Tree:
     """`function(samples[n])` for every n, stacked; at most `chunk` at a time."""
 
-    def part(index: Index) -> Tree:
+    def part(index: AnyArray) -> Tree:
         return jax.vmap(function)(_rows(samples, index))
 
     indices, valid = _chunks(samples, chunk)
@@ -67,8 +67,7 @@ def batched(method: Callable, *, chunk: int = 8) -> Callable[..., Array]:
     """
     at_least_one("chunk", chunk)
 
-    def explain(function: Callable, images: Array, *, key: Array | None = None, **options: Any) -> Array:
-        images = jnp.asarray(images)
+    def explain(function: Callable, images: AnyArray, *, key: Array | None = None, **options: Any) -> Array:
         keys = _example_keys(key, _check_images(images))
 
         def one(sample: tuple) -> Array:
@@ -100,8 +99,9 @@ def _chunks(samples: Tree, chunk: int) -> tuple[np.ndarray, np.ndarray]:
     return np.minimum(index, count - 1), index < count
 
 
-def _rows(samples: Tree, index: Index) -> Tree:
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], samples)
+def _rows(samples: Tree, index: AnyArray) -> Tree:
+    on_host = isinstance(index, np.ndarray)
+    return jax.tree.map(lambda leaf: (leaf if on_host else jnp.asarray(leaf))[index], samples)
 
 
 @jax.jit
@@ -118,7 +118,7 @@ def _staged() -> bool:
     return isinstance(jnp.zeros(()), jax.core.Tracer)
 
 
-def _check_images(images: Array) -> int:
+def _check_images(images: AnyArray) -> int:
     if images.ndim < 2 or len(images) == 0:
         raise ValueError(f"images have shape {images.shape}; batched wants one or more examples, [b *s c].")
     if not isinstance(images, jax.core.Tracer):

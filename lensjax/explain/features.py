@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +49,6 @@ def choose_layer(names: list[str], layer: str | None, what: str) -> str:
     return layer
 
 
-@partial(jax.jit, static_argnums=(0, 2))
 def activations_and_gradients(
     forward: Forward, image: Float[Array, "*s c"], names: tuple[str, ...]
 ) -> tuple[dict[str, Array], dict[str, Array]]:
