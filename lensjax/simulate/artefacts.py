@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,10 +19,10 @@ RAYS = 6  # tracks of cosmic rays at most
 
 def draw_artefact(key: PRNGKeyArray, instrument: Instrument, size: int) -> dict[str, Array]:
     """Which artefact a scene has, if any, and the parameters of all of them."""
-    keys = jax.random.split(key, 5)
-    present = jax.random.bernoulli(keys[0], ARTEFACT_FRACTION)
-    which = jnp.where(present, jax.random.randint(keys[1], (), 1, len(ARTEFACTS) + 1), 0)
-    u = jax.random.uniform(keys[2], (8,))
+    bands = len(instrument.bands)
+    u = jax.random.uniform(key, (8 + bands + RAYS * 5,))
+    chosen = 1 + jnp.floor(u[6] / ARTEFACT_FRACTION * len(ARTEFACTS)).astype(jnp.int32)
+    which = jnp.where(chosen <= len(ARTEFACTS), chosen, 0)
     side = size * instrument.pixel_scale
     saturated = which == SATURATED
     # A star stands clear of the middle; a saturated one near the edge.
@@ -28,9 +30,8 @@ def draw_artefact(key: PRNGKeyArray, instrument: Instrument, size: int) -> dict[
     angle = 2 * jnp.pi * u[1]
     bright = (which == STAR) | saturated
     magnitude = jnp.where(saturated, 13.5 + 2.0 * u[2], 17.0 + 4.5 * u[2])
-    bands = len(instrument.bands)
-    some = jax.random.bernoulli(keys[3], 0.5, (bands,)) | (jnp.arange(bands) == jnp.floor(u[3] * bands))
     one = jnp.arange(bands) == jnp.floor(u[3] * bands)
+    some = one | (u[8 : 8 + bands] < 0.5)
     return {
         "artefact": which,
         "star_magnitude": jnp.where(bright, magnitude, jnp.inf),
@@ -47,25 +48,22 @@ def draw_artefact(key: PRNGKeyArray, instrument: Instrument, size: int) -> dict[
         "hot_start": size * jnp.where(u[2] < 0.5, 0.0, u[2] - 0.5),
         "bands_some": some,
         "bands_one": one,
-        "rays": jax.random.uniform(keys[4], (RAYS, 5)),
+        "rays": u[8 + bands :].reshape(RAYS, 5),
         "rays_number": 2 + jnp.floor(u[5] * (RAYS - 1)),
     }
 
 
-def _cosmic_rays(scene: dict[str, Array], size: int) -> Array:
-    """Level of the tracks in each pixel, in sigma: straight, sharp (no PSF), tapering in brightness."""
-    column, row = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
-    level = jnp.zeros((size, size))
-    for k in range(RAYS):
-        u = scene["rays"][k]
-        angle = jnp.pi * u[2]
-        dx, dy = column - size * u[0], row - size * u[1]
-        along = dx * jnp.cos(angle) + dy * jnp.sin(angle)
-        across = jnp.abs(dy * jnp.cos(angle) - dx * jnp.sin(angle))
-        length = 1 + 12 * u[3] ** 3
-        hit = (across < 0.55) & (jnp.abs(along) < length) & (k < scene["rays_number"])
-        level = jnp.maximum(level, jnp.where(hit, 10 ** (0.9 + 1.6 * u[4]), 0.0))
-    return level
+def _cosmic_rays(scene: dict[str, Array], row: np.ndarray, column: np.ndarray) -> Array:
+    """Level of the tracks in each pixel, in sigma: straight and sharp, without a PSF."""
+    size = len(row)
+    u = scene["rays"][:, :, None, None]
+    angle = jnp.pi * u[:, 2]
+    dx, dy = column - size * u[:, 0], row - size * u[:, 1]
+    along = dx * jnp.cos(angle) + dy * jnp.sin(angle)
+    across = dy * jnp.cos(angle) - dx * jnp.sin(angle)
+    hit = (jnp.abs(across) < 0.55) & (jnp.abs(along) < 1 + 12 * u[:, 3] ** 3)
+    hit &= np.arange(RAYS)[:, None, None] < scene["rays_number"]
+    return jnp.where(hit, 10 ** (0.9 + 1.6 * u[:, 4]), 0.0).max(0)
 
 
 def add_artefacts(
@@ -75,6 +73,14 @@ def add_artefacts(
 
     `star_flux` is already in the image: it marks the star's pixels, and where it saturates the column bleeds.
     """
+    none = jnp.zeros(image.shape[:2], bool)
+    with_one = functools.partial(_with_artefact, image, scene, star_flux, sigma, instrument)
+    return jax.lax.cond(scene["artefact"] > 0, with_one, lambda: (image, none))
+
+
+def _with_artefact(
+    image: Array, scene: dict[str, Array], star_flux: Array, sigma: Array, instrument: Instrument
+) -> tuple[Array, Array]:
     size = image.shape[0]
     column, row = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
     which = scene["artefact"]
@@ -93,6 +99,6 @@ def add_artefacts(
     hot = (column == scene["hot_column"]) & (row >= scene["hot_start"]) & (which == COLUMN)
     image = image + jnp.where(hot[..., None] & scene["bands_one"], scene["hot_level"] * sigma, 0.0)
 
-    rays = _cosmic_rays(scene, size) * (which == COSMIC)
+    rays = _cosmic_rays(scene, row, column) * (which == COSMIC)
     image = image + rays[..., None] * sigma * scene["bands_one"]
     return image, mask | gap | hot | (rays > 0)

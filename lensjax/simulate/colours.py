@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, Float
+from lensjax.simulate.tables import piecewise_linear
 
 REFERENCE_WAVELENGTH = 0.72  # micrometres: the population's magnitudes are Euclid VIS magnitudes
 
@@ -28,9 +29,7 @@ def magnitudes(
 
     `old` is the weight of the old spectrum in magnitudes: 1 an elliptical, 0 star-forming.
     """
-    spectrum = old * jnp.asarray(_OLD) + (1 - old) * jnp.asarray(_YOUNG)
-
-    def at(wavelength: Array) -> Array:
-        return jnp.interp(jnp.log(wavelength / (1 + redshift)), jnp.asarray(_REST), spectrum)
-
-    return reference + at(jnp.asarray(wavelengths)) - at(jnp.asarray(REFERENCE_WAVELENGTH))
+    rest = jnp.log(np.append(wavelengths, REFERENCE_WAVELENGTH).astype(np.float32) / (1 + redshift))
+    both = piecewise_linear(jnp.stack([rest, rest]), _REST, np.stack([_OLD, _YOUNG])[:, None])
+    spectrum = old * both[0] + (1 - old) * both[1]
+    return reference + spectrum[:-1] - spectrum[-1]

@@ -36,7 +36,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Population:
-    """How the lenses of a survey differ from the Euclid-discoverable ones of `lensjax.simulate.population`."""
+    """How the lenses of a survey differ from Euclid's, whose tables `lensjax.simulate.population` has."""
 
     z_lens: float = 1.0
     z_source: float = 1.0
@@ -95,7 +95,9 @@ HST_F814W = Instrument(
     (Band("F814W", 0.81, 25.94, 0.0060, 2100.0, 0.085, beta=2.0, correlation=0.53),),
     kernel_radius=24,
     spike_angle=45.0,
-    population=Population(z_lens=0.5, z_source=0.7, sigma_v=1.1, r_lens=1.7, lens_magnitude=-1.6),
+    population=Population(
+        z_lens=0.5, z_source=0.7, sigma_v=1.1, r_lens=1.7, lens_magnitude=-1.6, source_magnitude=-0.6
+    ),
 )
 
 # HSC Wide coadds: sigma from the 5σ depths 26.5, 26.2, 26.2 and the seeing; gain x exposure follows from
@@ -108,7 +110,9 @@ HSC_GRI = Instrument(
         Band("r", 0.62, 27.0, 0.062, 600.0, 0.75, fwhm_jitter=0.15, gain=2.5, correlation=0.5),
         Band("i", 0.77, 27.0, 0.079, 1200.0, 0.59, fwhm_jitter=0.15, gain=1.8, correlation=0.5),
     ),
-    population=Population(z_lens=0.77, z_source=1.1, sigma_v=1.17, r_lens=1.2, lens_magnitude=-0.8),
+    population=Population(
+        z_lens=0.77, z_source=1.1, sigma_v=1.17, r_lens=1.2, lens_magnitude=-0.8, source_magnitude=-1.0
+    ),
 )
 
 INSTRUMENTS = {instrument.name: instrument for instrument in (EUCLID, HST_F814W, HSC_GRI)}

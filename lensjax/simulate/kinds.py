@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from lensjax.shapes import Array
+
 LENS_KINDS: tuple[str, ...] = ("arc", "quad", "ring")
 NON_LENS_KINDS: tuple[str, ...] = (
     "elliptical",
@@ -32,3 +36,9 @@ def kind_index(kind: str | int) -> int:
             f"kind of scene {kind} is not a number from 0 to {len(KINDS) - 1}: use a name of KINDS"
         )
     return kind
+
+
+def pick(u: Array, weights: tuple[float, ...]) -> Array:
+    """Index drawn with `weights` by a uniform number u in [0, 1)."""
+    edges = np.cumsum(weights)[:-1] / sum(weights)
+    return (u >= edges.astype(np.float32)).sum()

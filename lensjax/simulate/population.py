@@ -15,9 +15,12 @@ import numpy as np
 from lensjax.shapes import Array, PRNGKeyArray
 from lensjax.simulate.instruments import Instrument
 from lensjax.simulate.kinds import QUAD, RING
+from lensjax.simulate.tables import piecewise_linear
 
 SPEED_OF_LIGHT = 299_792.458  # km/s
 ARCSECONDS = 206_264.806  # a radian
+RED_SOURCES = 0.3  # share of sources
+LENS_DISCS = 0.3  # share of lens galaxies with a disc beside the bulge
 
 # Values at the percentiles 0.1, 5, 16, 50, 84, 95, 99.9; the inner five are LensPop's.
 QUANTILES = np.array([-3.09, -1.645, -0.994, 0.0, 0.994, 1.645, 3.09])
@@ -56,7 +59,7 @@ def _copula() -> np.ndarray:
 
 def _comoving_distances() -> tuple[np.ndarray, np.ndarray]:
     """Comoving distance (units of c/H0) in a flat universe of matter 0.3, on a grid of redshift."""
-    z = np.linspace(0, 7, 1401)
+    z = np.linspace(0, 7, 281)
     rate = 1 / np.sqrt(0.3 * (1 + z) ** 3 + 0.7)
     return z, np.concatenate([[0], np.cumsum((rate[1:] + rate[:-1]) / 2 * np.diff(z))])
 
@@ -67,7 +70,7 @@ _REDSHIFT, _COMOVING = _comoving_distances()
 
 def einstein_radius(sigma_v: Array, z_l: Array, z_s: Array) -> Array:
     """θE = 4π (σ/c)² D_ls/D_s of an isothermal lens, arcseconds; 0 where the source is in front."""
-    near, far = (jnp.interp(z, jnp.asarray(_REDSHIFT), jnp.asarray(_COMOVING)) for z in (z_l, z_s))
+    near, far = (piecewise_linear(z, _REDSHIFT, _COMOVING) for z in (z_l, z_s))
     return 4 * jnp.pi * (sigma_v / SPEED_OF_LIGHT) ** 2 * ARCSECONDS * jnp.maximum(1 - near / far, 0.0)
 
 
@@ -80,37 +83,30 @@ def ellipticity(q: Array, phi: Array) -> tuple[Array, Array]:
 def draw_system(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
     """A lens galaxy, its mass and a source behind it; lengths in arcseconds, angles in radians."""
     shape = instrument.population
-    keys = jax.random.split(key, 12)
-    latent = jnp.asarray(_CHOLESKY, jnp.float32) @ jax.random.normal(keys[0], (len(TABLES),))
-    value = {
-        name: jnp.interp(latent[i], jnp.asarray(QUANTILES), jnp.asarray(table))
-        for i, (name, table) in enumerate(TABLES.items())
-    }
+    key_normal, key_uniform = jax.random.split(key)
+    normal = jax.random.normal(key_normal, (len(TABLES) + 3,))
+    u = jax.random.uniform(key_uniform, (14,))
+    latent = jnp.asarray(_CHOLESKY, jnp.float32) @ normal[3:]
+    columns = piecewise_linear(latent, QUANTILES, np.array(list(TABLES.values())))
+    value = dict(zip(TABLES, columns, strict=True))
     z_l, z_s = value["z_l"] * shape.z_lens, value["z_s"] * shape.z_source
     sigma_v = value["sigma_v"] * shape.sigma_v
     theta_e = einstein_radius(sigma_v, z_l, z_s)
     q = value["q"]
-    phi = jax.random.uniform(keys[1], maxval=jnp.pi)
-    q_mass = jnp.clip(q + 0.06 * jax.random.normal(keys[2]), 0.3, 0.97)
-    phi_mass = phi + 0.1 * jax.random.normal(keys[3])
-    shear = jnp.minimum(0.035 * jnp.sqrt(-2 * jnp.log(jax.random.uniform(keys[4], minval=1e-6))), 0.15)
-    shear_angle = jax.random.uniform(keys[5], maxval=jnp.pi)
+    phi = jnp.pi * u[0]
+    q_mass = jnp.clip(q + 0.06 * normal[0], 0.3, 0.97)
+    phi_mass = phi + 0.1 * normal[1]
+    shear = jnp.minimum(0.035 * jnp.sqrt(-2 * jnp.log(jnp.maximum(u[1], 1e-6))), 0.15)
 
     # Where the source lies behind the lens: by LensPop, inside the astroid caustic, or behind the centre.
-    angle = jax.random.uniform(keys[6], maxval=2 * jnp.pi)
+    angle = 2 * jnp.pi * u[3]
     astroid = 0.6 * (1 - q_mass) * theta_e
     cusp = (jnp.abs(jnp.cos(angle)) ** (2 / 3) + jnp.abs(jnp.sin(angle)) ** (2 / 3)) ** -1.5
-    share = jnp.sqrt(jax.random.uniform(keys[7]))
-    r_source = value["r_source"]
-    beta = jnp.where(lens_kind == QUAD, 0.85 * astroid * cusp * share, value["beta_ratio"] * theta_e)
-    beta = jnp.where(lens_kind == RING, 0.3 * r_source * share, beta)
-    angle = angle + jnp.where(lens_kind == QUAD, phi_mass, 0.0)
-
-    disc = jax.random.bernoulli(keys[8], 0.3)
-    red = jax.random.bernoulli(keys[9], 0.3)
-    spread = jax.random.uniform(keys[10], (4,))
-    source = jax.random.uniform(jax.random.fold_in(key, 1), (3,))
-    n_lens = jnp.clip(4 * jnp.exp(0.2 * jax.random.normal(keys[11])), 2.0, 6.5)
+    inside = jnp.sqrt(u[4])
+    quad = lens_kind == QUAD
+    beta = jnp.where(quad, 0.85 * astroid * cusp * inside, value["beta_ratio"] * theta_e)
+    beta = jnp.where(lens_kind == RING, 0.3 * value["r_source"] * inside, beta)
+    red = u[5] < RED_SOURCES
     return {
         "lens_kind": lens_kind,
         "z_l": z_l,
@@ -119,22 +115,22 @@ def draw_system(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> 
         "theta_e": theta_e,
         "q_mass": q_mass,
         "phi_mass": phi_mass,
-        "gamma1": shear * jnp.cos(2 * shear_angle),
-        "gamma2": shear * jnp.sin(2 * shear_angle),
+        "gamma1": shear * jnp.cos(2 * jnp.pi * u[2]),
+        "gamma2": shear * jnp.sin(2 * jnp.pi * u[2]),
         "mag_lens": value["mag_lens"] + shape.lens_magnitude,
         "r_lens": value["r_lens"] * shape.r_lens,
-        "n_lens": n_lens,
+        "n_lens": jnp.clip(4 * jnp.exp(0.2 * normal[2]), 2.0, 6.5),
         "q": q,
         "phi": phi,
-        "bulge_fraction": jnp.where(disc, 0.4 + 0.5 * spread[0], 1.0),
-        "old_lens": 0.85 + 0.2 * spread[1],
+        "bulge_fraction": jnp.where(u[9] < LENS_DISCS, 0.4 + 0.5 * u[10], 1.0),
+        "old_lens": 0.85 + 0.2 * u[11],
         "mag_source": value["mag_source"] + shape.source_magnitude,
-        "r_source": r_source,
-        "n_source": 0.8 + 0.8 * source[0],
-        "q_source": 0.35 + 0.6 * jnp.sqrt(source[1]),
-        "phi_source": jnp.pi * source[2],
+        "r_source": value["r_source"],
+        "n_source": 0.8 + 0.8 * u[6],
+        "q_source": 0.35 + 0.6 * jnp.sqrt(u[7]),
+        "phi_source": jnp.pi * u[8],
         "beta": beta,
-        "beta_angle": angle,
+        "beta_angle": angle + jnp.where(quad, phi_mass, 0.0),
         "source_red": red.astype(jnp.float32),
-        "old_source": jnp.where(red, 0.4 + 0.4 * spread[2], 0.15 * spread[3]),
+        "old_source": jnp.where(red, 0.4 + 0.4 * u[12], 0.15 * u[13]),
     }

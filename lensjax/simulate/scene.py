@@ -20,38 +20,35 @@ COMPANION_SLOTS = 3
 OFFSET = 1.0  # arcseconds, half-width of the uniform offset of the system from the middle
 
 
-def draw_scene(key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int) -> dict[str, Array]:
-    """Parameters of one scene; `rows` holds its Sérsic galaxies, one a row.
-
-    Columns of `rows`: reference magnitude (infinite for none), weight of the old spectrum, redshift,
-    half-light radius, n, q, φ, x, y.
-    """
-    keys = jax.random.split(key, 8)
-    # A non-lens is drawn as one of the lens kinds, in their proportions, so that the galaxies agree.
-    twin = jax.random.choice(keys[0], len(K.LENS_KINDS), p=jnp.asarray(K.LENS_WEIGHTS))
-    lens_kind = jnp.where(kind < len(K.LENS_KINDS), kind, twin)
-    system = draw_system(keys[1], lens_kind, instrument)
-    x, y = jax.random.uniform(keys[2], (2,), minval=-OFFSET, maxval=OFFSET)
-    system = {**system, **_special(keys[3], kind, system, x, y)}
-    rows = jnp.concatenate(
-        [
-            _central(keys[4], kind, system, x, y),
-            _companions(keys[5], kind, system, x, y),
-            _field(keys[6], size * instrument.pixel_scale),
-        ]
-    )
-    clump = jax.random.uniform(keys[7], (4,))
+def draw_lens(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
+    """A lens that may or may not be found: galaxy, mass, source, place, and the depth of the image."""
+    key_system, key_rest = jax.random.split(key)
+    u = jax.random.uniform(key_rest, (7,))
+    low, high = instrument.noise_factor
+    system = draw_system(key_system, lens_kind, instrument)
     return {
         **system,
-        "kind": kind,
-        "x": x,
-        "y": y,
-        "rows": rows,
-        # A star-forming knot in the source: its share of the flux, its place and its size.
-        "clump_share": jnp.where(clump[0] < 0.5, 0.1 + 0.3 * clump[1], 0.0),
-        "clump_angle": 2 * jnp.pi * clump[2],
-        "clump_distance": (0.3 + clump[3]) * system["r_source"],
+        "x": OFFSET * (2 * u[0] - 1),
+        "y": OFFSET * (2 * u[1] - 1),
+        "noise_factor": low + (high - low) * u[2],
+        # A star-forming knot in the source: its share of the flux, its place.
+        "knot_share": jnp.where(u[3] < 0.5, 0.1 + 0.3 * u[4], 0.0),
+        "knot_angle": 2 * jnp.pi * u[5],
+        "knot_distance": (0.3 + u[6]) * system["r_source"],
     }
+
+
+def draw_scene(key: PRNGKeyArray, kind: Array, lens: dict[str, Array], side: float) -> dict[str, Array]:
+    """What else is in an image, `side` arcseconds wide, around the galaxy of `draw_lens`.
+
+    `rows` holds its Sérsic galaxies, one a row: VIS magnitude (infinite for none), weight of the old
+    spectrum, redshift, half-light radius, n, q, φ, x, y.
+    """
+    keys = jax.random.split(key, 4)
+    x, y = lens["x"], lens["y"]
+    s = {**lens, **_special(keys[0], kind, lens, x, y)}
+    central, company = _central(keys[1], kind, s, x, y), _companions(keys[2], kind, s, x, y)
+    return {**s, "rows": jnp.concatenate([central, company, _field(keys[3], side)])}
 
 
 def _magnitude_of(share: Array) -> Array:
@@ -123,7 +120,7 @@ def _companions(key: PRNGKeyArray, kind: Array, s: dict[str, Array], x: Array, y
 
 def _field(key: PRNGKeyArray, side: float) -> Array:
     """Faint galaxies anywhere in the image."""
-    u = jax.random.uniform(key, (9, FIELD_SLOTS), minval=1e-5)
+    u = jax.random.uniform(key, (10, FIELD_SLOTS), minval=1e-5)
     present = u[0] < min(FIELD_DENSITY * side**2 / FIELD_SLOTS, 0.9)
     columns = [
         jnp.where(present, jnp.clip(25.8 + 1.2 * jnp.log(u[1]), 20.5, 25.8), jnp.inf),
@@ -132,7 +129,7 @@ def _field(key: PRNGKeyArray, side: float) -> Array:
         0.12 + 0.35 * u[4] ** 2,
         0.7 + 2.0 * u[5] ** 2,
         0.3 + 0.65 * u[6],
-        jnp.pi * u[6] * 7 % jnp.pi,
+        jnp.pi * u[9],
         (u[7] - 0.5) * side,
         (u[8] - 0.5) * side,
     ]
@@ -155,7 +152,7 @@ def _special(key: PRNGKeyArray, kind: Array, s: dict[str, Array], x: Array, y: A
         "spiral_q": 0.65 + 0.33 * u[4],
         "spiral_arms": 0.5 + 0.45 * u[5],
         "spiral_pitch": jnp.where(u[6] < 0.5, 1.0, -1.0) * jnp.deg2rad(14 + 16 * u[7]),
-        "old_spiral": 0.2 + 0.4 * u[8],
+        "spiral_old": 0.2 + 0.4 * u[8],
         "annulus_magnitude": jnp.where(ring | merger, s["mag_source"], jnp.inf),
         "annulus_radius": radius,
         "annulus_width": radius * (0.08 + 0.14 * u[9]),

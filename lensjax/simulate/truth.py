@@ -1,9 +1,10 @@
 """The truth that comes with every simulated image: where the arcs are, and every parameter.
 
-Arc mask: pixels where the lensed source, convolved with the PSF and without noise, is brighter than one
-standard deviation of the background (sigma · noise_factor, without the noise of sources) in any band.
-Only a lens has one. The artefact mask holds the pixels that an artefact changed: by replacing them, or by
-light above the same limit.
+Arc mask: pixels where the lensed source, convolved with the PSF and without noise, is brighter than the
+background noise of a pixel (one standard deviation) in any band. Only a lens has one. Where noise is
+correlated (resampled mosaics) that noise is the one before the correlation, as the survey's RMS maps
+state it: `pixel_noise`. The artefact mask holds the pixels that an artefact changed: by replacing them, or
+by a star's light above the background's sigma.
 
 A lens is kept if its lensed source has a signal-to-noise above `MIN_SNR` and more than `MIN_PIXELS` mask
 pixels of 0.1" x 0.1", and is magnified more than `MIN_MAGNIFICATION` times, or is a ring.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 
 import jax.numpy as jnp
+import numpy as np
 
 from lensjax.shapes import Array, Bool, Float
 from lensjax.simulate.instruments import Instrument
@@ -59,23 +61,26 @@ TRUTH: dict[str, str] = {
 }
 
 
-def arc_mask(source_flux: Float[Array, "h w c"], sigma: Float[Array, "c"]) -> Bool[Array, "h w"]:
-    """Pixels where the noise-free lensed source exceeds one background sigma in any band."""
-    return jnp.any(source_flux > sigma, axis=-1)
+def pixel_noise(sigma: Float[Array, "c"], instrument: Instrument) -> Float[Array, "c"]:
+    """Noise of a pixel as if its neighbours' were independent: what an RMS map of a survey holds.
 
-
-def signal_to_noise(
-    source_flux: Float[Array, "h w c"], sigma: Float[Array, "c"], instrument: Instrument
-) -> Float[Array, ""]:
-    """Flux of the source over the noise of its pixels above one sigma, bands added in quadrature.
-
-    Correlated noise averages down less over an area: a pixel of it counts by `variance_kept`.
+    A flux summed over N pixels has noise √N times this, correlated or not.
     """
-    kept = jnp.asarray([math.sqrt(variance_kept(band.correlation)) for band in instrument.bands])
-    above = source_flux > sigma
+    kept = np.array([math.sqrt(variance_kept(band.correlation)) for band in instrument.bands], np.float32)
+    return sigma / kept
+
+
+def arc_mask(source_flux: Float[Array, "h w c"], noise: Float[Array, "c"]) -> Bool[Array, "h w"]:
+    """Pixels where the noise-free lensed source exceeds the noise of a pixel in any band."""
+    return jnp.any(source_flux > noise, axis=-1)
+
+
+def signal_to_noise(source_flux: Float[Array, "h w c"], noise: Float[Array, "c"]) -> Float[Array, ""]:
+    """Flux of the source over its noise in the pixels above one noise, bands added in quadrature."""
+    above = source_flux > noise
     flux = jnp.where(above, source_flux, 0.0).sum((0, 1))
     number = jnp.maximum(above.sum((0, 1)), 1)
-    return jnp.sqrt(((flux * kept / (sigma * jnp.sqrt(number))) ** 2).sum())
+    return jnp.sqrt((flux**2 / (noise**2 * number)).sum())
 
 
 def is_found(truth: dict[str, Array], instrument: Instrument) -> Bool[Array, ""]:

@@ -1,0 +1,122 @@
+"""Noise-free images of a scene's parameters: the lensed source, everything else, and a star."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lensjax.shapes import Array, Float
+from lensjax.simulate import light, optics
+from lensjax.simulate.colours import magnitudes
+from lensjax.simulate.instruments import Instrument
+
+SPIRAL = ("spiral_radius", "spiral_q", "phi", "x", "y", "spiral_arms", "spiral_pitch")
+ANNULUS = tuple(f"annulus_{name}" for name in ("radius", "width", "q", "phi", "x", "y", "extent"))
+
+
+class Camera(NamedTuple):
+    """The rays of an image and how they become pixels."""
+
+    instrument: Instrument
+    supersampling: int
+    grid: light.Grid
+    spectra: Array
+
+    @property
+    def pitch(self) -> float:
+        """Arcseconds between rays."""
+        return self.instrument.pixel_scale / self.supersampling
+
+    def observe(self, rays: Array) -> Float[Array, "h w c"]:
+        """Flux a ray to flux a pixel, through the PSF; the FFT's negative rounding is cut off."""
+        return jnp.moveaxis(jnp.maximum(optics.observe(rays, self.spectra, self.supersampling), 0.0), 0, -1)
+
+
+def camera(fwhm: Float[Array, "c"], instrument: Instrument, size: int, supersampling: int) -> Camera:
+    """The camera of a scene whose PSFs have these widths (arcseconds)."""
+    x, y = light.ray_grid(size, instrument.pixel_scale, supersampling)
+    length = optics.transform_length(
+        size * supersampling, instrument.kernel_radius * supersampling, supersampling
+    )
+    spectra = optics.kernel_spectra(fwhm, instrument, supersampling, length)
+    return Camera(instrument, supersampling, (jnp.asarray(x), jnp.asarray(y)), spectra)
+
+
+def band_flux(magnitude: Array, old: Array, redshift: Array, instrument: Instrument) -> Float[Array, "c"]:
+    """Flux in every band of a galaxy of a VIS magnitude; 0 for an infinite one."""
+    wavelengths = np.array([band.wavelength for band in instrument.bands])
+    zero_points = np.array([band.zero_point for band in instrument.bands], np.float32)
+    return 10 ** (-0.4 * (magnitudes(magnitude, redshift, old, wavelengths) - zero_points))
+
+
+def _source_rays(view: Camera, s: dict[str, Array]) -> Array:
+    """Image-plane shape of a source of unlensed flux 1: a Sérsic galaxy, half of them with a bright knot."""
+    beta = light.lens_plane_to_source_plane(view.grid, s, s["x"], s["y"])
+    x, y = s["beta"] * jnp.cos(s["beta_angle"]), s["beta"] * jnp.sin(s["beta_angle"])
+    host = light.sersic(beta, view.pitch, s["r_source"], s["n_source"], s["q_source"], s["phi_source"], x, y)
+
+    def with_knot() -> Array:
+        at_x = x + s["knot_distance"] * jnp.cos(s["knot_angle"])
+        at_y = y + s["knot_distance"] * jnp.sin(s["knot_angle"])
+        one = jnp.ones(())
+        knot = light.sersic(beta, view.pitch, 0.3 * s["r_source"] + 0.01, one, 0.9 * one, 0 * one, at_x, at_y)
+        return (1 - s["knot_share"]) * host + s["knot_share"] * knot
+
+    return jax.lax.cond(s["knot_share"] > 0, with_knot, lambda: host)
+
+
+def lensed_source(view: Camera, s: dict[str, Array]) -> tuple[Float[Array, "h w c"], Float[Array, ""]]:
+    """Flux of the source's images, `mag_source` together, and the magnification."""
+    rays = _source_rays(view, s)
+    magnification = rays.sum()
+    flux = band_flux(s["mag_source"], s["old_source"], s["z_s"], view.instrument)
+    return flux * view.observe((rays / jnp.maximum(magnification, 1e-20))[None]), magnification
+
+
+def unlensed(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:
+    """Flux of the central galaxy, its company, look-alike rings and arcs, and the field.
+
+    An absent component costs nothing where scenes run one by one (`lax.map` on the CPU).
+    """
+
+    def flux(magnitude: Array, old: Array, z: Array) -> Array:
+        return band_flux(magnitude, old, z, view.instrument)[:, None, None]
+
+    def add_row(i: Array, total: Array) -> Array:
+        magnitude, old, z, *profile = s["rows"][order[i]]
+        return total + flux(magnitude, old, z) * light.sersic(view.grid, view.pitch, *profile)
+
+    def spiral() -> Array:
+        shape = light.spiral_disc(view.grid, *(s[name] for name in SPIRAL))
+        return flux(s["spiral_magnitude"], s["spiral_old"], s["z_l"]) * shape
+
+    def annulus() -> Array:
+        shape = light.ring_or_arc(view.grid, *(s[name] for name in ANNULUS))
+        return flux(s["annulus_magnitude"], s["annulus_old"], s["z_l"]) * shape
+
+    nothing = jnp.zeros((len(view.instrument.bands), *view.grid[0].shape))
+    # No kind has both a spiral disc and an annulus.
+    which = jnp.isfinite(s["spiral_magnitude"]) + 2 * jnp.isfinite(s["annulus_magnitude"])
+    total = jax.lax.switch(which, (lambda: nothing, spiral, annulus))
+    present = jnp.isfinite(s["rows"][:, 0])
+    order = jnp.argsort(~present, stable=True)
+    return view.observe(jax.lax.fori_loop(0, present.sum(), add_row, total))
+
+
+def starlight(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:
+    """Flux of the foreground star, with its spikes; zero where the scene has none."""
+    instrument, size = view.instrument, view.grid[0].shape[0] // view.supersampling
+    zero_points = np.array([band.zero_point for band in instrument.bands], np.float32)
+
+    def present() -> Array:
+        rays = light.star(
+            view.grid, view.pitch, s["star_x"], s["star_y"],
+            instrument.spikes, s["star_angle"], s["star_share"],
+        )  # fmt: skip
+        return 10 ** (-0.4 * (s["star_magnitude"] - zero_points)) * view.observe(rays[None])
+
+    absent = jnp.zeros((size, size, len(instrument.bands)))
+    return jax.lax.cond(jnp.isfinite(s["star_magnitude"]), present, lambda: absent)
