@@ -71,7 +71,7 @@ def luminance(image: np.ndarray) -> np.ndarray:
     return stretch(np.nan_to_num(np.asarray(image, np.float64), nan=0.0, posinf=0.0, neginf=0.0).mean(-1))
 
 
-def side_by_side(values: np.ndarray, spatial: int, fill: float) -> np.ndarray:
+def side_by_side(values: np.ndarray, spatial: int, fill: int | float) -> np.ndarray:
     """The windows of an event [t h w …] beside each other, `GAP` pixels apart; a 2D image as it is."""
     if spatial == 2:
         return values
@@ -115,8 +115,9 @@ def map_scale(maps: Iterable[np.ndarray]) -> Scale | None:
         reach = float(np.quantile(np.abs(values), 0.995)) or top
         return Scale(-reach, reach, True)
     low, high = (float(q) for q in np.quantile(values, [0.005, 0.995]))
-    low = 0.0 if low < 0.05 * high else low
-    return Scale(low, high if high > low else max(top, low + 1e-12), False)
+    if not high > low:  # flat, or nearly all zero
+        return Scale(0.0, top or 1.0, False)
+    return Scale(0.0 if low < 0.05 * high else low, high, False)
 
 
 def quantise(values: np.ndarray, diverging: bool) -> tuple[np.ndarray, Scale]:

@@ -1,0 +1,458 @@
+"""The page and the figures: nothing breaks them, nothing leaks into them, and they show what they claim."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lensjax.report import charts, figures, marks, png, render, summary
+from lensjax.report.entry import position_error, verdict
+from lensjax.report.html import Entry, write_page
+from lensjax.report.numbers import fraction, number, safe_json
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HOSTILE = "<script>alert(1)</script>\"&'"
+
+
+def entry(
+    name: str = "a", *, label: int | None = 1, predicted: int = 1, energy: float = 0.5, n: int = 16
+) -> Entry:
+    rng = np.random.default_rng(len(name))
+    mask = np.zeros((n, n), bool)
+    mask[2:5, 3:7] = True
+    p = 0.9 if predicted == 1 else 0.1
+    return Entry(
+        id=name,
+        source="simulated",
+        image=rng.normal(size=(n, n, 3)).astype(np.float32),
+        classes=("non-lens", "lens"),
+        probabilities=np.array([1 - p, p]),
+        predicted=predicted,
+        label=label,
+        mask=mask,
+        position=np.array([0.5, 0.5]),
+        true_position=np.array([0.5, 0.75]),
+        position_sigma=np.array([0.05, 0.1]),
+        maps={
+            "gradient": rng.normal(size=(n, n)),
+            "grad_cam": rng.random((n, n)),
+            "random": rng.random((n, n)),
+        },
+        scores={m: {"energy": v, "pointing": 1.0} for m, v in (("gradient", energy), ("random", 0.2))},
+        kind="ring",
+    )
+
+
+def event() -> Entry:
+    rng = np.random.default_rng(0)
+    shape = (4, 10, 12)
+    return Entry(
+        id="e", source="strain", image=rng.normal(size=(*shape, 1)), classes=("Blip", "Chirp", "Koi Fish"),
+        probabilities=np.array([0.2, 0.5, 0.3]), predicted=1, label=2, mask=rng.random(shape) > 0.8,
+        maps={"occlusion": rng.normal(size=shape)},
+    )  # fmt: skip
+
+
+def page(tmp_path: Path, *entries: Entry, **options: object) -> str:
+    settings: dict = {"title": "Lenses", "pixel_scale": 0.1, "bands": ("g", "r", "i")} | options
+    return write_page(tmp_path, entries, **settings).read_text("utf-8")
+
+
+def state(text: str) -> dict:
+    found = re.search(r'<script type="application/json" id="state">(.*?)</script>', text, re.S)
+    assert found
+    return json.loads(found[1])
+
+
+def decode(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Indices and RGBA palette of a paletted PNG, read back by hand."""
+    chunks, at = {}, 8
+    while at < len(data):
+        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8].decode()
+        body = data[at + 8 : at + 8 + length]
+        assert zlib.crc32(name.encode() + body) == int.from_bytes(
+            data[at + 8 + length : at + 12 + length], "big"
+        )
+        chunks[name], at = body, at + 12 + length
+    width, height = (int.from_bytes(chunks["IHDR"][i : i + 4], "big") for i in (0, 4))
+    rows = np.frombuffer(zlib.decompress(chunks["IDAT"]), np.uint8).reshape(height, -1)
+    assert np.all(rows[:, 0] == 0) and rows.shape[1] == width + 1
+    rgb = np.frombuffer(chunks["PLTE"], np.uint8).reshape(-1, 3)
+    return rows[:, 1:], np.column_stack([rgb, np.frombuffer(chunks["tRNS"], np.uint8)])
+
+
+# ---- the page --------------------------------------------------
+
+
+def test_page_is_self_contained(tmp_path: Path) -> None:
+    text = page(
+        tmp_path, entry(), event_like := replace(entry("b"), notes=("blended",)), command="python explain.py"
+    )
+    assert event_like.notes[0] in text and "python explain.py" in text
+    assert "default-src 'none'" in text
+    for loaded in re.findall(r'(?:src|href)="([^"]*)"', text):
+        assert loaded.startswith(("data:image/png;base64,", "#"))
+    assert not re.search(r"url\((?!data:)", text) and "http://" not in text and "https://" not in text
+
+
+def test_everything_a_user_names_is_escaped(tmp_path: Path) -> None:
+    bad = replace(
+        entry(HOSTILE), source=HOSTILE, kind=HOSTILE, notes=(HOSTILE,), classes=("a" + HOSTILE, HOSTILE),
+        maps={HOSTILE: np.ones((16, 16))}, scores={HOSTILE: {HOSTILE: 0.5}},
+    )  # fmt: skip
+    text = page(
+        tmp_path, bad, title=HOSTILE, command=HOSTILE, bands=(HOSTILE,) * 3,
+        summary={HOSTILE: HOSTILE, "auroc": 0.5},
+        score_table=[{"method": HOSTILE, HOSTILE: (0.1, 0.0, 0.2), "n": 3}],
+        curves={HOSTILE: [{"epoch": 1, HOSTILE: 2.0}, {"epoch": 2, HOSTILE: 3.0}]},
+    )  # fmt: skip
+    assert "<script>alert" not in text and "</script>alert" not in text
+    assert len(re.findall(r"<script\b", text)) == 2
+    assert state(text)["entries"][0]["id"] == HOSTILE
+
+
+def test_json_survives_and_cannot_leave_its_element() -> None:
+    value = {
+        "a": [float("nan"), math.inf, 1.5, np.float32(2), np.int64(3), True, None],
+        "b": "</script>\u2028<!--&",
+    }
+    text = safe_json(value)
+    assert "<" not in text and ">" not in text and "\u2028" not in text
+    assert json.loads(text) == {"a": [None, None, 1.5, 2, 3, True, None], "b": value["b"]}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_map_that_is_not_finite_is_named_in_words(tmp_path: Path, value: float) -> None:
+    broken = entry()
+    broken.maps["gradient"][3, 3] = value
+    text = page(tmp_path, broken, entry("b"))
+    assert "Not available: 1 of 256 values are not finite." in text
+    everywhere = replace(entry(), maps={"gradient": np.full((16, 16), value)})
+    assert "Not available: 256 of 256 values are not finite." in page(tmp_path, everywhere)
+
+
+def test_map_missing_from_one_example_is_named(tmp_path: Path) -> None:
+    assert "was not run on this example" in page(tmp_path, entry(), replace(entry("b"), maps={}))
+
+
+def test_what_is_not_known_breaks_nothing(tmp_path: Path) -> None:
+    bare = Entry("x", "file", np.zeros((8, 8, 1)), ("non-lens", "lens"), np.array([np.nan, np.nan]), 0)
+    odd = replace(
+        entry("y"), label=None, image=np.full((16, 16, 1), np.nan), position=np.full(2, np.nan), mask=None,
+        maps={"zero": np.zeros((16, 16)), "flat": np.full((16, 16), 0.7), "minus": -np.ones((16, 16))},
+        scores={"zero": {"energy": math.nan}},
+    )  # fmt: skip
+    text = page(tmp_path, bare, odd, bands=("F814W",), pixel_scale=None)
+    assert "says non-lens, truth unknown" in text and "nan" not in text.lower().split("<script")[0]
+    assert "No example was explained" in page(tmp_path)
+
+
+def test_verdicts_and_position_error() -> None:
+    assert verdict(entry(label=0)) == "false positive"
+    assert verdict(entry(predicted=0)) == "false negative"
+    assert verdict(entry()) == "correct" and verdict(entry(label=None)) == "unknown"
+    assert verdict(event()) == "mistake"
+    assert position_error(entry()) == pytest.approx(4.0)  # a quarter of 16 pixels
+    assert position_error(replace(entry(), true_position=np.full(2, np.nan))) is None
+
+
+def test_position_is_told_in_both_units(tmp_path: Path) -> None:
+    text = page(tmp_path, entry())
+    assert "0.400″ (4.00 px)" in text and "row 7.5, col 7.5" in text
+    assert "<b>4.00 px</b>" in page(tmp_path, entry(), pixel_scale=None)
+
+
+def test_events_show_their_windows_side_by_side(tmp_path: Path) -> None:
+    text = page(tmp_path, event(), bands=("energy",), pixel_scale=None)
+    assert "4 windows side by side" in text and "mistake: says Chirp, is Koi Fish" in text
+    assert f"--ratio:{4 * 12 + 3 * render.GAP}/10" in text
+
+
+def test_size_stays_moderate(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    maps = {f"m{i}": rng.normal(size=(64, 64)) for i in range(12)}
+    many = [replace(entry(str(i), n=64), maps=maps) for i in range(8)]
+    assert len(page(tmp_path, *many)) < 1e6  # 64 such examples: 8 MB, of noise that does not compress
+
+
+def test_out_may_be_a_folder_or_a_file(tmp_path: Path) -> None:
+    options: dict = {"title": "t", "pixel_scale": None, "bands": ()}
+    assert write_page(tmp_path / "new", [entry()], **options) == tmp_path / "new" / "index.html"
+    assert write_page(tmp_path / "x.html", [], **options).is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"maps": {"gradient": np.zeros((8, 8))}}, r"entry 'a': map 'gradient' has shape \(8, 8\)"),
+        ({"mask": np.zeros((4, 4), bool)}, "mask has shape"),
+        ({"probabilities": np.ones(3)}, "one number a class"),
+        ({"predicted": 2}, "predicted is 2"),
+        ({"label": -1}, "label is -1"),
+        ({"image": np.zeros((16, 16))}, "the image has shape"),
+        ({"image": np.zeros((16, 16, 2))}, "2 channels but 3 band names"),
+    ],
+)
+def test_entries_that_do_not_fit_are_refused(tmp_path: Path, change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        page(tmp_path, replace(entry(), **change))
+
+
+# ---- pixels --------------------------------------------------
+
+
+def test_png_reads_back() -> None:
+    indices = np.arange(100, dtype=np.uint8).reshape(5, 20)
+    palette = render.ramp(True)
+    got, colours = decode(png.encode(indices, palette))
+    np.testing.assert_array_equal(got, indices)
+    np.testing.assert_array_equal(colours, palette)
+    data = png.encode(indices, palette)
+    assert data[37:41] == b"PLTE" and data[33 + 12 + 3 * render.LEVELS + 4 :][:4] == b"tRNS"
+
+
+def test_zero_is_clear_and_signs_have_their_colours() -> None:
+    scale = render.map_scale([np.array([[-1.0, 0.0, 3.0]])])
+    assert scale is not None and scale.diverging and scale.low == -scale.high
+    indices, own = render.quantise(np.array([[-3.0, 0.0, 3.0]]), True)
+    low, zero, high = render.rescaled(render.ramp(True), own, scale)[indices[0]].astype(int)
+    assert zero[3] == 0 and low[2] > low[0] and high[0] > high[2]
+
+
+def test_scale_is_shared_between_examples_of_a_method() -> None:
+    weak, strong = np.linspace(0, 1, 100).reshape(10, 10), np.linspace(0, 10, 100).reshape(10, 10)
+    scale = render.map_scale([weak, strong])
+    assert scale is not None and not scale.diverging and scale.low == 0 and 9 < scale.high <= 10
+    tops = []
+    for values in (weak, strong):
+        indices, own = render.quantise(values, False)
+        tops.append(render.rescaled(render.ramp(False), own, scale)[indices.max()][3])
+    assert tops[0] < 0.3 * tops[1]
+
+
+def test_scale_of_what_is_not_finite_or_flat() -> None:
+    assert render.map_scale([np.full((2, 2), np.nan)]) is None
+    for value in (0.0, 0.7, -1.0):
+        flat = np.full((3, 3), value)
+        scale = render.map_scale([flat])
+        assert scale is not None and scale.high > scale.low
+        indices, own = render.quantise(flat, scale.diverging)
+        colours = render.rescaled(render.ramp(scale.diverging), own, scale)[indices]
+        assert (colours[..., 3] == 0).all() == (value == 0)
+
+
+def test_composite_puts_the_reddest_band_in_red() -> None:
+    image = np.random.default_rng(0).normal(0, 0.5, (32, 32, 3))
+    image[4:8, 4:8] += np.array([5.0, 2.0, 0.0])  # i bright
+    image[20:24, 20:24] += np.array([0.0, 2.0, 5.0])  # g bright
+    pixels, text = render.composite(image, ("i", "r", "g"))
+    assert text == "red i, green r, blue g"
+    assert pixels[6, 6, 0] > pixels[6, 6, 2] and pixels[22, 22, 2] > pixels[22, 22, 0]
+    grey, text = render.composite(image[..., :1], ("F814W",))
+    assert np.all(grey == grey[..., :1]) and text == "F814W, grey"
+
+
+def test_large_images_are_averaged_down() -> None:
+    values = np.random.default_rng(0).normal(size=(401, 300))
+    factor = render.shrink_factor(values.shape)
+    small = render.shrink(values, factor, (0, 1))
+    assert factor == 3 and small.shape == (134, 100)
+    assert small[0, 0] == pytest.approx(values[:3, :3].mean())
+
+
+def test_outline_encloses_the_mask() -> None:
+    mask = np.zeros((5, 6), bool)
+    mask[1:3, 2:5] = True
+    assert sorted(re.findall(r"M\d+ \d+[HV]\d+", marks.outline(mask))) == [
+        "M2 1H5",
+        "M2 1V3",
+        "M2 3H5",
+        "M5 1V3",
+    ]
+    assert marks.outline(np.zeros((3, 3), bool)) == ""
+
+
+# ---- numbers, table, charts --------------------------------------------------
+
+
+def test_numbers_are_short_and_never_certain() -> None:
+    assert [number(v) for v in (0.97314, 12345, 0.0, math.nan, 1234.5)] == [
+        "0.973",
+        "12\u202f345",
+        "0.00",
+        "–",
+        "1234",
+    ]
+    assert [fraction(v) for v in (0.9999, 0.0001, 1.0, 0.0, math.nan)] == [
+        "> 0.999",
+        "< 0.001",
+        "1.00",
+        "0.00",
+        "–",
+    ]
+
+
+def test_summary_joins_a_number_with_its_interval() -> None:
+    flat = summary.flatten(
+        {
+            "auroc": 0.9,
+            "auroc_low": 0.8,
+            "auroc_high": 0.95,
+            "test": {"f1": {"mean": 1.0, "low": 0.5, "high": 1.0}},
+        }
+    )
+    assert flat == {"auroc": (0.9, 0.8, 0.95), "test.f1": (1.0, 0.5, 1.0)}
+    text = summary.tiles({"auroc": 0.9, "auroc_low": None, "auroc_high": None, "confusion": [[1, 2], [3, 4]]})
+    assert "AUROC" in text and "[1, 2], [3, 4]" in text
+
+
+def test_methods_are_judged_against_the_best_trivial_map() -> None:
+    rows = [
+        {"method": "occlusion", "energy": (0.6, 0.55, 0.65), "n": 9},
+        {"method": "gradient", "energy": (0.4, 0.3, 0.5), "n": 9},
+        {"method": "grad_cam", "energy": (0.1, 0.05, 0.15), "n": 9},
+        {"method": "attention", "energy": (math.nan, math.nan, math.nan), "n": 0},
+        {"method": "random", "energy": (0.2, 0.15, 0.25), "n": 9},
+        {"method": "sobel", "energy": (0.45, 0.4, 0.5), "n": 9},
+    ]
+    text = summary.score_table_html(rows)
+    body = re.findall(r"<tr.*?</tr>", text, re.S)[1:]
+    assert [("▲" in r, "≈" in r, "▼" in r) for r in body[:3]] == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    assert "not defined" in body[3] and body[4].count("trivial") and body[4].count("▲") == 0
+    assert "1 of 3 methods lie above every trivial map" in summary.verdict_on_maps(rows)
+    assert "Sobel" in summary.verdict_on_maps(rows)
+    assert summary.chance_level(rows, "energy") == 0.2
+
+
+def test_history_draws_splits_together_and_skips_what_is_no_number() -> None:
+    rows = [
+        {
+            "epoch": e,
+            "train/loss": 1 / e,
+            "validation/loss": 2 / e,
+            "validation/confusion": [[1]],
+            "validation/auroc": v,
+        }
+        for e, v in ((1, None), (2, 0.8), (3, float("nan")))
+    ]
+    text = charts.charts({"history": rows})
+    assert text.count("<figure") == 2 and "nan" not in text and text.count("k-train") == 1
+    assert charts.charts({}) == "" and charts.charts({"history": []}) == ""
+
+
+def test_roc_states_its_area() -> None:
+    rows = [{"fpr": f, "tpr": t} for f, t in ((0, 0), (0, 0.5), (0.001, 0.6), (1, 1))]
+    text = charts.charts({"roc": rows})
+    assert "area 0.800" in text and "rare false positives" in text
+
+
+# ---- figures --------------------------------------------------
+
+
+def test_figures_are_written(tmp_path: Path) -> None:
+    broken = replace(
+        entry(HOSTILE + "$"), maps={"gradient": np.full((16, 16), np.nan), "occlusion": np.eye(16)}
+    )
+    rows = [{"fpr": f, "tpr": t} for f, t in ((0, 0), (0.01, 0.6), (1, 1))]
+    history = [{"epoch": e, "train/loss": 1 / e} for e in (1, 2)]
+    table = [{"method": m, "energy": (0.5, 0.4, math.nan), "n": 3} for m in ("gradient", "random")]
+    counts = {"confusion": [[3, 1], [0, 4]], "classes": ["non-lens", "lens"], "auroc": 0.9}
+    paths = figures.save_figures(
+        tmp_path, [entry(), broken], bands=("g", "r", "i"), pixel_scale=0.1, summary=counts,
+        score_table=table,
+        curves={"roc": rows, "history": history},
+    )  # fmt: skip
+    names = {p.name for p in paths}
+    assert {"roc.png", "roc.pdf", "history.png", "scores.png", "confusion.pdf", "positions.png"} <= names
+    assert "example_000_a.png" in names and len(names) == 12
+    assert all(p.stat().st_size > 1000 and p.parent == tmp_path for p in paths)
+
+
+def test_figure_of_an_event_and_no_pyplot() -> None:
+    code = (
+        "import sys, lensjax.report.figures, lensjax.report.html; "
+        "assert 'matplotlib.pyplot' not in sys.modules and 'jax' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    figure = figures.example_figure(event())
+    figure.canvas.draw()
+    assert len(figure.axes) >= 2
+
+
+def test_confusion_must_be_square() -> None:
+    with pytest.raises(ValueError, match="give \\[k k\\]"):
+        figures.confusion_figure(np.ones((2, 3)), ["a", "b"])
+
+
+# ---- behaviour, in a browser --------------------------------------------------
+
+
+def browse(path: Path, fragment: str, profile: Path) -> str:
+    command = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000",
+        f"--user-data-dir={profile}", "--dump-dom", f"{path.as_uri()}#{fragment}",
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def shown(dom: str) -> list[str]:
+    """Names of the cards that are not hidden, in their order."""
+    cards = re.findall(r"<article ([^>]*)>.*?<h3[^>]*>(.*?)</h3>", dom, re.S)
+    return [name for attributes, name in cards if not re.search(r"\bhidden\b", attributes)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@pytest.mark.parametrize(
+    ("fragment", "names"),
+    [
+        ("", ["b", "a", "c", "d"]),
+        ("sort=id", ["a", "b", "c", "d"]),
+        ("sort=score:gradient:energy", ["c", "a", "b", "d"]),  # high first, without a score last
+        ("sort=score:gradient:energy&dir=asc", ["b", "a", "c", "d"]),
+        ("sort=p:lens", ["b", "a", "d", "c"]),
+        ("show=mistakes", ["b", "c"]),
+        ("show=false+negative", ["c"]),
+        ("cls=is:lens", ["a", "c"]),
+        ("kind=spiral", ["d"]),
+        ("q=SPIRAL+d", ["d"]),
+        ("q=nothing", []),
+        ("sort=unheard&show=of", ["b", "a", "c", "d"]),
+    ],
+)
+def test_sorting_and_filtering(tmp_path: Path, fragment: str, names: list[str]) -> None:
+    entries = [
+        entry("b", label=0, energy=0.1), entry("a", energy=0.4), entry("c", predicted=0, energy=0.9),
+        replace(entry("d", label=None, energy=math.nan), kind="spiral", probabilities=np.array([0.3, 0.7])),
+    ]  # fmt: skip
+    page(tmp_path, *entries)
+    assert shown(browse(tmp_path / "index.html", fragment, tmp_path / "profile")) == names
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_scale_of_each_map_is_a_new_palette(tmp_path: Path) -> None:
+    import base64
+
+    weak = replace(entry("b"), maps={"gradient": 0.01 * entry().maps["gradient"]})
+    page(tmp_path, entry(), weak)
+    images = {}
+    for scale in ("shared", "own"):
+        dom = browse(tmp_path / "index.html", f"scale={scale}", tmp_path / "profile")
+        found = re.findall(
+            r'<img class="map" src="data:image/png;base64,([^"]*)" alt="Gradient map of b', dom
+        )
+        images[scale] = decode(base64.b64decode(found[0]))
+    np.testing.assert_array_equal(images["shared"][0], images["own"][0])
+    assert images["shared"][1][:, 3].max() < 60 < images["own"][1][:, 3].max()
+    np.testing.assert_array_equal(images["own"][1], render.ramp(True))
