@@ -95,8 +95,8 @@ def abstract(state: TrainState) -> TrainState:
 def unreadable(directory: Path, step: int, error: Exception) -> str:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return (
-        f"checkpoint {directory / str(step)} cannot be read ({reason[:200]}); it is damaged or belongs to another model. "
-        "Delete that folder to continue from the one before."
+        f"checkpoint {directory / str(step)} cannot be read ({reason[:200]}); it is damaged or belongs "
+        "to another model. Delete that folder to continue from the one before."
     )
 
 

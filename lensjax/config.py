@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from lensjax.losses import LOSSES
 
 T = TypeVar("T")
+DEFAULT_WEIGHTS = {"cross_entropy": 1.0, "position": 1.0, "position_nll": 0.05}
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,7 @@ class ModelConfig:
 class LossConfig:
     """Objective = Σ weight · term; a term with weight 0 is not computed."""
 
-    weights: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(LOSSES, 0.0) | {"cross_entropy": 1.0, "position_nll": 0.5}
-    )
+    weights: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOSSES, 0.0) | DEFAULT_WEIGHTS)
     label_smoothing: float = 0.0
     focal_gamma: float = 2.0
     class_weights: tuple[float, ...] = ()
@@ -106,7 +105,7 @@ class OptimConfig:
     """Share of the steps on the way up to the learning rate; a cosine leads down from there."""
     schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: float = 1e-4
-    clip_norm: float = 1.0
+    clip_norm: float = 5.0
     """Largest norm of a gradient; 0 for no limit."""
 
 

@@ -64,9 +64,7 @@ def predict(step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh) -
     )
 
 
-def summarise(
-    predictions: Predictions, source: Source, config: Config, pixel_scale: float | None
-) -> dict[str, Any]:
+def summarise(predictions: Predictions, source: Source, config: Config, pixel_scale: float) -> dict[str, Any]:
     """All metrics of a split as a flat dict: classification, and position where the network gives one."""
     summary = {"loss": predictions.loss}
     summary |= metrics.classification_summary(predictions.logits, source.label, config.model.classes)
@@ -74,22 +72,40 @@ def summarise(
         summary |= metrics.position_summary(
             predictions.position,
             source.position,
-            predictions.position_sigma,
-            shape=source.image.shape[-3:-1],
-            pixel_scale=pixel_scale,
+            np.isfinite(source.position).all(axis=1),
+            source.image.shape[-3:-1],
+            pixel_scale,
+            sigma=predictions.position_sigma,
             theta_e=source.truth.get("theta_e"),
         )
     return summary
 
 
-def monitored(summary: dict[str, Any], name: str) -> float:
-    """The validation score of early stopping, larger is better.
+def check_monitor(config: Config) -> None:
+    """Refuse an unknown `optim.monitor` before training, by summarising made-up examples.
 
     Raises:
-      ValueError: no such metric, or it is not a finite number.
+      ValueError: with the metrics there are.
     """
-    numbers = {k: v for k, v in summary.items() if isinstance(v, int | float)}
-    if name not in numbers:
-        raise ValueError(f"optim.monitor '{name}' is no validation metric; choose from {', '.join(numbers)}.")
-    falls = name in ("loss", "brier") or "cross_entropy" in name or "error" in name
-    return -float(numbers[name]) if falls else float(numbers[name])
+    classes = len(config.model.classes)
+    labels = np.arange(2 * classes, dtype=np.int32) % classes
+    half = np.full((len(labels), 2), 0.5, np.float32)
+    summary = {"loss": 0.0}
+    summary |= metrics.classification_summary(np.eye(classes)[labels], labels, config.model.classes)
+    if config.model.head != "class":
+        known = np.ones(len(labels), bool)
+        summary |= metrics.position_summary(half, half, known, (4, 4), 1.0, sigma=half)
+    monitored(summary, config.optim.monitor)
+
+
+def monitored(summary: dict[str, Any], name: str) -> float:
+    """The validation score of early stopping, larger is better; minus infinity where it is undefined.
+
+    Raises:
+      ValueError: no such metric.
+    """
+    names = [key for key, value in summary.items() if isinstance(value, int | float)]
+    if name not in names:
+        raise ValueError(f"optim.monitor '{name}' is no validation metric; choose from {', '.join(names)}.")
+    value = -summary[name] if name == "loss" or "error" in name else summary[name]
+    return float(value) if np.isfinite(value) else -np.inf

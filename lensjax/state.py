@@ -36,8 +36,9 @@ def init_state(
 ) -> TrainState:
     """Fresh state for images of the shape of `image` [1 *s c]."""
     params = model.init(jax.random.key(config.seed), image)["params"]
-    zero = jnp.zeros((), jnp.int32)
-    return TrainState(zero, params, optimiser.init(params), jnp.full((), -jnp.inf), zero)
+    # Two zeros, not one twice: the step donates its buffers.
+    step, stale = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+    return TrainState(step, params, optimiser.init(params), jnp.full((), -jnp.inf), stale)
 
 
 def make_train_step(

@@ -1,0 +1,99 @@
+"""What a run leaves in its workdir, and what it says while it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from lensjax import logs
+from lensjax.checkpoint import read_config_json
+from lensjax.config import Config, changes
+from lensjax.shapes import Array
+
+# Shown after an epoch and at the end, where they exist; everything is in metrics.jsonl and summary.json.
+HEADLINES = ("auroc", "tpr0", "accuracy", "macro_f1", "position_error_median_arcsec")
+
+
+def start(workdir: Path, config: Config) -> None:
+    """Write config.json and environment.json; a run that is already there must have the same configuration.
+
+    Raises:
+      ValueError: the workdir holds a run of another configuration; says which fields differ.
+    """
+    settings = logs.plain(asdict(config))
+    if (workdir / "config.json").exists():
+        differing = changes(read_config_json(workdir), settings)
+        if differing:
+            raise ValueError(
+                f"'{workdir}' holds a run of another configuration ({'; '.join(differing[:5])}): "
+                "choose another --workdir, or delete that folder."
+            )
+    workdir.mkdir(parents=True, exist_ok=True)
+    logs.write_json(workdir / "config.json", settings)
+    logs.write_json(workdir / "environment.json", logs.environment())
+
+
+def require_finite(values: dict[str, Array], rows: Array, ids: Sequence[str], step: int) -> None:
+    """Stop when a loss or gradient is not a finite number, and name the batch.
+
+    Raises:
+      FloatingPointError: nothing was saved since the last good checkpoint.
+    """
+    wrong = [name for name, value in values.items() if not np.isfinite(value)]
+    if wrong:
+        # Rows of other processes are not here; each names its own.
+        mine = np.concatenate([np.asarray(shard.data) for shard in rows.addressable_shards])
+        names = ", ".join(str(ids[i]) for i in mine)
+        raise FloatingPointError(
+            f"{', '.join(wrong)} not finite at step {step}, in the batch of {names}. Nothing was saved since "
+            "the last good checkpoint, which is kept: lower optim.learning_rate, or look at these examples."
+        )
+
+
+def means(history: Sequence[dict[str, Array]]) -> dict[str, float]:
+    """Mean of each logged value over the steps of an epoch."""
+    rows = jax.device_get(list(history))
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+
+
+def epoch_line(epoch: int, train: dict[str, float], summary: dict[str, Any], seconds: float) -> str:
+    """One line a person reads while waiting."""
+    shown = " · ".join(f"{name} {summary[name]:.3f}" for name in HEADLINES if summary.get(name) is not None)
+    loss = train.get("loss", float("nan"))
+    return f"epoch {epoch:3d} · loss {loss:.4f} → {summary['loss']:.4f} · {shown} · {seconds:.1f} s"
+
+
+def write_summary(workdir: Path, test: dict[str, Any], **facts: Any) -> dict[str, Any]:
+    """summary.json: facts of the run, seconds an epoch from its log, every metric of the test split."""
+    epochs = [record for record in logs.read(workdir / "metrics.jsonl") if "seconds" in record]
+    seconds = [record["seconds"] for record in epochs]
+    # The first epoch compiles; it speaks for the speed only when it is alone.
+    typical = float(np.median(seconds[1:] or seconds)) if seconds else float("nan")
+    summary = {
+        **facts,
+        "epochs": len(epochs),
+        "seconds_per_epoch": typical,
+        "images_per_second": facts["images"] / typical,
+        "training_seconds": float(np.sum(seconds)),
+        "test": test,
+    }
+    logs.write_json(workdir / "summary.json", summary)
+    return summary
+
+
+def summary_lines(test: dict[str, Any]) -> str:
+    """The headline numbers of the test split with their 95 % intervals."""
+    lines = []
+    for name in HEADLINES:
+        if test.get(name) is None:
+            continue
+        interval = ""
+        if test.get(f"{name}_low") is not None:
+            interval = f"  ({test[f'{name}_low']:.4f} – {test[f'{name}_high']:.4f})"
+        lines.append(f"  {name:30s} {test[name]:.4f}{interval}")
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""Train a network: configuration, data, model, state, loop, test.
+
+    python train.py configs/lens_demo.py --workdir runs/demo [--optim.learning-rate 1e-3 --model.hidden 32 …]
+
+The same command again resumes a run that was stopped or killed, and ends with the same parameters, bit for
+bit. The workdir receives config.json, environment.json, metrics.jsonl, summary.json, checkpoints/, tensorboard/.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from lensjax import runtime
+from lensjax.config import Config, load_config_file
+
+
+@dataclass(frozen=True)
+class Command:
+    workdir: Path
+    """Folder of the run; an unfinished run in it is resumed."""
+    multihost: bool = False
+    """Join the other processes of a cluster through jax.distributed."""
+    config: Annotated[Config, tyro.conf.arg(name="")] = Config()
+
+
+def command_line(arguments: list[str]) -> Command:
+    """The configuration file first, then overrides."""
+    if not arguments or arguments[0].startswith("-"):
+        print(f"{__doc__}\nGive a configuration file first; --help after it lists every option.")
+        sys.exit(0 if set(arguments) & {"-h", "--help"} else 2)
+    default = Command(workdir=tyro.MISSING, config=load_config_file(arguments[0]))
+    return tyro.cli(Command, args=arguments[1:], default=default, prog=f"train.py {arguments[0]}")
+
+
+def main(command: Command) -> None:
+    # ---- machine -------------------------------------------------------------------------------------------
+    runtime.prepare(gradients=True, multihost=command.multihost)
+    import jax
+    import numpy as np
+
+    from lensjax import checkpoint, evaluate, logs, parallel, run
+    from lensjax.data import datasets, pipeline
+    from lensjax.models import build, count_parameters
+    from lensjax.objective import check_weights
+    from lensjax.optim import make_optimiser, make_schedule
+    from lensjax.state import init_state, make_train_step, with_validation
+
+    config, workdir, leader = command.config, command.workdir, jax.process_index() == 0
+    say = print if leader else (lambda *_: None)
+    say(f"{jax.device_count()} × {jax.devices()[0].device_kind} · jax {jax.__version__} · workdir {workdir}")
+
+    # ---- configuration, checked before anything costs time -------------------------------------------------
+    parallel.check_batch_size(config.optim.batch_size)
+    check_weights(config.loss)
+    evaluate.check_monitor(config)
+    model = build(config.model)
+    if leader:
+        run.start(workdir, config)
+
+    # ---- data ----------------------------------------------------------------------------------------------
+    directory = datasets.prepare(config.data)
+    pixel_scale = datasets.pixel_scale(config.data)
+    train, validation = datasets.load(directory, "train"), datasets.load(directory, "validation")
+    iterator = pipeline.train_iterator(train, config.optim.batch_size, config.seed, config.data.augment)
+    steps_per_epoch = len(train) // config.optim.batch_size
+    total_steps = config.optim.epochs * steps_per_epoch
+
+    # ---- state and step ------------------------------------------------------------------------------------
+    mesh = parallel.data_mesh()
+    optimiser = make_optimiser(config.optim, total_steps)
+    schedule = make_schedule(config.optim, total_steps)
+    example = np.zeros((1, *train.image.shape[1:]), np.float32)
+
+    def fresh():
+        return init_state(config, model, optimiser, example)
+
+    state = jax.jit(fresh, out_shardings=parallel.replicated(mesh))()
+    train_step = jax.jit(make_train_step(config, model, optimiser), donate_argnums=0)
+    prediction_step = jax.jit(evaluate.make_prediction_step(config, model))
+    parameters = count_parameters({"params": state.params})
+    say(f"{parameters:,} parameters · {len(train):,} training examples · {steps_per_epoch} steps an epoch")
+
+    def evaluated(split, state, desc):
+        batches = pipeline.eval_batches(split, config.optim.batch_size)
+        predictions = evaluate.predict(
+            prediction_step, state.params, logs.progress(batches, desc, total=len(batches)), mesh
+        )
+        return evaluate.summarise(predictions, split, config, pixel_scale)
+
+    # ---- loop ----------------------------------------------------------------------------------------------
+    with checkpoint.checkpointer(workdir) as ckpt, checkpoint.stop_requests() as stop_asked:
+        state = checkpoint.restore(ckpt, state, iterator)
+        step = int(state.step)
+        if step:
+            say(f"resuming at step {step} of {total_steps}")
+        with logs.run_log(workdir, step, leader) as log:
+            while step < total_steps and not exhausted(state, config):
+                epoch, start, history = step // steps_per_epoch + 1, time.perf_counter(), []
+                first, end = step % steps_per_epoch, epoch * steps_per_epoch
+                bar = logs.progress(desc=f"epoch {epoch}", total=steps_per_epoch, initial=first)
+                while step < end and not stop_asked(step):
+                    batch = parallel.shard(next(iterator), mesh)
+                    state, values = train_step(state, batch)
+                    history.append(values)
+                    step += 1
+                    bar.update()
+                    # The step before: asking for this one's loss would make the host wait for the device.
+                    if len(history) > 1:
+                        run.require_finite(history[-2], previous, train.id, step - 1)
+                    previous = batch["index"]
+                bar.close()
+                if history:
+                    run.require_finite(history[-1], previous, train.id, step)
+                if step < end:
+                    checkpoint.save(ckpt, state, iterator)
+                    say(f"stopped and saved at step {step}; the same command goes on from there.")
+                    return
+                seconds = time.perf_counter() - start
+
+                summary = evaluated(validation, state, "validation")
+                score = evaluate.monitored(summary, config.optim.monitor)
+                state = with_validation(state, score)
+                checkpoint.save(ckpt, state, iterator, score)
+                means = run.means(history)
+                record = {"epoch": epoch, "seconds": seconds, "learning_rate": float(schedule(step))}
+                record |= {f"train/{name}": value for name, value in means.items()}
+                record |= {f"validation/{name}": value for name, value in summary.items()}
+                log(step, record)
+                say(run.epoch_line(epoch, means, summary, seconds))
+
+    # ---- test ----------------------------------------------------------------------------------------------
+    state = checkpoint.restore_best(workdir, state)
+    summary = evaluated(datasets.load(directory, "test"), state, "test")
+    if leader:
+        run.write_summary(
+            workdir, summary, parameters=parameters, best_step=int(state.step), images=len(train)
+        )
+        say(f"test, {summary['n']:,} held-out images, 95 % intervals:\n{run.summary_lines(summary)}")
+        say(f"summary: {workdir / 'summary.json'}\nnext:    python explain.py {workdir}")
+
+
+def exhausted(state, config: Config) -> bool:
+    """Early stopping: too many epochs without improvement."""
+    return 0 < config.optim.patience <= int(state.stale)
+
+
+if __name__ == "__main__":
+    try:
+        main(command_line(sys.argv[1:]))
+    except (ValueError, OSError, FloatingPointError) as error:
+        sys.exit(f"error: {error}")
