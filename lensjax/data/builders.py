@@ -53,6 +53,7 @@ class Simulated(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
     VERSION = tfds.core.Version("1.0.0")
     # Nothing is downloaded; without this, TFDS 4.9.10 looks for checksums by a package it does not depend on.
     url_infos = None
+    bar: tqdm
 
     def _info(self) -> tfds.core.DatasetInfo:
         recipe, features = self.builder_config, tfds.features
@@ -72,26 +73,19 @@ class Simulated(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         recipe = self.builder_config
-        bar = tqdm(
-            total=sum(recipe.counts.values()),
-            desc=f"simulating {recipe.name.split('-')[0]}",
-            unit=" examples",
-        )
         # Seeds differ for every pair of seed and split: no scene is in two splits.
         return {
-            split: self._generate_examples(recipe.counts[split], 3 * recipe.seed + number, split, bar)
+            split: self._generate_examples(recipe.counts[split], 3 * recipe.seed + number, split)
             for number, split in enumerate(SPLITS)
         }
 
-    def _generate_examples(self, count: int, seed: int, split: str, bar: tqdm) -> Iterator:
+    def _generate_examples(self, count: int, seed: int, split: str) -> Iterator:
         made = 0
         for made, example in enumerate(self.builder_config.generate(count, seed), 1):
             yield made - 1, encode(example, self.builder_config)
-            bar.update()
+            self.bar.update()
         if made != count:
             raise ValueError(f"the simulator gave {made} examples for '{split}' instead of {count}.")
-        if split == SPLITS[-1]:
-            bar.close()
 
 
 class SimulatedLenses(Simulated):
@@ -143,18 +137,15 @@ def lens_recipe(
     counts = {"train": train, "validation": validation, "test": test}
     if instrument not in INSTRUMENTS:
         raise ValueError(f"unknown instrument '{instrument}': choose from {', '.join(INSTRUMENTS)}.")
-    for name, value, least in [
-        *((k, v, 1) for k, v in counts.items()),
-        ("seed", seed, 0),
-        ("size", size, 16),
-    ]:
-        if value < least:
-            raise ValueError(f"data.{name} (={value}) must be at least {least}.")
-    if not 0 <= lens_fraction <= 1 or supersampling < 1:
-        raise ValueError(
-            f"data.lens_fraction (={lens_fraction}) must lie in [0, 1], "
-            f"data.supersampling (={supersampling}) must be at least 1."
-        )
+    # The three splits' seeds, 3 · seed + 0, 1, 2, are 32 bit numbers in the simulator.
+    limits = {"seed": (seed, 0, 2**30), "size": (size, 16, 4096), "supersampling": (supersampling, 1, 16)}
+    limits |= {split: (count, 1, 10**15) for split, count in counts.items()}
+    for name, (value, least, most) in limits.items():
+        if not least <= value <= most:
+            rule = f"at least {least}" if value < least else f"at most {most}"
+            raise ValueError(f"data.{name} (={value}) must be {rule}.")
+    if not 0 <= lens_fraction <= 1:
+        raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
 
     def simulate(count: int, seed: int) -> Iterator[Example]:
         from lensjax.simulate import lenses
@@ -211,15 +202,17 @@ def _make_locked(builder: type[Simulated], recipe: Recipe, final: Path) -> None:
     pixels = math.prod(recipe.shape[:-1]) * (2 * recipe.shape[-1] + 1)
     needed, free = pixels * sum(recipe.counts.values()), shutil.disk_usage(final.parent).free
     full = (
-        f"the disk of '{final.parent}' is full: {recipe.name} needs about {needed / 1e9:.2f} GB; "
+        f"the disk of '{final.parent}' is full: {recipe.name} needs about {needed / 1e6:,.0f} MB; "
         "free some space or choose another data directory."
     )
     if free < needed:
         raise OSError(errno.ENOSPC, full)
+    title = f"simulating {recipe.name.split('-')[0]}"
     work = Path(tempfile.mkdtemp(prefix=".making-", dir=final.parent))
     try:
-        with _quiet():
+        with _quiet(), tqdm(total=sum(recipe.counts.values()), desc=title, unit=" examples") as bar:
             maker = builder(config=recipe, data_dir=work, file_format="array_record")
+            maker.bar = bar
             maker.download_and_prepare()
         made = Path(maker.data_dir)
         write_checksums(made, {"name": recipe.name, "counts": recipe.counts, "seed": recipe.seed})

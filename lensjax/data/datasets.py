@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from lensjax.config import DataConfig
 from lensjax.data.integrity import verify
+from lensjax.shapes import Int
 from lensjax.types import Example
 
 MEMORY = 8 * 2**30
@@ -52,7 +53,7 @@ class Source:
     def __len__(self) -> int:
         return len(self.label)
 
-    def __getitem__(self, row: int) -> Example:
+    def __getitem__(self, row: SupportsIndex) -> Example:
         """One example, its image float16 as stored."""
         row = range(len(self))[row]
         if isinstance(self.image, Stored):
@@ -68,10 +69,10 @@ class Source:
             "truth": {name: float(values[row]) for name, values in self.truth.items()},
         }
 
-    def examples(self, rows: Iterable[int]) -> Iterator[Example]:
+    def examples(self, rows: Int[np.ndarray, "b"]) -> Iterator[Example]:
         """Some examples, without the truth."""
         light = replace(self, truth={})
-        return (light[int(row)] for row in rows)
+        return (light[row] for row in rows)
 
 
 def prepare(config: DataConfig) -> Path:

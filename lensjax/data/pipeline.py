@@ -50,6 +50,8 @@ def train_iterator(
         raise ValueError(
             f"batch_size (={batch_size}) exceeds the {len(source)} examples: lower it or make a larger set."
         )
+    if seed < 0:
+        raise ValueError(f"seed (={seed}) must not be negative.")
     steps = transforms.augmentations(augment)
     make = partial(train_batch, source, range(rank, batch_size, world), batch_size, seed, steps, shuffle)
     make(0)  # an augmentation that does not suit the images fails here, not in a thread

@@ -1,0 +1,177 @@
+"""Batches: complete, disjoint over processes, and the same again after a resume."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+from orbax.checkpoint import v1 as ocp
+
+from lensjax.data import pipeline
+from lensjax.data.datasets import stack
+from lensjax.data.transforms import AUGMENTATIONS
+from lensjax.types import Batch
+
+ALL = ("dihedral", "shift", "noise", "band_dropout")
+
+
+def source(count=10, shape=(8, 8, 3)):
+    rng = np.random.default_rng(0)
+    return stack(
+        {
+            "image": rng.normal(size=shape).astype(np.float16),
+            "label": i % 2,
+            "position": np.full(2, (i + 0.5) / count, np.float32),
+            "mask": rng.random(shape[:-1]) < 0.3,
+            "id": str(i),
+            "truth": {"number": i},
+        }
+        for i in range(count)
+    )
+
+
+def assert_equal(a, b):
+    for key in Batch.__annotations__:
+        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
+
+
+def test_batches_hold_the_rows_they_name():
+    data = source()
+    for batch in islice(pipeline.train_iterator(data, 4, seed=0), 5):
+        rows = batch["index"]
+        np.testing.assert_array_equal(batch["image"], data.image[rows].astype(np.float32))
+        np.testing.assert_array_equal(batch["mask"], data.mask[rows])
+        np.testing.assert_array_equal(batch["label"], data.label[rows])
+        np.testing.assert_array_equal(batch["position"], data.position[rows])
+        assert batch["valid"].all()
+        types = {key: str(value.dtype) for key, value in batch.items()}
+        assert types == {
+            "image": "float32", "label": "int32", "position": "float32", "mask": "bool", "valid": "bool",
+            "index": "int32",
+        }  # fmt: skip
+
+
+def test_every_epoch_is_a_new_permutation():
+    seen = np.concatenate([b["index"] for b in islice(pipeline.train_iterator(source(), 4, seed=0), 15)])
+    epochs = seen.reshape(6, 10)
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 6
+    other = next(pipeline.train_iterator(source(), 4, seed=1))["index"]
+    assert list(other) != list(seen[:4])
+    plain = np.concatenate(
+        [b["index"] for b in islice(pipeline.train_iterator(source(), 4, 0, shuffle=False), 5)]
+    )
+    assert list(plain) == 2 * list(range(10))
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_any_number_of_processes_sees_the_same_global_batches(world):
+    """Shards are disjoint and complete, augmentation included."""
+    whole = pipeline.train_iterator(source(), 4, 0, ALL)
+    parts = [pipeline.train_iterator(source(), 4, 0, ALL, process=(rank, world)) for rank in range(world)]
+    for _ in range(4):
+        expected, shards = next(whole), [next(part) for part in parts]
+        for rank, shard in enumerate(shards):
+            assert_equal(shard, {key: value[rank::world] for key, value in expected.items()})
+
+
+def test_augmentation_differs_between_rows_and_epochs():
+    data = source(4)
+    data.image[:] = data.image[0]
+    batches = list(islice(pipeline.train_iterator(data, 4, 0, ("noise",)), 3))
+    images = np.concatenate([b["image"] for b in batches])
+    assert len({image.tobytes() for image in images}) == 12
+
+
+@pytest.mark.parametrize("steps", [0, 1, 7])
+def test_resume_is_exact(steps):
+    iterator = pipeline.train_iterator(source(), 4, 3, ALL)
+    for _ in range(steps):
+        next(iterator)
+    state = iterator.get_state()
+    expected = [next(iterator) for _ in range(5)]
+    fresh = pipeline.train_iterator(source(), 4, 3, ALL)
+    next(fresh)
+    fresh.set_state(state)
+    for batch in expected:
+        assert_equal(next(fresh), batch)
+
+
+def test_orbax_saves_and_restores_the_iterator(tmp_path):
+    iterator = pipeline.train_iterator(source(), 4, 3, ALL)
+    state = {"w": np.arange(3.0)}
+    with ocp.training.Checkpointer(tmp_path / "checkpoints") as checkpointer:
+        for _ in range(3):
+            next(iterator)
+        checkpointer.save_checkpointables_async(3, {"state": state, "data": iterator})
+        expected = [next(iterator) for _ in range(3)]
+    fresh = pipeline.train_iterator(source(), 4, 3, ALL)
+    with ocp.training.Checkpointer(tmp_path / "checkpoints") as checkpointer:
+        checkpointer.load_checkpointables(None, {"state": state, "data": fresh})
+    for batch in expected:
+        assert_equal(next(fresh), batch)
+
+
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("count", [3, 8, 9, 10])
+def test_evaluation_covers_everything_once_with_padding(count, world):
+    data = source(count)
+    shards = [list(pipeline.eval_batches(data, 4, process=(rank, world))) for rank in range(world)]
+    assert len({len(shard) for shard in shards}) == 1
+    assert len(shards[0]) == len(pipeline.eval_batches(data, 4)) == -(-count // 4)
+    batches = [batch for shard in shards for batch in shard]
+    assert {len(batch["index"]) for batch in batches} == {4 // world}
+    index = np.concatenate([batch["index"] for batch in batches])
+    valid = np.concatenate([batch["valid"] for batch in batches])
+    assert sorted(index[valid]) == list(range(count)) and (index[~valid] == -1).all()
+    for batch in batches:
+        rows, kept = batch["index"][batch["valid"]], batch["valid"]
+        np.testing.assert_array_equal(batch["image"][kept], data.image[rows].astype(np.float32))
+        np.testing.assert_array_equal(batch["mask"][kept], data.mask[rows])
+        assert not batch["image"][~kept].any() and not batch["mask"][~kept].any()
+        assert np.isnan(batch["position"][~kept]).all() and not batch["label"][~kept].any()
+
+
+def test_evaluation_keeps_the_order():
+    index = np.concatenate([b["index"] for b in pipeline.eval_batches(source(10), 4)])
+    assert list(index) == [*range(10), -1, -1]
+
+
+def test_events_go_through():
+    data = source(6, (2, 4, 6, 1))
+    batch = next(pipeline.train_iterator(data, 3, 0, ("flip_columns", "shift", "noise")))
+    assert batch["image"].shape == (3, 2, 4, 6, 1) and batch["mask"].shape == (3, 2, 4, 6)
+
+
+def test_an_augmentation_of_ones_own():
+    def brighter(example, rng):
+        return {**example, "image": example["image"] + np.float16(1)}
+
+    data = source()
+    batch = next(pipeline.train_iterator(data, 4, 0, (brighter,)))
+    expected = (data.image[batch["index"]] + np.float16(1)).astype(np.float32)
+    np.testing.assert_array_equal(batch["image"], expected)
+
+
+def test_halves_become_floats_exactly():
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    half = every[np.isfinite(every)][:, None]
+    out = np.empty(half.shape, np.float32)
+    pipeline.store(out, half)
+    np.testing.assert_array_equal(out.view(np.int32), half.astype(np.float32).view(np.int32))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 11}, r"batch_size \(=11\) exceeds the 10 examples"),
+        ({"batch_size": 0}, r"batch_size \(=0\) must be a positive multiple"),
+        ({"batch_size": 5, "process": (0, 2)}, r"batch_size \(=5\) must be a positive multiple of the 2"),
+        ({"augment": ("rotate",)}, f"unknown augmentation 'rotate': choose from {', '.join(AUGMENTATIONS)}"),
+        ({"augment": ("dihedral",), "shape": (8, 6, 1)}, "needs square images, not 8×6"),
+        ({"seed": -1}, r"seed \(=-1\) must not be negative"),
+    ],
+)  # fmt: skip
+def test_bad_arguments(arguments, message):
+    data = source(shape=arguments.pop("shape", (8, 8, 3)))
+    with pytest.raises(ValueError, match=message):
+        pipeline.train_iterator(data, **{"batch_size": 4, "seed": 0} | arguments)

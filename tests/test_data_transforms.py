@@ -1,0 +1,162 @@
+"""Units, and augmentations that keep image, mask and position together."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from lensjax.data import transforms
+from lensjax.data.transforms import AUGMENTATIONS, asinh_units, flux_units, orient, translate
+
+
+def example(shape=(9, 9, 3), pixel=(2, 6), dtype=np.float32, seed=0):
+    """An image that is one bright pixel, with its mask and its position."""
+    *space, _ = shape
+    image, mask = np.zeros(shape, dtype), np.zeros(space, bool)
+    image[..., *pixel, :], mask[..., *pixel] = 5, True
+    position = (np.array(pixel, np.float32) + 0.5) / np.array(space[-2:], np.float32)
+    return {"image": image, "label": 1, "position": position, "mask": mask, "id": "delta"}
+
+
+def brightest(image):
+    """(row, column) of the brightest pixel of the last window, as fractions."""
+    plane = image.reshape(-1, *image.shape[-3:])[-1].sum(-1)
+    return (np.array(np.unravel_index(plane.argmax(), plane.shape)) + 0.5) / plane.shape
+
+
+def check_together(changed):
+    np.testing.assert_allclose(changed["position"], brightest(changed["image"]), atol=1e-6)
+    np.testing.assert_array_equal(changed["mask"], changed["image"].sum(-1) > 1)
+    assert changed["position"].dtype == np.float32 and changed["mask"].dtype == bool
+
+
+@pytest.mark.parametrize("element", range(8))
+def test_the_position_keeps_pointing_at_the_same_pixel(element):
+    check_together(orient(example(), element))
+    check_together(orient(example((2, 9, 9, 3)), element))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_copies_of_turned_views_are_exact(bands, dtype):
+    image = np.random.default_rng(0).normal(size=(6, 6, bands)).astype(dtype)
+    turned = image.swapaxes(0, 1)[::-1]
+    out = np.empty(image.shape, dtype)
+    transforms.as_pixels(out)[...] = transforms.as_pixels(turned)
+    np.testing.assert_array_equal(out, turned)
+
+
+def test_eight_different_symmetries_that_form_a_group():
+    image = np.random.default_rng(0).normal(size=(4, 4, 2)).astype(np.float32)
+    start = example((4, 4, 2), (0, 0)) | {"image": image}
+    seen = {orient(start, k)["image"].tobytes() for k in range(8)}
+    assert len(seen) == 8
+    for first in range(8):
+        for second in range(8):
+            assert orient(orient(start, first), second)["image"].tobytes() in seen
+    np.testing.assert_array_equal(orient(start, 0)["image"], image)
+
+
+def test_dihedral_uses_all_eight_and_needs_squares():
+    rng = np.random.default_rng(0)
+    start = example() | {"image": rng.normal(size=(9, 9, 3)).astype(np.float32)}
+    assert len({transforms.dihedral(start, rng)["image"].tobytes() for _ in range(100)}) == 8
+    with pytest.raises(ValueError, match="'dihedral' needs square images, not 9×8: use 'flips'"):
+        transforms.dihedral(example((9, 8, 3)), rng)
+
+
+@pytest.mark.parametrize(("name", "number"), [("flips", 4), ("flip_rows", 2), ("flip_columns", 2)])
+def test_flips_take_rectangles_and_events(name, number):
+    rng = np.random.default_rng(0)
+    start = example((2, 5, 8, 3), (1, 2))
+    results = [AUGMENTATIONS[name](start, rng) for _ in range(60)]
+    for result in results:
+        check_together(result)
+    assert len({tuple(r["position"]) for r in results}) == number
+
+
+@pytest.mark.parametrize("steps", [(0, 0), (2, -3), (-2, 2), (6, 2)])
+@pytest.mark.parametrize("shape", [(9, 9, 3), (9, 9, 1), (2, 9, 9, 4)])
+def test_translate_moves_all_and_fills_with_sky(steps, shape):
+    moved = translate(example(shape), *steps)
+    check_together(moved)
+    assert moved["image"].sum() == example(shape)["image"].sum()
+    noisy = example(shape) | {"image": np.ones(shape, np.float32)}
+    inside = translate(noisy, *steps)["image"]
+    assert inside.sum() == np.prod(shape) * (9 - abs(steps[0])) * (9 - abs(steps[1])) // 81
+
+
+def test_translate_out_of_the_image_leaves_sky():
+    moved = translate(example(), 9, 0)
+    assert not moved["image"].any() and not moved["mask"].any()
+
+
+def test_shift_reaches_every_step_and_keeps_the_position_inside():
+    rng = np.random.default_rng(0)
+    shift = partial(transforms.shift, share=0.25)
+    reached = [shift(example((9, 9, 3), (4, 4)), rng)["position"] * 9 - 4.5 for _ in range(300)]
+    assert {tuple(np.round(r)) for r in reached} == {(i, j) for i in range(-2, 3) for j in range(-2, 3)}
+    for _ in range(50):
+        corner = shift(example((9, 9, 3), (0, 8)), rng)
+        check_together(corner)
+        assert (corner["position"] > 0).all() and (corner["position"] < 1).all()
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_every_augmentation_is_pure_and_follows_its_generator(name):
+    start = example(dtype=np.float16)
+    start["image"] += np.random.default_rng(1).normal(size=start["image"].shape).astype(np.float16)
+    kept = {k: np.copy(v) for k, v in start.items()}
+    first = AUGMENTATIONS[name](start, np.random.default_rng(5))
+    again = AUGMENTATIONS[name](start, np.random.default_rng(5))
+    for key, value in start.items():
+        np.testing.assert_array_equal(value, kept[key])
+        np.testing.assert_array_equal(first[key], again[key])
+    assert first["image"].shape == start["image"].shape and np.isfinite(first["image"]).all()
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_no_position_stays_none(name):
+    nothing = example() | {"position": np.full(2, np.nan, np.float32), "label": 0}
+    assert np.isnan(AUGMENTATIONS[name](nothing, np.random.default_rng(0))["position"]).all()
+
+
+def test_asinh_units_and_back():
+    flux = np.array([[[-3.0, 0.0, 2e5]]], np.float32)
+    sigma = np.array([0.5, 1.0, 2.0], np.float32)
+    image = asinh_units(flux, sigma)
+    np.testing.assert_allclose(image, np.arcsinh(flux / sigma), rtol=1e-6)
+    np.testing.assert_allclose(flux_units(image, sigma), flux, rtol=1e-5)
+    assert image[0, 0, 1] == 0
+    with pytest.raises(ValueError, match="must be finite and > 0"):
+        asinh_units(flux, 0.0)
+
+
+def test_noise_keeps_the_sky_at_unit_width_and_dims_the_source():
+    rng = np.random.default_rng(0)
+    sky = {**example((200, 200, 1)), "image": np.arcsinh(rng.normal(size=(200, 200, 1)).astype(np.float32))}
+    for _ in range(3):
+        flux = np.sinh(transforms.noise(sky, rng, largest=2.0)["image"])
+        assert abs(flux.std() - 1) < 0.02 and abs(flux.mean()) < 0.02
+    bright = {**example(), "image": np.full((9, 9, 1), 8.0, np.float32)}
+    assert transforms.noise(bright, rng)["image"].mean() < 8
+
+
+def test_brightness_multiplies_flux_band_by_band():
+    image = np.random.default_rng(0).normal(size=(9, 9, 3)).astype(np.float32)
+    bright = transforms.brightness(example() | {"image": image}, np.random.default_rng(1))["image"]
+    ratio = np.sinh(bright) / np.sinh(image)
+    assert np.ptp(ratio, axis=(0, 1)).max() < 1e-4 and np.ptp(ratio) > 1e-3
+    assert ratio.min() > 0.9 and ratio.max() < 1.11
+
+
+def test_band_dropout_takes_one_band_and_never_the_last():
+    rng = np.random.default_rng(0)
+    results = [transforms.band_dropout(example(), rng)["image"].any((0, 1)).sum() for _ in range(200)]
+    assert set(results) == {2, 3} and 0.1 < np.mean(np.array(results) == 2) < 0.4
+    assert all(transforms.band_dropout(example((9, 9, 1)), rng)["image"].any() for _ in range(50))
+
+
+def test_unknown_augmentation_lists_the_choices():
+    with pytest.raises(ValueError, match="unknown augmentation 'rotate': choose from dihedral, flips"):
+        transforms.augmentations(("shift", "rotate"))
