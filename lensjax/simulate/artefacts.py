@@ -61,7 +61,9 @@ def _cosmic_rays(scene: dict[str, Array], row: np.ndarray, column: np.ndarray) -
     dx, dy = column - size * u[:, 0], row - size * u[:, 1]
     along = dx * jnp.cos(angle) + dy * jnp.sin(angle)
     across = dy * jnp.cos(angle) - dx * jnp.sin(angle)
-    hit = (jnp.abs(across) < 0.55) & (jnp.abs(along) < 1 + 12 * u[:, 3] ** 3)
+    hit = (jnp.abs(across) < 0.55 + 0.6 * u[:, 4] * (u[:, 3] < 0.4)) & (
+        jnp.abs(along) < 1 + 12 * u[:, 3] ** 3
+    )
     hit &= np.arange(RAYS)[:, None, None] < scene["rays_number"]
     return jnp.where(hit, 10 ** (0.9 + 1.6 * u[:, 4]), 0.0).max(0)
 

@@ -27,7 +27,10 @@ def draw_fwhm(key: PRNGKeyArray, instrument: Instrument) -> Float[Array, "c"]:
 
 
 def _quadrant(band: Band, fwhm: Array, half: int, pitch: float) -> Float[Array, "r r"]:
-    """PSF at the rays with x, y ≥ 0, normalised so that the whole kernel sums to 1."""
+    """PSF at the rays with x, y ≥ 0, normalised so that the whole kernel sums to 1.
+
+    It falls to 0 at the kernel's radius: a square cut would show around bright stars.
+    """
     axis = np.arange(half + 1, dtype=np.float32) * pitch
     r2 = axis[:, None] ** 2 + axis[None, :] ** 2
     if math.isinf(band.beta):
@@ -35,6 +38,7 @@ def _quadrant(band: Band, fwhm: Array, half: int, pitch: float) -> Float[Array, 
     else:
         core = fwhm / (2 * math.sqrt(2 ** (1 / band.beta) - 1))
         shape = (1 + r2 / core**2) ** (-band.beta)
+    shape = jnp.where(r2 < axis[-1] ** 2, jnp.maximum(shape - shape[0, -1], 0.0), 0.0)
     times = np.append(1.0, np.full(half, 2.0)).astype(np.float32)
     return shape / (times @ shape @ times)
 

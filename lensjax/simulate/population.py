@@ -95,8 +95,13 @@ def draw_system(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> 
     q = value["q"]
     phi = jnp.pi * u[0]
     q_mass = jnp.clip(q + 0.06 * normal[0], 0.3, 0.97)
+    # A ring closes where the lens is nearly round and the source covers the astroid caustic; otherwise
+    # it is a cross.
+    ring = lens_kind == RING
+    q_mass = jnp.where(ring, 0.5 + 0.5 * q_mass, q_mass)
     phi_mass = phi + 0.1 * normal[1]
     shear = jnp.minimum(0.035 * jnp.sqrt(-2 * jnp.log(jnp.maximum(u[1], 1e-6))), 0.15)
+    shear = jnp.where(ring, 0.5 * shear, shear)
 
     # Where the source lies behind the lens: by LensPop, inside the astroid caustic, or behind the centre.
     angle = 2 * jnp.pi * u[3]
@@ -105,7 +110,8 @@ def draw_system(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> 
     inside = jnp.sqrt(u[4])
     quad = lens_kind == QUAD
     beta = jnp.where(quad, 0.85 * astroid * cusp * inside, value["beta_ratio"] * theta_e)
-    beta = jnp.where(lens_kind == RING, 0.3 * value["r_source"] * inside, beta)
+    r_source = jnp.where(ring, jnp.maximum(value["r_source"], 1.3 * astroid), value["r_source"])
+    beta = jnp.where(ring, 0.3 * r_source * inside, beta)
     red = u[5] < RED_SOURCES
     return {
         "lens_kind": lens_kind,
@@ -125,7 +131,7 @@ def draw_system(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> 
         "bulge_fraction": jnp.where(u[9] < LENS_DISCS, 0.4 + 0.5 * u[10], 1.0),
         "old_lens": 0.85 + 0.2 * u[11],
         "mag_source": value["mag_source"] + shape.source_magnitude,
-        "r_source": value["r_source"],
+        "r_source": r_source,
         "n_source": 0.8 + 0.8 * u[6],
         "q_source": 0.35 + 0.6 * jnp.sqrt(u[7]),
         "phi_source": jnp.pi * u[8],

@@ -137,7 +137,7 @@ def _field(key: PRNGKeyArray, side: float) -> Array:
 
 
 def _special(key: PRNGKeyArray, kind: Array, s: dict[str, Array], x: Array, y: Array) -> dict[str, Array]:
-    """The spiral disc, and the ring or tidal arc that is no lensed image but has the flux of one."""
+    """The spiral disc, and the ring or tidal arc that is no lensed image but has about the flux of one."""
     u = jax.random.uniform(key, (13,))
     bulge = 0.15 + 0.3 * u[12]
     ring, merger = kind == K.RING_GALAXY, kind == K.MERGER
@@ -153,7 +153,7 @@ def _special(key: PRNGKeyArray, kind: Array, s: dict[str, Array], x: Array, y: A
         "spiral_arms": 0.5 + 0.45 * u[5],
         "spiral_pitch": jnp.where(u[6] < 0.5, 1.0, -1.0) * jnp.deg2rad(14 + 16 * u[7]),
         "spiral_old": 0.2 + 0.4 * u[8],
-        "annulus_magnitude": jnp.where(ring | merger, s["mag_source"], jnp.inf),
+        "annulus_magnitude": jnp.where(ring | merger, s["mag_source"] - ring * u[4], jnp.inf),
         "annulus_radius": radius,
         "annulus_width": radius * (0.08 + 0.14 * u[9]),
         "annulus_q": jnp.where(ring, 0.55 + 0.43 * u[10], 0.7 + 0.3 * u[10]),

@@ -1,0 +1,53 @@
+"""A page of simulated scenes for the eye: a row a kind, arcs outlined, lens centres marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+def colour_composite(image: np.ndarray, high: float = 6.5) -> np.ndarray:
+    """RGB in [0, 1] from [h w c] in asinh(flux / sigma): last bands red, first bands blue.
+
+    One band gives grey. `high` is the level shown white; the sky's noise stays just visible.
+    """
+    bands = image.shape[-1]
+    groups = np.array_split(np.arange(bands)[::-1], 3) if bands >= 3 else [np.arange(bands)] * 3
+    planes = [np.sinh(image[..., group]).mean(-1) for group in groups]
+    level = np.arcsinh(np.stack(planes, -1))
+    return np.clip((level + 1.0) / (high + 1.0), 0, 1)
+
+
+def draw_sheet(rows: dict[str, list], path: Path, title: str, marked: bool = True) -> None:
+    """Writes a PNG. `rows` maps a kind to its scenes, which have `image`, masks and `position`.
+
+    `marked` outlines arcs (cyan) and artefacts (orange) and crosses lens centres.
+    """
+    columns = max(len(scenes) for scenes in rows.values())
+    figure = Figure(figsize=(1.5 * columns + 0.9, 1.5 * len(rows) + 0.4), dpi=100)
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (kind, scenes) in zip(axes, rows.items(), strict=True):
+        line[0].set_ylabel(kind.replace("_", " "), fontsize=9)
+        for axis in line:
+            axis.set_xticks([])
+            axis.set_yticks([])
+        for axis, scene in zip(line, scenes, strict=False):
+            image = np.asarray(scene.image)
+            axis.imshow(colour_composite(image), interpolation="nearest", origin="lower")
+            if marked:
+                _mark(axis, scene, image.shape[0])
+    figure.suptitle(title, fontsize=10)
+    figure.subplots_adjust(0.06, 0.01, 0.995, 0.955, 0.03, 0.03)
+    figure.savefig(path)
+
+
+def _mark(axis: Axes, scene, size: int) -> None:
+    for mask, colour in ((scene.mask, "cyan"), (scene.artefact_mask, "orange")):
+        if np.any(mask):
+            axis.contour(np.asarray(mask), levels=[0.5], colors=colour, linewidths=0.6)
+    row, column = np.asarray(scene.position) * size - 0.5
+    if np.isfinite(row):
+        axis.plot(column, row, "+", color="white", markersize=5, markeredgewidth=0.6)

@@ -1,0 +1,39 @@
+"""`python -m lensjax.simulate --instrument euclid --size 64 --out sheet.png`: see what is simulated."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import jax
+
+from lensjax.simulate.instruments import INSTRUMENTS, instrument_named
+from lensjax.simulate.lenses import KINDS, simulate
+
+
+def main() -> None:
+    """Writes a contact sheet, a row for every kind of scene."""
+    parser = argparse.ArgumentParser(prog="python -m lensjax.simulate", description=main.__doc__)
+    parser.add_argument("--instrument", default="euclid", choices=INSTRUMENTS)
+    parser.add_argument("--size", type=int, default=64, help="pixels on a side")
+    parser.add_argument("--columns", type=int, default=10, help="scenes of each kind")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plain", action="store_true", help="draw no outlines and crosses")
+    parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"))
+    options = parser.parse_args()
+
+    from lensjax.report.contact_sheet import draw_sheet
+
+    instrument = instrument_named(options.instrument)
+    rows = {}
+    for number, kind in enumerate(KINDS):
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(options.seed), number), options.columns)
+        rows[kind] = [jax.device_get(simulate(key, kind, instrument, options.size)) for key in keys]
+    title = f"{instrument.name}, {options.size} pixels of {instrument.pixel_scale}″, seed {options.seed}"
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    draw_sheet(rows, options.out, title, marked=not options.plain)
+    print(f"wrote {options.out}")
+
+
+if __name__ == "__main__":
+    main()
