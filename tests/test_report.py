@@ -329,9 +329,27 @@ def test_methods_are_judged_against_the_best_trivial_map() -> None:
     body = re.findall(r"<tr.*?</tr>", text, re.S)[1:]
     assert [("▲" in r, "≈" in r, "▼" in r) for r in body[:3]] == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
     assert "not defined" in body[3] and body[4].count("trivial") and body[4].count("▲") == 0
-    assert "1 of 3 methods lie above every trivial map" in summary.verdict_on_maps(rows)
+    assert "1 of 3 methods do better than every trivial map" in summary.verdict_on_maps(rows)
     assert "Sobel" in summary.verdict_on_maps(rows)
     assert summary.chance_level(rows, "energy") == 0.2
+
+
+def test_chance_is_a_level_and_a_distance_is_better_when_short() -> None:
+    rows = [
+        {
+            "method": "occlusion(window=8)",
+            "pointing": 0.5,
+            "chance": 0.04,
+            "centre_distance": (2.0, 1.5, 2.5),
+        },
+        {"method": "centre", "pointing": 0.1, "chance": 0.04, "centre_distance": (4.0, 3.0, 5.0)},
+        {"method": "sobel", "pointing": 0.1, "chance": 0.04, "centre_distance": (9.0, 8.0, 9.5)},
+    ]
+    assert summary.score_names(rows) == ["pointing", "centre_distance"]
+    assert summary.chance_level(rows, "pointing") == 0.04
+    assert summary.best_baseline(rows, "centre_distance") == ("centre", (4.0, 3.0, 5.0))
+    assert summary.score_table_html(rows).count("▲</b>") == 3  # both scores, and the key
+    assert "Occlusion (window=8)" in summary.verdict_on_maps(rows)
 
 
 def test_history_draws_splits_together_and_skips_what_is_no_number() -> None:

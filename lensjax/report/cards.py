@@ -10,7 +10,7 @@ import numpy as np
 
 from lensjax.report import marks, png, render
 from lensjax.report.entry import Entry, finite_pair, position_error, verdict
-from lensjax.report.names import is_baseline, method_label, method_text, score_label
+from lensjax.report.names import CHANCE, is_baseline, method_label, method_text, score_label
 from lensjax.report.numbers import esc, fraction, number
 from lensjax.report.render import Scale
 
@@ -31,7 +31,9 @@ def shared(entries: Sequence[Entry], bands: Sequence[str], pixel_scale: float | 
     """Methods (trivial ones last), scores, and one scale a method over all entries."""
     found = list(dict.fromkeys(m for e in entries for m in e.maps))
     methods = sorted(found, key=is_baseline)
-    scores = tuple(dict.fromkeys(s for e in entries for values in e.scores.values() for s in values))
+    scores = tuple(
+        dict.fromkeys(s for e in entries for values in e.scores.values() for s in values if s != CHANCE)
+    )
     scales = {m: render.map_scale(e.maps[m] for e in entries if m in e.maps) for m in methods}
     ramps = {kind: render.ramp(kind) for kind in (False, True)}
     return Page(tuple(methods), scores, scales, ramps, tuple(bands), pixel_scale)
@@ -195,6 +197,13 @@ def _position(entry: Entry, pixel_scale: float | None) -> str:
     return f'<dl class="where">{rows}</dl>'
 
 
+def _chance(entry: Entry) -> str:
+    if entry.mask is None or not entry.mask.any():
+        return ""
+    share = esc(fraction(float(entry.mask.mean())))
+    return f"<p><small>The evidence covers {share} of the image: the chance level.</small></p>"
+
+
 def _length(pixels: float, pixel_scale: float | None) -> str:
     if pixel_scale is None:
         return f"{pixels:.2f} px"
@@ -217,5 +226,5 @@ def _score_details(entry: Entry, page: Page) -> str:
     return (
         '<details class="all"><summary>All scores of this example</summary><div class="scroll">'
         f'<table class="plain"><thead><tr><th scope="col">Map</th>{heads}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div></details>"
+        f"<tbody>{body}</tbody></table></div>{_chance(entry)}</details>"
     )

@@ -16,7 +16,7 @@ from lensjax.report.numbers import esc, number
 READING = (
     "Maps are raw: a positive value supports the score that was explained, a negative one speaks against it. "
     "A map shows what the network used, which is not always the object. Believe a method where it beats the "
-    "trivial maps, not where it looks plausible. ▲ beside a score: higher than that of every trivial map on "
+    "trivial maps, not where it looks plausible. ▲ beside a score: better than that of every trivial map on "
     "the same example."
 )
 

@@ -16,7 +16,7 @@ from lensjax.report import cards, charts, controls
 from lensjax.report import summary as numbers_part
 from lensjax.report.cards import Page
 from lensjax.report.entry import Entry, check, verdict
-from lensjax.report.names import method_label, method_text, score_label
+from lensjax.report.names import LOWER_IS_BETTER, is_baseline, method_label, method_text, score_label
 from lensjax.report.numbers import esc, safe_json
 
 __all__ = ["Entry", "write_page"]
@@ -63,6 +63,8 @@ def write_page(
         "methods": {m: _method_state(m, page) for m in page.methods},
         "labels": {m: method_label(m) for e in entries for m in e.scores},
         "scores": {s: score_label(s) for s in page.scores},
+        "trivial": [m for m in dict.fromkeys(m for e in entries for m in e.scores) if is_baseline(m)],
+        "lower": list(LOWER_IS_BETTER),
         "ramps": {str(int(kind)): colours.ravel().tolist() for kind, colours in page.ramps.items()},
         "pixel_scale": pixel_scale,
     }

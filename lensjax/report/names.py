@@ -47,25 +47,43 @@ SCORES = {
         "the map as a detector of evidence pixels, over all thresholds",
     ),
     "iou": ("IoU", "overlap of the thresholded map and the true evidence"),
+    "centre_distance": (
+        "Centre distance",
+        "pixels from the map's centroid to the true centre; less is better",
+    ),
     "auroc": ("AUROC", "chance that an evidence pixel outranks another pixel"),
 }
+
+LOWER_IS_BETTER = ("centre_distance",)
+CHANCE = "chance"
+"""A score of this name is no score of a map: it is what a random map would get."""
 
 
 def is_baseline(method: str) -> bool:
     """Whether a method is a trivial map that every explanation should beat."""
-    return method.lower().removeprefix("baseline_").removeprefix("baseline:").strip() in BASELINES
+    return _base(method)[0] in BASELINES
 
 
 def method_label(method: str) -> str:
-    base, _, target = method.partition("@")
-    found = METHODS.get(base.lower().removeprefix("baseline_"))
-    label = found[0] if found else readable(base)
-    return f"{label} ({readable(target).lower()})" if target else label
+    """`grad_cam(layer=stage4)` → "Grad-CAM (layer=stage4)"; unknown names are made readable."""
+    base, rest = _base(method)
+    label = METHODS[base][0] if base in METHODS else readable(base)
+    return f"{label} ({rest})" if rest else label
 
 
 def method_text(method: str) -> str:
-    found = METHODS.get(method.partition("@")[0].lower().removeprefix("baseline_"))
-    return found[1] if found else ""
+    """One sentence on a method, or nothing."""
+    return METHODS.get(_base(method)[0], ("", ""))[1]
+
+
+def _base(method: str) -> tuple[str, str]:
+    """The name in METHODS, and the options or the target behind it: `name(options)` or `name@target`."""
+    name, rest = method.strip(), ""
+    for mark in "(@":
+        name, _, after = name.partition(mark)
+        rest = rest or after.strip().removesuffix(")")
+    known = name.strip().lower().removeprefix("baseline_")
+    return (known if known in METHODS or known in BASELINES else name.strip()), rest
 
 
 def score_label(name: str) -> str:

@@ -5,10 +5,9 @@ const $ = (id) => document.getElementById(id);
 const cards = [...document.querySelectorAll(".card")];
 const FIELDS = ["sort", "show", "cls", "kind", "q", "scale", "score", "under"];
 const initial = Object.fromEntries(FIELDS.filter($).map((name) => [name, $(name).value]));
-const TRIVIAL = Object.keys(data.labels).filter((m) =>
-  ["random", "centre", "center", "input", "abs_input", "|input|", "sobel"].includes(m.replace(/^baseline[_:]/, "")));
 // Better first: small errors, otherwise large values; names from a to z.
 const ASCENDING = new Set(["order", "id", "error", "sigma", "truth"]);
+const rises = (sort) => ASCENDING.has(sort) || data.lower.includes(sort.split(":").pop());
 let descending = false;
 
 function value(entry, index, sort) {
@@ -60,17 +59,19 @@ function fraction(x) {
   return x.toFixed(2);
 }
 
+const better = (v, bars, name) => data.lower.includes(name) ? v < Math.min(...bars) : v > Math.max(...bars);
+
 function showScores() {
   const name = $("score") ? $("score").value : null;
   cards.forEach((card, i) => {
     const scores = data.entries[i].scores;
-    const bars = TRIVIAL.map((m) => (scores[m] || {})[name]).filter((v) => typeof v === "number");
+    const bars = data.trivial.map((m) => (scores[m] || {})[name]).filter((v) => typeof v === "number");
     for (const tile of card.querySelectorAll(".tile.map")) {
       const method = tile.dataset.m, v = (scores[method] || {})[name], place = tile.querySelector(".score");
       place.textContent = fraction(v);
-      if (typeof v === "number" && bars.length && !TRIVIAL.includes(method) && v > Math.max(...bars)) {
+      if (typeof v === "number" && bars.length && !data.trivial.includes(method) && better(v, bars, name)) {
         const up = Object.assign(document.createElement("span"), { className: "up", textContent: " ▲" });
-        up.title = "higher than every trivial map on this example";
+        up.title = "better than every trivial map on this example";
         place.append(up);
       }
     }
@@ -129,7 +130,7 @@ function showScale() {
 function save() {
   const params = new URLSearchParams();
   for (const name of Object.keys(initial)) if ($(name).value !== initial[name]) params.set(name, $(name).value);
-  if (descending === ASCENDING.has($("sort").value)) params.set("dir", descending ? "desc" : "asc");
+  if (descending === rises($("sort").value)) params.set("dir", descending ? "desc" : "asc");
   if (!$("marks").checked) params.set("marks", "0");
   history.replaceState(null, "", "#" + params);
 }
@@ -141,7 +142,7 @@ function load() {
     // A select takes no value that it has no option for.
     if ($(name).value === "" && initial[name] !== "") $(name).value = initial[name];
   }
-  descending = params.has("dir") ? params.get("dir") === "desc" : !ASCENDING.has($("sort").value);
+  descending = params.has("dir") ? params.get("dir") === "desc" : !rises($("sort").value);
   $("marks").checked = params.get("marks") !== "0";
   apply();
 }
@@ -206,7 +207,7 @@ if ($("copy")) $("copy").addEventListener("click", () => {
 });
 if ($("controls")) {
   $("controls").addEventListener("input", (event) => {
-    if (event.target.id === "sort") descending = !ASCENDING.has($("sort").value);
+    if (event.target.id === "sort") descending = !rises($("sort").value);
     apply();
     save();
   });

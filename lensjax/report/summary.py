@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lensjax.report.names import is_baseline, method_label, method_text, score_label, score_text
+from lensjax.report.names import (
+    CHANCE,
+    LOWER_IS_BETTER,
+    is_baseline,
+    method_label,
+    method_text,
+    score_label,
+    score_text,
+)
 from lensjax.report.numbers import esc, interval, number
 
 # Tiles, in this order where a summary has them: name → (label, unit, what it means).
@@ -28,7 +36,7 @@ HEADLINES = {
     "epochs": ("Epochs", "", "passes over the training set"),
     "seconds_per_epoch": ("Seconds an epoch", "", "wall clock"),
 }
-SKIPPED_COLUMNS = ("method", "n", "baseline", "scores")
+SKIPPED_COLUMNS = ("method", "n", "baseline", "scores", CHANCE)
 
 
 def tiles(summary: Mapping[str, Any]) -> str:
@@ -71,7 +79,7 @@ def flatten(summary: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def verdict_on_maps(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A sentence a score: which methods lie above every trivial map, with the best of them."""
+    """A sentence a score: which methods do better than every trivial map, with the best of them."""
     explained = [r for r in rows if not is_row_baseline(r)]
     if not explained or len(explained) == len(rows):
         return ""
@@ -82,10 +90,10 @@ def verdict_on_maps(rows: Sequence[Mapping[str, Any]]) -> str:
         known = [(r, v) for r, v in values if v and math.isfinite(v[0])]
         if best is None or not known:
             continue
-        above = [r for r, v in known if stands(v, best[1]) == "above"]
-        top, value = max(known, key=lambda pair: pair[1][0])
+        above = [r for r, v in known if stands(v, best[1], name) == "above"]
+        top, value = max(known, key=lambda pair: _better(name) * pair[1][0])
         items.append(
-            f"<li><b>{esc(score_label(name))}</b>: {len(above)} of {len(known)} methods lie above every "
+            f"<li><b>{esc(score_label(name))}</b>: {len(above)} of {len(known)} methods do better than every "
             f"trivial map. Best: {esc(method_label(top['method']))}, {_range(value)}, against "
             f"{_range(best[1])} of the best trivial map, {esc(method_label(best[0]))}.</li>"
         )
@@ -103,8 +111,8 @@ def score_table_html(rows: Sequence[Mapping[str, Any]]) -> str:
     body = "".join(_score_row(row, rows, names) for row in ordered)
     return (
         '<p class="caption">Mean over examples with a true mask, 95 % interval '
-        "in brackets. <b>▲</b> the interval lies above that of the best trivial map, <b>≈</b> it does not, "
-        "<b>▼</b> it lies below. The dotted line is chance: what a random map scores.</p>"
+        "in brackets. <b>▲</b> better than the best trivial map, intervals apart; <b>≈</b> not told apart; "
+        "<b>▼</b> worse. The dotted line is chance: what a random map scores.</p>"
         '<div class="scroll"><table class="scores"><thead><tr><th scope="col">Method</th>'
         f'{heads}<th scope="col" class="n">n</th></tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
@@ -124,24 +132,26 @@ def is_row_baseline(row: Mapping[str, Any]) -> bool:
 
 
 def best_baseline(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[str, tuple] | None:
-    """(method, triple) of the highest trivial map."""
+    """(method, triple) of the best trivial map."""
     found = [(r["method"], v) for r in rows if is_row_baseline(r) and (v := triple_of(r, name))]
     found = [(m, v) for m, v in found if math.isfinite(v[0])]
-    return max(found, key=lambda pair: pair[1][0]) if found else None
+    return max(found, key=lambda pair: _better(name) * pair[1][0]) if found else None
 
 
 def chance_level(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    """What knows nothing scores: the row "chance" where given, else the random map."""
-    for wanted in ("chance", "random"):
-        for row in rows:
-            value = triple_of(row, name) if row["method"] == wanted else None
-            if value and math.isfinite(value[0]):
-                return value[0]
-    return None
+    """What knows nothing scores: the row or the column "chance" where given, else the random map."""
+    if name in LOWER_IS_BETTER:
+        return None
+    found = [triple_of(row, name) for row in rows if row["method"] == CHANCE]
+    found += [triple_of(row, CHANCE) for row in rows]
+    found += [triple_of(row, name) for row in rows if row["method"] == "random"]
+    return next((value[0] for value in found if value and math.isfinite(value[0])), None)
 
 
-def stands(value: tuple, baseline: tuple) -> str:
-    """above, below or close: whether two intervals are apart. Without intervals the means decide."""
+def stands(value: tuple, baseline: tuple, name: str = "") -> str:
+    """above (better), below or close: whether two intervals are apart. Without intervals the means decide."""
+    if _better(name) < 0:
+        value, baseline = ((-v[0], -v[2], -v[1]) for v in (value, baseline))
     low, high = (v if math.isfinite(v) else value[0] for v in value[1:])
     base_low, base_high = (v if math.isfinite(v) else baseline[0] for v in baseline[1:])
     return "above" if low > base_high else "below" if high < base_low else "close"
@@ -172,9 +182,9 @@ def _score_cell(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], name:
     best, chance = best_baseline(rows, name), chance_level(rows, name)
     mark = ""
     if best and not trivial:
-        how = stands(value, best[1])
+        how = stands(value, best[1], name)
         sign = {"above": "▲", "below": "▼", "close": "≈"}[how]
-        words = {"above": "above", "below": "below", "close": "not apart from"}[how]
+        words = {"above": "better than", "below": "worse than", "close": "not told apart from"}[how]
         mark = f'<b class="{how}" title="{words} the best trivial map">{sign}</b>'
     low, high = (v if math.isfinite(v) else value[0] for v in value[1:])
     left, right = max(0.0, min(low, 1.0)), max(0.0, min(high, 1.0))
@@ -184,7 +194,12 @@ def _score_cell(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], name:
         f'<i class="span" style="left:{100 * left:.1f}%;width:{100 * (right - left):.1f}%"></i>'
         f'<i class="point" style="left:{100 * max(0.0, min(value[0], 1.0)):.1f}%"></i></span>'
     )
+    bar = "" if name in LOWER_IS_BETTER else bar
     return f"<td><span class=v>{value[0]:.2f}</span> {mark}{_ends(value)}{bar}</td>"
+
+
+def _better(name: str) -> int:
+    return -1 if name in LOWER_IS_BETTER else 1
 
 
 def _ends(value: tuple) -> str:
