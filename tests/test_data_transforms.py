@@ -142,11 +142,17 @@ def test_noise_keeps_the_sky_at_unit_width_and_dims_the_source():
     assert transforms.noise(bright, rng)["image"].mean() < 8
 
 
+def test_fast_sinh_and_arcsinh_agree_with_numpy():
+    x = np.linspace(-14, 14, 10001, dtype=np.float32)
+    np.testing.assert_allclose(transforms._sinh(x), np.sinh(x), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(transforms._arcsinh(np.sinh(x)), x, rtol=1e-6, atol=1e-6)
+
+
 def test_brightness_multiplies_flux_band_by_band():
     image = np.random.default_rng(0).normal(size=(9, 9, 3)).astype(np.float32)
     bright = transforms.brightness(example() | {"image": image}, np.random.default_rng(1))["image"]
-    ratio = np.sinh(bright) / np.sinh(image)
-    assert np.ptp(ratio, axis=(0, 1)).max() < 1e-4 and np.ptp(ratio) > 1e-3
+    ratio = (np.sinh(bright) / np.sinh(image))[(np.abs(image) > 0.1).all(-1)]
+    assert np.ptp(ratio, axis=0).max() < 1e-4 and np.ptp(ratio) > 1e-3
     assert ratio.min() > 0.9 and ratio.max() < 1.11
 
 

@@ -160,7 +160,7 @@ def lens_recipe(
         truth = tuple(TRUTH)
     numbers = "-".join(f"{split}{count}" for split, count in counts.items())
     return Recipe(
-        name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{lens_fraction:g}-ss{supersampling}",
+        name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}",
         counts=counts,
         seed=seed,
         shape=(size, size, len(INSTRUMENTS[instrument].bands)),
@@ -191,7 +191,9 @@ def make(builder: type[Simulated], recipe: Recipe, directory: Path) -> Path:
                 _sweep(final.parent)
             if not final.exists():
                 _make_locked(builder, recipe, final)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise
         raise ValueError(
             f"data directory '{directory}' cannot be written ({error}): choose another."
         ) from None

@@ -116,15 +116,26 @@ def noise(example: Example, rng: np.random.Generator, largest: float = 1.0) -> E
     """A shallower exposure: up to `largest` σ of white noise added to the flux, in units of the new noise."""
     amount = np.float32(rng.uniform(0, largest))
     image = np.asarray(example["image"], np.float32)
-    flux = np.sinh(image) + amount * rng.standard_normal(image.shape, np.float32)
-    return {**example, "image": np.arcsinh(flux / np.sqrt(1 + amount**2))}
+    flux = _sinh(image) + amount * rng.standard_normal(image.shape, np.float32)
+    return {**example, "image": _arcsinh(flux / np.sqrt(1 + amount**2))}
+
+
+def _sinh(x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """`np.sinh` to 1e-6 in absolute value near 0; `exp` and `log` are vectorised and it is not."""
+    grown = np.exp(x)
+    return (grown - 1 / grown) / 2
+
+
+def _arcsinh(x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    size = np.abs(x)
+    return np.copysign(np.log(size + np.sqrt(size * size + 1)), x)
 
 
 def brightness(example: Example, rng: np.random.Generator, largest: float = 0.1) -> Example:
     """An uncertain calibration: the flux of each band times exp(U(-largest, largest))."""
     image = np.asarray(example["image"], np.float32)
     gain = np.exp(rng.uniform(-largest, largest, image.shape[-1:])).astype(np.float32)
-    return {**example, "image": np.arcsinh(np.sinh(image) * gain)}
+    return {**example, "image": _arcsinh(_sinh(image) * gain)}
 
 
 def band_dropout(example: Example, rng: np.random.Generator, probability: float = 0.25) -> Example:
