@@ -50,6 +50,8 @@ def history_series(rows: Sequence[Mapping[str, Any]]) -> tuple[str, list[tuple[s
     order = [q for q in WANTED if q in names]
     if len(order) < 2:
         order += [q for q in names if q not in order and q not in ("step", "seconds", "epoch", "n")]
+    if "position_error_median_arcsec" in order:
+        order = [q for q in order if q != "position_error_median_pixels"]
     found = ((q, [s for c in names[q] if (s := (_split(c), *_points(rows, key, c)))[1]]) for q in order)
     return key, [(quantity, series) for quantity, series in found if series][:MOST_CHARTS]
 

@@ -17,7 +17,7 @@ READING = (
     "Maps are raw: a positive value supports the score that was explained, a negative one speaks against it. "
     "A map shows what the network used, which is not always the object. Believe a method where it beats the "
     "trivial maps, not where it looks plausible. ▲ beside a score: better than that of every trivial map on "
-    "the same example."
+    "the same example. Row 0 of an image is drawn at the top."
 )
 
 

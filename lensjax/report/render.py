@@ -14,6 +14,8 @@ GAP = 2
 """Pixels between the windows of an event."""
 LARGEST = 192
 """Longest side kept on the page; larger images are averaged down by a whole factor."""
+SOFTENING = 4.0
+"""Of colours, in units of the background noise."""
 # Central wavelengths in µm, only to sort bands; unknown names keep the order they were given in.
 WAVELENGTHS = {
     "u": 0.37, "g": 0.48, "r": 0.62, "i": 0.77, "z": 0.90, "y": 0.98, "vis": 0.72, "f475w": 0.48,
@@ -31,7 +33,7 @@ class Scale:
 
 
 def composite(image: np.ndarray, bands: Sequence[str]) -> tuple[np.ndarray, str]:
-    """uint8 [h w 3] from [h w c] in asinh units, and a sentence on how it was made.
+    """uint8 [h w 3] from [h w c] in asinh units, and a few words on how it was made.
 
     Colours keep the ratios of the fluxes, brightness is asinh of their mean (Lupton et al. 2004,
     PASP 116, 133); every band is first balanced to the same total, so that colours can be told apart.
@@ -45,11 +47,13 @@ def composite(image: np.ndarray, bands: Sequence[str]) -> tuple[np.ndarray, str]
     flux = np.sinh(np.clip(values, -3, 30))
     bright = flux.mean(-1) >= np.quantile(flux.mean(-1), 0.9)
     total = np.maximum(flux[bright].mean(0), 1e-3)
-    flux = np.maximum(flux, 0) * (total.mean() / total)
+    # A faint band is raised only so far: beyond that it would show its noise as colour.
+    flux = flux * np.clip(total.mean() / total, 0.2, 4.0)
     channels = np.stack([flux[..., group].mean(-1) for group in (red, middle, blue)], axis=-1)
-    mean = channels.mean(-1, keepdims=True)
-    brightness = stretch(np.arcsinh(mean[..., 0]))[..., None] / 255.0
-    colours = brightness * channels / np.maximum(mean, 1e-9)
+    mean = np.maximum(channels.mean(-1, keepdims=True), 0)
+    brightness = stretch(np.arcsinh(channels.mean(-1)))[..., None] / 255.0
+    # Some sigma of white in every pixel: the sky's noise stays grey, whatever shines has its colour.
+    colours = brightness * np.maximum(channels + SOFTENING, 0) / (mean + SOFTENING)
     # Where a channel would exceed full scale all three are lowered, which keeps the colour.
     colours /= np.maximum(colours.max(-1, keepdims=True), 1.0)
     text = ", ".join(
