@@ -29,7 +29,7 @@ METHODS = {
     "rise": ("RISE", "the score averaged over random masks that leave the pixel visible"),
     "lime": ("LIME", "a local linear model over segments of the image"),
     "kernel_shap": ("Kernel SHAP", "Shapley values of the segments, by regression"),
-    "random": ("Random map", "noise: what a map scores that knows nothing"),
+    "random": ("Random", "noise: what a map scores that knows nothing"),
     "centre": ("Centre", "a Gaussian in the middle: what a map scores that never looks"),
     "input": ("|Input|", "the brightness itself"),
     "abs_input": ("|Input|", "the brightness itself"),
