@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,17 +16,19 @@ from lensjax.explain.gradient import Score, value
 from lensjax.explain.reference import Reference, reference_image
 from lensjax.shapes import Array, Float, PRNGKeyArray
 
+PerAxis = Any  # a whole number, or a sequence of them, one a spatial axis: `per_axis` checks
+
 
 def occlusion(
     score: Score,
     image: Float[Array, "*s c"],
     *,
     key: PRNGKeyArray | None = None,
-    window: int | Sequence[int] = 8,
-    stride: int | Sequence[int] | None = None,
+    window: PerAxis = 8,
+    stride: PerAxis | None = None,
     baseline: Reference = 0.0,
-    aggregate: Literal["mean", "sum"] = "mean",
-    edges: Literal["clip", "valid"] = "clip",
+    aggregate: str = "mean",
+    edges: str = "clip",
     chunk: int = 32,
 ) -> Float[Array, "*s 1"]:
     """score(image) − score(image with a window replaced by the baseline), laid on the window's pixels.
@@ -78,13 +80,13 @@ def window_starts(
     return (grid * np.asarray(strides)).astype(np.int32)
 
 
-def per_axis(name: str, number: int | Sequence[int], axes: int) -> tuple[int, ...]:
+def per_axis(name: str, number: PerAxis, axes: int) -> tuple[int, ...]:
     """One whole number for each spatial axis.
 
     Raises:
       ValueError: another count than that of the axes, or a number below 1.
     """
-    numbers = (number,) * axes if isinstance(number, int | np.integer) else number
-    if not isinstance(numbers, list | tuple) or len(numbers) != axes:
+    numbers = number if isinstance(number, list | tuple) else (number,) * axes
+    if isinstance(number, str) or len(numbers) != axes:
         raise ValueError(f"{name} (={number!r}) must be one whole number, or {axes}, one a spatial axis.")
     return tuple(at_least_one(name, n) for n in numbers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -30,15 +30,15 @@ def upsample(
     attribution: Float[Array, "*grid"],
     shape: Sequence[int],
     *,
-    method: Literal["linear", "nearest"] = "linear",
+    method: str = "linear",
     origin: Sequence[float] | None = None,
     step: Sequence[float] | None = None,
 ) -> Float[Array, "*s"]:
-    """Bring a layer's grid to `shape`, cell centres in register, values beyond the outer centres repeated.
+    """Bring a layer's grid to `shape`, cell centres in register, `method` linear or nearest.
 
     Cell i of n is centred at (i + ½)/n of the axis; a network whose cells lie elsewhere (unpadded
     convolutions, dropped remainders) says where with `origin`, the first centre, and `step`, both as
-    fractions of the axis.
+    fractions of the axis. Values beyond the outer centres are repeated.
     """
     if len(shape) != attribution.ndim:
         raise ValueError(

@@ -1,0 +1,186 @@
+"""What must not change a map (chunks, batches, jit, a flip, an axis of one) and what must leave it zero."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from explain_oracles import network, score_of
+
+from lensjax.explain import METHODS, ON_FEATURES, batched, completeness_error, map_chunks, sum_chunks
+from lensjax.explain.gradient import integrated_gradients, smooth_grad
+from lensjax.explain.perturbation import occlusion
+
+KEY = jax.random.key(3)
+FORWARD = network()
+SCORE = score_of(FORWARD)
+IMAGES = jax.random.normal(jax.random.key(1), (4, 8, 12, 2))
+KEYS = jax.vmap(partial(jax.random.fold_in, KEY))(jnp.arange(len(IMAGES)))
+OPTIONS = {
+    "smooth_grad": {"samples": 5},
+    "integrated_gradients": {"steps": 5},
+    "occlusion": {"window": 4, "stride": 3},
+}
+SAMPLED = {name: METHODS[name] for name in OPTIONS}
+close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+
+
+def subject(name, forward=FORWARD, score=SCORE):
+    return forward if name in ON_FEATURES else score
+
+
+def explain(name, image, **options):
+    return METHODS[name](subject(name), image, key=KEY, **OPTIONS.get(name, {}), **options)
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+@pytest.mark.parametrize("chunk", [1, 3, 100])
+def test_chunk_of_samples_does_not_matter(name, chunk):
+    close(explain(name, IMAGES[0], chunk=chunk), explain(name, IMAGES[0], chunk=2))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_batch_and_chunk_of_examples_do_not_matter(name):
+    options = OPTIONS.get(name, {})
+    one_by_one = [
+        METHODS[name](subject(name), x, key=k, **options) for x, k in zip(IMAGES, KEYS, strict=True)
+    ]
+    for chunk in (1, 3):
+        close(batched(METHODS[name], chunk=chunk)(subject(name), IMAGES, key=KEY, **options), one_by_one)
+
+
+@pytest.mark.parametrize("name", ["smooth_grad", "grad_cam"])
+def test_part_of_a_batch_with_keys_of_its_own(name):
+    options = OPTIONS.get(name, {})
+    whole = batched(METHODS[name], chunk=50)(subject(name), IMAGES, key=KEY, **options)
+    part = batched(METHODS[name])(subject(name), np.asarray(IMAGES[3:]), key=KEYS[3:], **options)
+    close(part, whole[3:])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_jit_changes_nothing(name):
+    close(jax.jit(partial(explain, name))(IMAGES[0]), explain(name, IMAGES[0]))
+
+
+@pytest.mark.parametrize("name", ["smooth_grad", "occlusion"])
+def test_jit_of_a_batch_changes_nothing(name):
+    many = partial(batched(METHODS[name], chunk=2), subject(name), key=KEY, **OPTIONS[name])
+    close(jax.jit(many)(IMAGES), many(IMAGES))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_same_key_same_bytes(name):
+    assert np.asarray(explain(name, IMAGES[0])).tobytes() == np.asarray(explain(name, IMAGES[0])).tobytes()
+
+
+@pytest.mark.parametrize("name", ["smooth_grad", "random"])
+def test_another_key_another_map(name):
+    options = OPTIONS.get(name, {})
+    first, second = (METHODS[name](SCORE, IMAGES[0], key=jax.random.key(i), **options) for i in (0, 1))
+    assert not np.allclose(first, second)
+
+
+def constant(image, taps=None):
+    """A network that looks at nothing: its score does not move, its gate is the same everywhere."""
+    stage = image * 0 + 1 + (taps or {}).get("stage1", 0)
+    return (stage * 0).sum() + 3.0, {"stage1": stage, "attention:input": image[..., 0] * 0 + 0.5}
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if n not in ("random", "centre", "abs_input", "sobel")])
+def test_a_network_that_looks_at_nothing_gives_zero(name):
+    score = score_of(constant)
+    found = METHODS[name](subject(name, constant, score), IMAGES[0], key=KEY, **OPTIONS.get(name, {}))
+    assert (np.asarray(found) == 0).all()
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if n not in ("random", "smooth_grad", "occlusion")])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_flip_equivariance(name, axis):
+    """Of the method: the flipped network of the flipped image."""
+
+    def flipped(image, taps=None):
+        back = {k: jnp.flip(v, axis) for k, v in (taps or {}).items()}
+        score, ends = FORWARD(jnp.flip(image, axis), back)
+        return score, {k: jnp.flip(v, axis) for k, v in ends.items()}
+
+    there = METHODS[name](
+        subject(name, flipped, score_of(flipped)), jnp.flip(IMAGES[0], axis), key=KEY, **OPTIONS.get(name, {})
+    )
+    close(jnp.flip(there, axis), explain(name, IMAGES[0]))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_flip_equivariance_of_occlusion_where_windows_tile(axis):
+    def flipped(image):
+        return SCORE(jnp.flip(image, axis))
+
+    there = occlusion(flipped, jnp.flip(IMAGES[0], axis), window=4, stride=2)
+    close(jnp.flip(there, axis), occlusion(SCORE, IMAGES[0], window=4, stride=2))
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if n not in ("random", "smooth_grad")])
+def test_3d_with_one_window_is_2d(name):
+    solid = network(dims=3)
+    found = METHODS[name](
+        subject(name, solid, score_of(solid)), IMAGES[0][None], key=KEY, **OPTIONS.get(name, {})
+    )
+    close(found[0], explain(name, IMAGES[0]))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_maps_of_a_bfloat16_network_are_float32(name):
+    half = network(dtype=jnp.bfloat16)
+    args = subject(name, half, score_of(half)), IMAGES[0]
+    found = METHODS[name](*args, key=KEY, **OPTIONS.get(name, {}))
+    assert found.dtype == jnp.float32
+    exact = explain(name, IMAGES[0])
+    assert np.linalg.norm(found - exact) < 0.15 * np.linalg.norm(exact)
+
+
+def test_bfloat16_terms_are_summed_in_float32():
+    ones = jnp.ones(4096, jnp.bfloat16)
+    assert sum_chunks(lambda x: x, ones, 1000) == 4096  # bfloat16 would stick at 256
+
+
+def test_chunks_hold_no_more_than_they_say():
+    widths = []
+
+    def note(x):
+        widths.append(x.shape[0])
+        return x
+
+    noted = jax.custom_batching.custom_vmap(lambda x: x)
+    noted.def_vmap(lambda size, batched, x: (note(x), True))
+    close(sum_chunks(noted, jnp.arange(10.0), 4), 45)
+    assert widths == [4, 4, 4]
+    close(map_chunks(lambda x: 2 * x, jnp.arange(10), 4), 2 * np.arange(10))
+
+
+def test_smooth_grad_of_integrated_gradients_is_bounded_by_both_chunks():
+    inner = partial(integrated_gradients, steps=4, chunk=2)
+    found = smooth_grad(SCORE, IMAGES[0], key=KEY, samples=3, chunk=2, method=inner)
+    at_once = partial(integrated_gradients, steps=4, chunk=4)
+    close(found, smooth_grad(SCORE, IMAGES[0], key=KEY, samples=3, chunk=3, method=at_once))
+
+
+def test_integrated_gradients_are_complete_for_a_network():
+    for baseline in (0.0, "mean", lambda x: x / 2, np.ones(2, np.float32)):
+        found = integrated_gradients(SCORE, IMAGES[0], baseline=baseline, steps=64)
+        change = abs(float(completeness_error(SCORE, IMAGES[0], jnp.zeros_like(found), baseline=baseline)))
+        assert abs(float(completeness_error(SCORE, IMAGES[0], found, baseline=baseline))) < 0.02 * change
+
+
+def test_a_map_can_be_differentiated_for_training():
+    """Second order, C17: smooth_grad at σ = 0 is s(1 − s), one midpoint step is s(x/2)·x."""
+
+    def softplus(x):
+        return jax.nn.softplus(x).sum()
+
+    x = IMAGES[0]
+    found = jax.grad(lambda x: smooth_grad(softplus, x, key=KEY, samples=1, sigma=0.0).sum())(x)
+    s = jax.nn.sigmoid(x)
+    close(found, s * (1 - s))
+    found = jax.grad(lambda x: integrated_gradients(softplus, x, steps=1, rule="midpoint").sum())(x)
+    h = jax.nn.sigmoid(x / 2)
+    close(found, h + x * h * (1 - h) / 2)
