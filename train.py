@@ -3,7 +3,8 @@
     python train.py configs/lens_demo.py --workdir runs/demo [--optim.learning-rate 1e-3 --model.hidden 32 …]
 
 The same command again resumes a run that was stopped or killed, and ends with the same parameters, bit for
-bit. The workdir receives config.json, environment.json, metrics.jsonl, summary.json, checkpoints/, tensorboard/.
+bit. The workdir receives config.json, environment.json, metrics.jsonl, summary.json, test_predictions.npz,
+checkpoints/ and tensorboard/.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def main(command: Command) -> None:
         predictions = evaluate.predict(
             prediction_step, state.params, logs.progress(batches, desc, total=len(batches)), mesh
         )
-        return evaluate.summarise(predictions, split, config, pixel_scale)
+        return predictions, evaluate.summarise(predictions, split, config, pixel_scale)
 
     # ---- loop ----------------------------------------------------------------------------------------------
     with checkpoint.checkpointer(workdir) as ckpt, checkpoint.stop_requests() as stop_asked:
@@ -123,7 +124,7 @@ def main(command: Command) -> None:
                     return
                 seconds = time.perf_counter() - start
 
-                summary = evaluated(validation, state, "validation")
+                _, summary = evaluated(validation, state, "validation")
                 score = evaluate.monitored(summary, config.optim.monitor)
                 state = with_validation(state, score)
                 checkpoint.save(ckpt, state, iterator, score)
@@ -136,8 +137,10 @@ def main(command: Command) -> None:
 
     # ---- test ----------------------------------------------------------------------------------------------
     state = checkpoint.restore_best(workdir, state)
-    summary = evaluated(datasets.load(directory, "test"), state, "test")
+    test = datasets.load(directory, "test")
+    predictions, summary = evaluated(test, state, "test")
     if leader:
+        run.write_test_predictions(workdir, predictions, test)
         run.write_summary(
             workdir, summary, parameters=parameters, best_step=int(state.step), images=len(train)
         )

@@ -70,9 +70,9 @@ def position(context: Context, batch: Batch) -> Float[Array, "b"]:
 def position_nll(context: Context, batch: Batch) -> Float[Array, "b"]:
     """Gaussian negative log-likelihood of the true position as a function of σ; 0 where there is none.
 
-    Σ over row and column of ½ ((p - t)/σ)² + log σ, σ in fractions of the image. The offset is held fixed: the
-    network learns its own error bar, while `position` moves the position. With the offset free, the gradient
-    grows as 1/σ and takes the trunk away from the class (Seitzer et al. 2022, arXiv:2203.09168).
+    Σ over row and column of ½ ((p - t)/σ)² + log σ, σ in fractions of the image. The offset is held fixed:
+    the network learns its own error bar, while `position` moves the position. With the offset free, the
+    gradient grows as 1/σ and takes the trunk away from the class.
     """
     offset, known = position_offset(context, batch)
     sigma = context.outputs.position_sigma

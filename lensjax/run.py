@@ -13,6 +13,8 @@ import numpy as np
 from lensjax import logs
 from lensjax.checkpoint import read_config_json
 from lensjax.config import Config, changes
+from lensjax.data.datasets import Source
+from lensjax.evaluate import Predictions
 from lensjax.shapes import Array
 
 # Shown after an epoch and at the end, where they exist; everything is in metrics.jsonl and summary.json.
@@ -97,3 +99,17 @@ def summary_lines(test: dict[str, Any]) -> str:
             interval = f"  ({test[f'{name}_low']:.4f} – {test[f'{name}_high']:.4f})"
         lines.append(f"  {name:30s} {test[name]:.4f}{interval}")
     return "\n".join(lines)
+
+
+def write_test_predictions(workdir: Path, predictions: Predictions, source: Source) -> None:
+    """test_predictions.npz: logits, positions and truth, row by row, for figures and studies."""
+    np.savez_compressed(
+        workdir / "test_predictions.npz",
+        id=source.id,
+        label=source.label,
+        logits=predictions.logits,
+        position=predictions.position,
+        position_sigma=predictions.position_sigma,
+        true_position=source.position,
+        **{f"truth_{name}": values for name, values in source.truth.items()},
+    )

@@ -10,7 +10,7 @@ import pytest
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.models import build, count_parameters
 from lensjax.models.attention import SpatialAttention
-from lensjax.models.cnn import grid
+from lensjax.models.cnn import grids
 from lensjax.models.conv import conv, max_pool
 from lensjax.models.heads import soft_argmax
 
@@ -118,7 +118,7 @@ def test_a_hot_cell_is_placed_where_its_receptive_field_is(padding, size):
     config = ModelConfig(
         features=(2, 2), kernel=(3, 5), pool=(2, 3), padding=padding, attention=AttentionConfig(at=())
     )
-    origin, step = grid(config, (size, size))
+    origin, step = grids(config, (size, size))["head"]
     kernels = [jnp.ones((k, k, 1, 1)) for k in config.kernel]
 
     def trunk(x):

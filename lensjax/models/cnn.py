@@ -48,7 +48,7 @@ class Network(nn.Module):
                     x, attention[place] = gate(x)
                     ends[f"attention:{place}"] = attention[place]
             x = self._stage(x, taps, ends, stage, features, train)
-        origin, step = grid(config, images.shape[1:-1])
+        origin, step = grids(config, images.shape[1:-1])["head"]
         head = Head(config.head, config.hidden, len(config.classes), origin, step, name="head")
         logits, position, sigma, heat = head(x)
         return Outputs(logits, position, sigma, attention, heat, ends)
@@ -81,21 +81,36 @@ def geometry(config: ModelConfig, stage: int, dims: int) -> tuple[tuple[int, ...
     return kernel, pool
 
 
-def grid(config: ModelConfig, shape: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Centre of the trunk's first cell and distance between cells, as fractions of the image, axis by axis.
+Grid = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, Grid]:
+    """Where the cells of each end lie: centre of the first, distance between cells, as fractions.
 
     A cell's centre is the centre of its receptive field. Unpadded convolutions and pooling that drops a
     remainder move it away from "cell i of n is at (i + ½)/n", which is what misplaced published maps.
+    "head" is the grid that the head receives.
     """
     origin, step = [0.5] * len(shape), [1.0] * len(shape)
+    found: dict[str, Grid] = {}
+
+    def record(*names: str) -> None:
+        where = tuple(o / n for o, n in zip(origin, shape, strict=True))
+        found.update(dict.fromkeys(names, (where, tuple(s / n for s, n in zip(step, shape, strict=True)))))
+
+    record("input", "attention:input")
     for stage in range(len(config.features)):
+        record(f"attention:stage{stage + 1}")
         kernel, pool = geometry(config, stage, len(shape))
-        for axis, (k, p) in enumerate(zip(kernel, pool, strict=True)):
+        for axis, k in enumerate(kernel):
             shift = (k - 1) / 2 if config.padding == "VALID" else (k - 1) / 2 - (k - 1) // 2
-            origin[axis] += (shift + (p - 1) / 2) * step[axis]
+            origin[axis] += shift * step[axis]
+        record(f"stage{stage + 1}")
+        for axis, p in enumerate(pool):
+            origin[axis] += (p - 1) / 2 * step[axis]
             step[axis] *= p
-    scaled = [(o / n, s / n) for o, s, n in zip(origin, step, shape, strict=True)]
-    return tuple(o for o, _ in scaled), tuple(s for _, s in scaled)
+    record("head")
+    return found
 
 
 def build(config: ModelConfig) -> Network:

@@ -26,7 +26,7 @@ class Head(nn.Module):
     hidden: int = 64
     classes: int = 2
     origin: tuple[float, ...] = (0.5, 0.5)
-    """Centre of the first cell, and distance between cells, as fractions of the image (`cnn.grid`)."""
+    """Centre of the first cell, and distance between cells, as fractions of the image (`cnn.grids`)."""
     step: tuple[float, ...] = (1.0, 1.0)
 
     @nn.compact

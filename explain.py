@@ -1,0 +1,137 @@
+"""Explain a trained network: restore, read images, predict, explain, score, report.
+
+    python explain.py runs/demo                                      simulations, scored against the truth
+    python explain.py runs/demo --inputs cutout.fits --out runs/demo/real   your own images
+
+Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
+figures/ and index.html, a page that needs no network.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from lensjax import runtime
+
+
+@dataclass(frozen=True)
+class Command:
+    run: Annotated[Path, tyro.conf.Positional]
+    """Workdir of train.py."""
+    inputs: tuple[Path, ...] = ()
+    """Files or folders of your own (FITS, HDF5, NumPy); the run's held-out split where none is given."""
+    out: Path | None = None
+    """Folder to write; RUN/explain where not given."""
+    methods: tuple[str, ...] = (
+        "attention",
+        "grad_cam",
+        "gradient",
+        "input_x_gradient",
+        "smooth_grad",
+        "integrated_gradients",
+        "occlusion",
+    )
+    """Names in lensjax.explain.METHODS, with options if you like: "occlusion(window=8,stride=4)"."""
+    target: str = "lens"
+    """What to explain: a class, "predicted" for each example's own, or "row" / "column" of the position."""
+    count: int = 256
+    """Held-out examples to explain and score."""
+    page: int = 48
+    """Examples shown on the page."""
+    figures: int = 6
+    """Examples drawn as figures (PNG) for a paper or a talk."""
+    pixel_scale: float | None = None
+    """Arcseconds a pixel of the inputs, over what their headers say."""
+    hdus: tuple[str, ...] = ()
+    """HDUs (or HDF5 data sets) of the inputs, one a band in the model's order."""
+    centre: tuple[float, float] | None = None
+    """Row and column of the inputs to cut out around; their middle where not given."""
+    catalogue: Path | None = None
+    """CSV with file or id, and optionally label, x, y."""
+    chunk: int = 32
+    """Examples explained at once: less takes less memory."""
+    seed: int = 0
+    """Of the methods that draw random numbers."""
+
+
+def main(command: Command) -> None:
+    runtime.prepare(gradients=True)
+    from lensjax import explained, items, logs, tables
+    from lensjax.explain import parse
+    from lensjax.report import figures, html
+    from lensjax.restore import restore
+    from lensjax.scoring import check_target
+
+    # ---- what is asked for, checked before anything costs time -------------------------------------------
+    methods = explained.with_trivial([(text, *parse(text)) for text in command.methods])
+    trained = restore(command.run)
+    check_target(command.target, trained.classes, trained.has_position)
+    out = command.out or command.run / "explain"
+
+    # ---- images --------------------------------------------------------------------------------------------
+    if command.inputs:
+        images, problems = items.from_files(
+            trained,
+            command.inputs,
+            source_pixel_scale=command.pixel_scale,
+            hdus=command.hdus,
+            centre=command.centre,
+            catalogue=command.catalogue,
+        )
+        for problem in problems:
+            print(f"skipped {problem}", file=sys.stderr)
+    else:
+        images = items.held_out(trained, command.count)
+    if not images:
+        raise ValueError("there is no image to explain; the lines above say why.")
+
+    # ---- predictions, maps, scores -------------------------------------------------------------------------
+    out.mkdir(parents=True, exist_ok=True)
+    predicted = explained.predict(trained, images, command.chunk)
+    tables.write_predictions(out / "predictions.csv", trained, images, predicted)
+    for line in tables.prediction_lines(trained, images, predicted) if command.inputs else []:
+        print(line)
+    maps = explained.explain(
+        trained,
+        images,
+        predicted,
+        methods,
+        target=command.target,
+        chunk=command.chunk,
+        seed=command.seed,
+        progress=logs.progress,
+    )
+    tables.write_maps(out / "attributions.npz", images, maps)
+    scores = explained.score(images, maps)
+    table = tables.score_table(scores, command.seed)
+    if table:
+        tables.write_scores(out / "scores.csv", images, scores)
+        print(tables.table_lines(table))
+
+    # ---- report --------------------------------------------------------------------------------------------
+    shown = tables.entries(images, predicted, maps, scores, trained.classes)[: command.page]
+    about = {"bands": trained.bands, "pixel_scale": trained.pixel_scale, "score_table": table}
+    about["curves"] = tables.curves(trained)
+    test = trained.summary.get("test", {})
+    figures.save_figures(out / "figures", shown[: command.figures], summary=test, **about)
+    page = html.write_page(
+        out,
+        shown,
+        title=f"{trained.workdir.name}: what, where and why",
+        summary=trained.summary,
+        command=" ".join(["python", *sys.argv]),
+        **about,
+    )
+    print(f"predictions: {out / 'predictions.csv'}\npage:        {page}")
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Command, prog="explain.py", description=__doc__))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")

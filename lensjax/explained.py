@@ -1,0 +1,142 @@
+"""Images through a trained network and its explanations: predictions, maps on the image grid, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, score_maps, to_image_grid
+from lensjax.models.cnn import grids
+from lensjax.restore import Trained
+from lensjax.scoring import single, target_score
+
+Method = tuple[str, str, dict[str, Any]]  # as written, name, options
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to explain, with whatever truth is known of it."""
+
+    id: str
+    source: str
+    image: np.ndarray  # float32 [*s c]
+    label: int | None = None
+    position: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    kind: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What the network says of every item."""
+
+    logits: np.ndarray  # [n k]
+    position: np.ndarray | None  # [n 2]
+    position_sigma: np.ndarray | None
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        return np.asarray(jax.nn.softmax(self.logits, axis=-1))
+
+    @property
+    def classes(self) -> np.ndarray:
+        return self.logits.argmax(-1)
+
+
+def predict(trained: Trained, items: Sequence[Item], chunk: int) -> Predicted:
+    """Forward pass over all items, a chunk at a time; the last one is padded, so one shape is compiled."""
+    forward = jax.jit(lambda x: trained.model.apply({"params": trained.params}, x))
+    parts = []
+    for start in range(0, len(items), chunk):
+        images = np.stack([item.image for item in items[start : start + chunk]])
+        padding = [(0, chunk - len(images))] + [(0, 0)] * (images.ndim - 1)
+        outputs = forward(np.pad(images, padding))
+        parts.append([outputs.logits, outputs.position, outputs.position_sigma])
+    columns = [
+        None if column[0] is None else np.concatenate(column)[: len(items)]
+        for column in zip(*parts, strict=True)
+    ]
+    return Predicted(*columns)
+
+
+def explain(
+    trained: Trained,
+    items: Sequence[Item],
+    predicted: Predicted,
+    methods: Sequence[Method],
+    *,
+    target: str,
+    chunk: int,
+    seed: int,
+    progress: Callable,
+) -> dict[str, np.ndarray]:
+    """Maps [n *s] of every method on the image grid, raw and signed, under the name as it was written."""
+    images = np.stack([item.image for item in items])
+    # One score function a target class: what is compiled is remembered under the function.
+    groups = {int(c): np.flatnonzero(predicted.classes == c) for c in np.unique(predicted.classes)}
+    if target != "predicted":
+        groups = {0: np.arange(len(items))}
+    scores = {c: score_functions(trained, target, c) for c in groups}
+    maps = {}
+    for written, name, options in progress(methods, "explaining", total=len(methods)):
+        maps[written] = np.zeros(images.shape[:-1], np.float32)
+        for c, rows in groups.items():
+            function = scores[c][name in ON_FEATURES]
+            method = batched(METHODS[name], chunk=min(chunk, len(rows)))
+            raw = method(function, images[rows], key=jax.random.key(seed), **options)
+            maps[written][rows] = on_image_grid(trained, name, options, raw, images.shape[1:])
+    return maps
+
+
+def score_functions(trained: Trained, target: str, predicted_class: int) -> tuple[Callable, Callable]:
+    """`score(image)` and `forward(image, taps) -> (score, ends)` of one target."""
+    network = single(trained.model, trained.params)
+
+    def forward(image: Any, taps: Any = None) -> Any:
+        outputs = network(image, taps)
+        return target_score(outputs, target, trained.classes, predicted_class), outputs.ends
+
+    return (lambda image: forward(image)[0]), forward
+
+
+def on_image_grid(
+    trained: Trained, name: str, options: dict[str, Any], raw: Any, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Bring maps of any method to one value a pixel, a layer's cells where their receptive fields are."""
+    registered: dict[str, Any] = {}
+    if name in ON_FEATURES and raw.ndim == len(shape):
+        places = grids(trained.config.model, shape[:-1])
+        gates = trained.config.model.attention.at
+        last = f"stage{len(trained.config.model.features)}"
+        if name == "attention":
+            end = f"attention:{options.get('layer') or sorted(gates)[-1]}"
+        else:
+            end = options.get("layer") or last
+        registered["origin"], registered["step"] = places[end]
+    return np.asarray(jax.vmap(lambda one: to_image_grid(one, shape, **registered))(raw))
+
+
+def score(items: Sequence[Item], maps: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Scores [n] of every method against the true masks; empty when no item has one."""
+    if not any(item.mask is not None and item.mask.any() for item in items):
+        return {}
+    blank = np.zeros(items[0].image.shape[:-1], bool)
+    masks = jnp.asarray(np.stack([blank if item.mask is None else item.mask for item in items]))
+    scored = {}
+    for name, values in maps.items():
+        scored[name] = {
+            key: np.asarray(value) for key, value in score_maps(jnp.asarray(values), masks).items()
+        }
+    return scored
+
+
+def with_trivial(methods: Sequence[Method]) -> list[Method]:
+    """The methods asked for, and the trivial maps that any table of them must hold."""
+    asked = {name for _, name, _ in methods}
+    return [*methods, *((name, name, {}) for name in TRIVIAL if name not in asked)]

@@ -1,0 +1,65 @@
+"""A finished run, read back: its network, its parameters, and what it knows of its data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from lensjax import parallel, records
+from lensjax.checkpoint import read_config_json, restore_best
+from lensjax.config import Config, config_from_dict
+from lensjax.models import Network, build
+from lensjax.optim import make_optimiser
+from lensjax.simulate.instruments import INSTRUMENTS
+from lensjax.state import init_state
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its parameters, and the grid and bands it wants its images in."""
+
+    workdir: Path
+    config: Config
+    model: Network
+    params: Any
+    bands: tuple[str, ...]
+    pixel_scale: float
+    summary: dict[str, Any]
+    """summary.json; empty for a run that has not ended."""
+    history: list[dict[str, Any]]
+    """metrics.jsonl."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.config.model.classes
+
+    @property
+    def has_position(self) -> bool:
+        return self.config.model.head != "class"
+
+
+def restore(workdir: Path) -> Trained:
+    """Read the best checkpoint of a run.
+
+    Raises:
+      ValueError: the folder is no run, has no checkpoint, or is damaged.
+    """
+    config = config_from_dict(read_config_json(workdir))
+    instrument = INSTRUMENTS[config.data.instrument]
+    bands = tuple(band.name for band in instrument.bands)
+    model, optimiser = build(config.model), make_optimiser(config.optim, 1)
+    image = np.zeros((1, config.data.size, config.data.size, len(bands)), np.float32)
+
+    def fresh() -> Any:
+        return init_state(config, model, optimiser, image)
+
+    state = restore_best(workdir, jax.jit(fresh, out_shardings=parallel.replicated(parallel.data_mesh()))())
+    path = workdir / "summary.json"
+    summary = json.loads(path.read_text()) if path.exists() else {}
+    history = records.read(workdir / "metrics.jsonl") if (workdir / "metrics.jsonl").exists() else []
+    return Trained(workdir, config, model, state.params, bands, instrument.pixel_scale, summary, history)
