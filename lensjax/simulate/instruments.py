@@ -77,7 +77,7 @@ EUCLID = Instrument(
     "euclid",
     0.1,
     (
-        Band("VIS", 0.72, 25.72, 0.0085, 2264.0, 0.145, beta=2.2, correlation=0.55),
+        Band("VIS", 0.72, 25.72, 0.0085, 2264.0, 0.145, beta=2.2, correlation=0.5),
         Band("Y", 1.08, 25.04, 0.0062, 348.8, 0.42, beta=3.5, correlation=1.15),
         Band("J", 1.37, 25.26, 0.0067, 348.8, 0.46, beta=3.5, correlation=1.15),
         Band("H", 1.77, 25.21, 0.0066, 348.8, 0.47, beta=3.0, correlation=1.15),
@@ -92,7 +92,7 @@ EUCLID = Instrument(
 HST_F814W = Instrument(
     "hst_f814w",
     0.05,
-    (Band("F814W", 0.81, 25.94, 0.0060, 2100.0, 0.085, beta=2.0, correlation=0.53),),
+    (Band("F814W", 0.81, 25.94, 0.0060, 2100.0, 0.085, beta=2.0, correlation=0.48),),
     kernel_radius=24,
     spike_angle=45.0,
     population=Population(

@@ -134,13 +134,14 @@ def _sigma(s: dict[str, Array], instrument: Instrument) -> Float[Array, "c"]:
 
 
 def _simulate(key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int) -> Scene:
-    keys = jax.random.split(key, 6)
+    keys = jax.random.split(key, 5)
     side = size * instrument.pixel_scale
     is_lens = kind < len(LENS_KINDS)
     # A non-lens is drawn as one of the lens kinds, in their proportions, so that the galaxies agree.
-    twin = pick(jax.random.uniform(keys[0]), LENS_WEIGHTS)
+    u = jax.random.uniform(keys[0], (1 + len(instrument.bands),))
+    twin = pick(u[0], LENS_WEIGHTS)
     lens_kind = jnp.where(is_lens, kind, twin)
-    fwhm = optics.draw_fwhm(keys[5], instrument)
+    fwhm = optics.jittered_fwhm(u[1:], instrument)
     view = render.camera(fwhm, instrument, size, supersampling)
     lens, source_flux = _found_lens(keys[1], lens_kind, view)
     s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size)

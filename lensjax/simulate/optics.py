@@ -18,9 +18,9 @@ from lensjax.shapes import Array, Float, PRNGKeyArray
 from lensjax.simulate.instruments import Band, Instrument
 
 
-def draw_fwhm(key: PRNGKeyArray, instrument: Instrument) -> Float[Array, "c"]:
-    """Width of the PSF of every band, arcseconds."""
-    jitter = 2 * jax.random.uniform(key, (len(instrument.bands),)) - 1
+def jittered_fwhm(u: Float[Array, "c"], instrument: Instrument) -> Float[Array, "c"]:
+    """Width of the PSF of every band, arcseconds, by uniform numbers."""
+    jitter = 2 * u - 1
     low_high = [(band.fwhm, band.fwhm_jitter) for band in instrument.bands]
     middle, share = np.array(low_high, np.float32).T
     return middle * (1 + share * jitter)

@@ -8,18 +8,18 @@ source is drawn and the source is scaled to it, so that what LensPop calls disco
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtri
 
-from lensjax.shapes import Array, PRNGKeyArray
+from lensjax.shapes import Array, Float
 from lensjax.simulate.instruments import Instrument
 from lensjax.simulate.kinds import QUAD, RING
 from lensjax.simulate.tables import piecewise_linear
 
 SPEED_OF_LIGHT = 299_792.458  # km/s
 ARCSECONDS = 206_264.806  # a radian
-RED_SOURCES = 0.3  # share of sources
+RED_SOURCES = 0.2  # share of the drawn; about 0.3 of the found, as red ones are bright in more bands
 LENS_DISCS = 0.3  # share of lens galaxies with a disc beside the bulge
 
 # Values at the percentiles 0.1, 5, 16, 50, 84, 95, 99.9; the inner five are LensPop's.
@@ -80,12 +80,16 @@ def ellipticity(q: Array, phi: Array) -> tuple[Array, Array]:
     return modulus * jnp.cos(2 * phi), modulus * jnp.sin(2 * phi)
 
 
-def draw_system(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
-    """A lens galaxy, its mass and a source behind it; lengths in arcseconds, angles in radians."""
+NUMBERS = len(TABLES) + 3 + 14  # that `system` needs
+
+
+def system(u: Float[Array, "n"], lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
+    """A lens galaxy, its mass and a source behind it; lengths in arcseconds, angles in radians.
+
+    `u` are `NUMBERS` uniform numbers in (0, 1).
+    """
     shape = instrument.population
-    key_normal, key_uniform = jax.random.split(key)
-    normal = jax.random.normal(key_normal, (len(TABLES) + 3,))
-    u = jax.random.uniform(key_uniform, (14,))
+    normal = ndtri(u[14:])
     latent = jnp.asarray(_CHOLESKY, jnp.float32) @ normal[3:]
     columns = piecewise_linear(latent, QUANTILES, np.array(list(TABLES.values())))
     value = dict(zip(TABLES, columns, strict=True))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lensjax.shapes import Array, PRNGKeyArray
 from lensjax.simulate import kinds as K
 from lensjax.simulate.instruments import Instrument
-from lensjax.simulate.population import draw_system
+from lensjax.simulate.population import NUMBERS, system
 
 FIELD_SLOTS = 4
 FIELD_DENSITY = 0.017  # galaxies brighter than VIS 25.8 an arcsec²
@@ -22,19 +23,18 @@ OFFSET = 1.0  # arcseconds, half-width of the uniform offset of the system from 
 
 def draw_lens(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
     """A lens that may or may not be found: galaxy, mass, source, place, and the depth of the image."""
-    key_system, key_rest = jax.random.split(key)
-    u = jax.random.uniform(key_rest, (7,))
+    u = jax.random.uniform(key, (7 + NUMBERS,), minval=1e-6)
     low, high = instrument.noise_factor
-    system = draw_system(key_system, lens_kind, instrument)
+    galaxy_and_source = system(u[7:], lens_kind, instrument)
     return {
-        **system,
+        **galaxy_and_source,
         "x": OFFSET * (2 * u[0] - 1),
         "y": OFFSET * (2 * u[1] - 1),
         "noise_factor": low + (high - low) * u[2],
         # A star-forming knot in the source: its share of the flux, its place.
         "knot_share": jnp.where(u[3] < 0.5, 0.1 + 0.3 * u[4], 0.0),
         "knot_angle": 2 * jnp.pi * u[5],
-        "knot_distance": (0.3 + u[6]) * system["r_source"],
+        "knot_distance": (0.3 + u[6]) * galaxy_and_source["r_source"],
     }
 
 
@@ -44,11 +44,19 @@ def draw_scene(key: PRNGKeyArray, kind: Array, lens: dict[str, Array], side: flo
     `rows` holds its Sérsic galaxies, one a row: VIS magnitude (infinite for none), weight of the old
     spectrum, redshift, half-light radius, n, q, φ, x, y.
     """
-    keys = jax.random.split(key, 4)
+    # One draw for all: every call of a random function compiles its generator again.
+    edges = np.cumsum([13, 2, 7 * COMPANION_SLOTS, 10 * FIELD_SLOTS])
+    special, central, company, field = jnp.split(
+        jax.random.uniform(key, (int(edges[-1]),), minval=1e-6), edges[:-1]
+    )
     x, y = lens["x"], lens["y"]
-    s = {**lens, **_special(keys[0], kind, lens, x, y)}
-    central, company = _central(keys[1], kind, s, x, y), _companions(keys[2], kind, s, x, y)
-    return {**s, "rows": jnp.concatenate([central, company, _field(keys[3], side)])}
+    s = {**lens, **_special(special, kind, lens, x, y)}
+    rows = [
+        _central(central, kind, s, x, y),
+        _companions(company.reshape(7, COMPANION_SLOTS), kind, s, x, y),
+        _field(field.reshape(10, FIELD_SLOTS), side),
+    ]
+    return {**s, "rows": jnp.concatenate(rows)}
 
 
 def _magnitude_of(share: Array) -> Array:
@@ -56,9 +64,8 @@ def _magnitude_of(share: Array) -> Array:
     return jnp.where(share > 0, -2.5 * jnp.log10(jnp.maximum(share, 1e-10)), jnp.inf)
 
 
-def _central(key: PRNGKeyArray, kind: Array, s: dict[str, Array], x: Array, y: Array) -> Array:
+def _central(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> Array:
     """Bulge and disc of the central galaxy; a spiral's disc is drawn elsewhere, with its arms."""
-    u = jax.random.uniform(key, (2,))
     late = (kind == K.SPIRAL) | (kind == K.EDGE_ON)
     bulge = jnp.where(late, s["late_bulge"], s["bulge_fraction"])
     # A merger shares its light with the second galaxy (a companion slot).
@@ -91,9 +98,8 @@ def _central(key: PRNGKeyArray, kind: Array, s: dict[str, Array], x: Array, y: A
     return jnp.stack([jnp.stack(bulge_row), jnp.stack(disc_row)])
 
 
-def _companions(key: PRNGKeyArray, kind: Array, s: dict[str, Array], x: Array, y: Array) -> Array:
+def _companions(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> Array:
     """One to three companions that share the flux of the arcs, at 0.5–2.5 θE; or a merger's second galaxy."""
-    u = jax.random.uniform(key, (7, COMPANION_SLOTS))
     number = 1 + jnp.floor(u[0, 0] * COMPANION_SLOTS)
     slot = jnp.arange(COMPANION_SLOTS)
     merger = kind == K.MERGER
@@ -118,9 +124,8 @@ def _companions(key: PRNGKeyArray, kind: Array, s: dict[str, Array], x: Array, y
     return jnp.stack([jnp.broadcast_to(c, (COMPANION_SLOTS,)) for c in columns], -1)
 
 
-def _field(key: PRNGKeyArray, side: float) -> Array:
+def _field(u: Array, side: float) -> Array:
     """Faint galaxies anywhere in the image."""
-    u = jax.random.uniform(key, (10, FIELD_SLOTS), minval=1e-5)
     present = u[0] < min(FIELD_DENSITY * side**2 / FIELD_SLOTS, 0.9)
     columns = [
         jnp.where(present, jnp.clip(25.8 + 1.2 * jnp.log(u[1]), 20.5, 25.8), jnp.inf),
@@ -136,9 +141,8 @@ def _field(key: PRNGKeyArray, side: float) -> Array:
     return jnp.stack(columns, -1)
 
 
-def _special(key: PRNGKeyArray, kind: Array, s: dict[str, Array], x: Array, y: Array) -> dict[str, Array]:
+def _special(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> dict[str, Array]:
     """The spiral disc, and the ring or tidal arc that is no lensed image but has about the flux of one."""
-    u = jax.random.uniform(key, (13,))
     bulge = 0.15 + 0.3 * u[12]
     ring, merger = kind == K.RING_GALAXY, kind == K.MERGER
     radius = jnp.where(ring, 0.5 + 2.0 * u[0] ** 1.5, jnp.clip(s["theta_e"] * (0.7 + 0.8 * u[0]), 0.4, 2.0))

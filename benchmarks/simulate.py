@@ -1,0 +1,127 @@
+"""Lens images a second, against lenstronomy, for the same scenes, PSFs, supersampling and noise.
+
+    python benchmarks/simulate.py [--instrument euclid --size 64 --supersampling 2]
+
+CPU seconds are counted, so other programs on the machine and the number of cores do not matter.
+lenstronomy makes arcs that lensjax drew (SIE and shear, its galaxies and source, and noise, nothing else):
+`a model a band` as its own simulation tools do, `rays shared` with every profile evaluated once for all
+bands. lensjax's time is that of `examples`: also drawing, drawing again what is not found, look-alikes,
+artefacts, truth and copies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from lensjax.simulate import optics
+from lensjax.simulate.instruments import INSTRUMENTS, Instrument
+from lensjax.simulate.lenses import examples, simulate
+from lensjax.simulate.reference import lenstronomy_image, scene_arguments
+
+
+def with_noise(
+    rng: np.random.Generator, flux: np.ndarray, sigma: np.ndarray, instrument: Instrument
+) -> np.ndarray:
+    """Noise as lensjax adds it, in NumPy and SciPy."""
+    planes = []
+    for c, band in enumerate(instrument.bands):
+        kept = optics.variance_kept(band.correlation)
+        unit = gaussian_filter(rng.standard_normal(flux.shape[:2]), band.correlation) / np.sqrt(kept)
+        scale = np.sqrt(sigma[c] ** 2 + kept * np.maximum(flux[..., c], 0) / (band.gain * band.exposure))
+        planes.append(flux[..., c] + scale * unit)
+    return np.arcsinh(np.stack(planes, -1) / sigma)
+
+
+def shared_rays(arguments: dict, instrument: Instrument, size: int, supersampling: int) -> np.ndarray:
+    """lenstronomy's profiles, each evaluated once and scaled to the bands; its convolution a band."""
+    from lenstronomy.ImSim.Numerics.convolution import PixelKernelConvolution
+    from lenstronomy.LensModel.lens_model import LensModel
+    from lenstronomy.LightModel.Profiles.sersic import SersicElliptic
+
+    from lensjax.simulate import light
+
+    pitch = instrument.pixel_scale / supersampling
+    x, y = (
+        axis.ravel().astype(float) for axis in light.ray_grid(size, instrument.pixel_scale, supersampling)
+    )
+    profile = SersicElliptic(smoothing=light.core(pitch))
+    beta = LensModel(["SIE", "SHEAR"]).ray_shooting(x, y, arguments["lens"])
+    total = np.zeros((len(instrument.bands), size * supersampling, size * supersampling))
+    for rays, name in ((beta, "source"), ((x, y), "galaxies")):
+        for components in zip(*arguments[name], strict=True):
+            shape = profile.function(*rays, **(components[0] | {"amp": 1.0})).reshape(total.shape[1:])
+            total += np.array([c["amp"] for c in components])[:, None, None] * shape * pitch**2
+    convolved = np.stack([
+        PixelKernelConvolution(kernel, convolution_type="fft_static").convolution2d(plane)
+        for kernel, plane in zip(arguments["kernels"], total, strict=True)
+    ])  # fmt: skip
+    return np.moveaxis(convolved.reshape(-1, size, supersampling, size, supersampling).sum((2, 4)), 0, -1)
+
+
+def cpu_seconds_each(work: Callable[[int], object], number: int, repeats: int = 3) -> float:
+    """Best CPU time a call over `repeats` rounds of `number` calls."""
+    rounds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        for i in range(number):
+            work(i)
+        rounds.append((time.process_time() - start) / number)
+    return min(rounds)
+
+
+def main() -> None:
+    """Prints one line a method."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--instrument", default="euclid", choices=INSTRUMENTS)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--supersampling", type=int, default=2)
+    parser.add_argument("--scenes", type=int, default=12)
+    options = parser.parse_args()
+    instrument, size, fine = INSTRUMENTS[options.instrument], options.size, options.supersampling
+
+    keys = jax.random.split(jax.random.key(0), options.scenes)
+    scenes = [jax.device_get(simulate(key, "arc", instrument, size, fine)) for key in keys]
+    arguments = [scene_arguments(scene.parameters, instrument, fine, lensed=True) for scene in scenes]
+    for scene, given in zip(scenes, arguments, strict=True):  # the same images, before any timing
+        if scene.parameters["bulge_fraction"] > 0:
+            for image in (lenstronomy_image, shared_rays):
+                error = np.abs(image(given, instrument, size, fine) - scene.flux).max() / scene.flux.max()
+                if error > 1e-4:
+                    raise SystemExit(f"images differ by {error:.1e} of the peak: nothing to compare")
+
+    rng = np.random.default_rng(0)
+
+    def by(image: Callable) -> Callable[[int], np.ndarray]:
+        return lambda i: with_noise(
+            rng, image(arguments[i], instrument, size, fine), scenes[i].sigma, instrument
+        )
+
+    chunk = 64
+    supply = examples(options.instrument, size, 10**6, 0, supersampling=fine, chunk=chunk)
+    for _ in range(4 * chunk):  # compiled and running
+        next(supply)
+    start, wall = time.process_time(), time.perf_counter()
+    number = 10 * chunk
+    for _ in range(number):
+        next(supply)
+    ours = (time.process_time() - start) / number
+    a_second = number / (time.perf_counter() - wall)
+    supply.close()
+
+    print(f"{options.instrument}, {size} px, {len(instrument.bands)} bands, supersampling {fine}, CPU")
+    print(f"lensjax examples            {1 / ours:8.0f} images a CPU second ({a_second:.0f} a second as run)")
+    for name, image in (("a model a band", lenstronomy_image), ("rays shared", shared_rays)):
+        theirs = cpu_seconds_each(by(image), options.scenes)
+        print(
+            f"lenstronomy, {name:15s}{1 / theirs:8.0f} images a CPU second; lensjax is {theirs / ours:.1f} x"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The noise-free image of a scene by lenstronomy, float64, for tests and benchmarks.
+
+Only galaxies that lenstronomy has: Sérsic rows and the lensed source, so kinds without arms and rings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lensjax.simulate import light, optics
+from lensjax.simulate.instruments import Instrument
+from lensjax.simulate.population import ellipticity
+from lensjax.simulate.render import band_flux
+
+
+def _sersic(pitch: float, profile: Sequence[float], flux: Any) -> dict[str, float]:
+    """lenstronomy's arguments of a Sérsic galaxy (radius, n, q, φ, x, y) of a total flux."""
+    from lenstronomy.LightModel.Profiles.sersic import SersicElliptic
+
+    radius, n, q, phi, x, y = map(float, profile)
+    e1, e2 = map(float, ellipticity(jnp.asarray(q), jnp.asarray(phi)))
+    unit = SersicElliptic(smoothing=light.core(pitch)).total_flux(1.0, radius, n)
+    names = ("amp", "R_sersic", "n_sersic", "e1", "e2", "center_x", "center_y")
+    return dict(zip(names, (flux / unit, radius, n, e1, e2, x, y), strict=True))
+
+
+def scene_arguments(s: dict[str, Any], instrument: Instrument, supersampling: int, lensed: bool) -> dict:
+    """Per band, what lenstronomy needs of `Scene.parameters`: lens, source and lens-light arguments."""
+    pitch = instrument.pixel_scale / supersampling
+    s = jax.device_get(s)
+    x, y = float(s["x"]), float(s["y"])
+    e1, e2 = map(float, ellipticity(jnp.minimum(s["q_mass"], 0.98), jnp.asarray(s["phi_mass"])))
+    lens = [
+        {"theta_E": float(s["theta_e"]), "e1": e1, "e2": e2, "center_x": x, "center_y": y},
+        {"gamma1": float(s["gamma1"]), "gamma2": float(s["gamma2"]), "ra_0": x, "dec_0": y},
+    ]
+    rows = [row for row in s["rows"] if np.isfinite(row[0])]
+    row_flux = [np.asarray(band_flux(*jnp.asarray(row[:3]), instrument)) for row in rows]
+    galaxy = (s["mag_source"], s["old_source"], s["z_s"])
+    source_flux = np.asarray(band_flux(*map(jnp.asarray, galaxy), instrument)) / s["magnification"]
+    at = np.array([x, y]) + s["beta"] * np.array([np.cos(s["beta_angle"]), np.sin(s["beta_angle"])])
+    knot_at = at + s["knot_distance"] * np.array([np.cos(s["knot_angle"]), np.sin(s["knot_angle"])])
+    host = [*(float(s[f"{name}_source"]) for name in ("r", "n", "q", "phi")), *at]
+    knot = [0.3 * float(s["r_source"]) + 0.01, 1.0, 0.9, 0.0, *knot_at]
+    shares = (1 - s["knot_share"], s["knot_share"]) if lensed else (0.0, 0.0)
+    return {
+        "lens": lens,
+        "kernels": np.asarray(optics.kernels(jnp.asarray(s["fwhm"]), instrument, supersampling), float),
+        "source": [
+            [_sersic(pitch, g, f * share) for g, share in zip((host, knot), shares, strict=True)]
+            for f in source_flux
+        ],
+        "galaxies": [
+            [_sersic(pitch, row[3:].tolist(), f[band]) for row, f in zip(rows, row_flux, strict=True)]
+            for band in range(len(instrument.bands))
+        ],
+    }
+
+
+def lenstronomy_image(arguments: dict, instrument: Instrument, size: int, supersampling: int) -> np.ndarray:
+    """Flux [h w c] by one lenstronomy `ImageModel` a band, supersampled convolution."""
+    from lenstronomy.Data.imaging_data import ImageData
+    from lenstronomy.Data.psf import PSF
+    from lenstronomy.ImSim.image_model import ImageModel
+    from lenstronomy.LensModel.lens_model import LensModel
+    from lenstronomy.LightModel.light_model import LightModel
+
+    smooth = {"smoothing": light.core(instrument.pixel_scale / supersampling)}
+    corner = -(size - 1) / 2 * instrument.pixel_scale
+    grid = {
+        "image_data": np.zeros((size, size)),
+        "ra_at_xy_0": corner,
+        "dec_at_xy_0": corner,
+        "transform_pix2angle": np.eye(2) * instrument.pixel_scale,
+    }
+    numerics = {"supersampling_factor": supersampling, "supersampling_convolution": True}
+    planes = []
+    for kernel, source, galaxies in zip(
+        arguments["kernels"], arguments["source"], arguments["galaxies"], strict=True
+    ):
+        psf = PSF("PIXEL", kernel_point_source=kernel, point_source_supersampling_factor=supersampling)
+        model = ImageModel(
+            ImageData(**grid),
+            psf,
+            LensModel(["SIE", "SHEAR"]),
+            LightModel(["SERSIC_ELLIPSE"] * len(source), profile_kwargs_list=[smooth] * len(source)),
+            LightModel(["SERSIC_ELLIPSE"] * len(galaxies), profile_kwargs_list=[smooth] * len(galaxies)),
+            kwargs_numerics=numerics,
+        )
+        planes.append(model.image(arguments["lens"], source, galaxies))
+    return np.stack(planes, -1)
