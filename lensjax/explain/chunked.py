@@ -78,7 +78,7 @@ def batched(method: Callable, *, chunk: int = 8) -> Callable[..., Array]:
     return explain
 
 
-def at_least_one(name: str, value: int) -> int:
+def at_least_one(name: str, value: object) -> int:
     """`value`, a whole number of 1 or more; a ValueError that says so otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name} (={value!r}) must be a whole number, 1 or more.")

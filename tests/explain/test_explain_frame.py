@@ -19,6 +19,7 @@ from lensjax.explain import (
     get_method,
     layers,
     normalise,
+    options_of,
     parse,
     positive,
     to_image_grid,
@@ -225,7 +226,8 @@ def test_to_image_grid_takes_every_method():
         forward = network(dims=dims)
         for name, method in METHODS.items():
             subject = forward if name in ON_FEATURES else score_of(forward)
-            found = method(subject, image, key=jax.random.key(0))
+            few = {option: 2 for option in options_of(name) if option in ("samples", "steps")}
+            found = method(subject, image, key=jax.random.key(0), **few)
             flat = to_image_grid(found, image.shape)
             assert flat.shape == image.shape[:-1], name
             assert np.isfinite(flat).all(), name
