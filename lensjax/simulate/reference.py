@@ -78,7 +78,12 @@ def lenstronomy_image(arguments: dict, instrument: Instrument, size: int, supers
         "dec_at_xy_0": corner,
         "transform_pix2angle": np.eye(2) * instrument.pixel_scale,
     }
-    numerics = {"supersampling_factor": supersampling, "supersampling_convolution": True}
+    # By default it supersamples only the middle 5 pixels of the kernel.
+    numerics = {
+        "supersampling_factor": supersampling,
+        "supersampling_convolution": True,
+        "supersampling_kernel_size": None,
+    }
     planes = []
     for kernel, source, galaxies in zip(
         arguments["kernels"], arguments["source"], arguments["galaxies"], strict=True
