@@ -33,7 +33,7 @@ from lensjax.simulate.kinds import (
     kind_index,
     pick,
 )
-from lensjax.simulate.scene import draw_lens, draw_scene
+from lensjax.simulate.scene import draw_lens, draw_scene, lens_galaxy
 from lensjax.simulate.truth import TRUTH, arc_mask, is_found, pixel_noise, signal_to_noise
 from lensjax.types import Example
 
@@ -103,30 +103,36 @@ def _check(size: int, supersampling: int) -> None:
 
 
 def _found_lens(
-    key: PRNGKeyArray, lens_kind: Array, view: render.Camera
-) -> tuple[dict[str, Array], Float[Array, "h w c"]]:
-    """Draws lenses until one is found by the rule; its parameters and the flux of its images."""
+    key: PRNGKeyArray, lens_kind: Array, view: render.Camera, quick_view: render.Camera
+) -> tuple[dict[str, Array], Float[Array, "h w c"], Bool[Array, "h w"]]:
+    """Draws lenses until one is found by the rule; its parameters, the flux of its images, its arc mask.
+
+    The glare of the lens galaxy is seen through `quick_view`, which need not be supersampled.
+    """
     instrument = view.instrument
 
-    def draw(attempt: Array) -> tuple[dict[str, Array], Array, Array]:
+    def draw(attempt: Array) -> tuple[dict[str, Array], Array, Array, Array]:
         s = draw_lens(jax.random.fold_in(key, attempt), lens_kind, instrument)
         source_flux, magnification = render.lensed_source(view, s)
-        noise = pixel_noise(_sigma(s, instrument), instrument)
+        glare = render.galaxies(quick_view, lens_galaxy(s))
+        noise = pixel_noise(_sigma(s, instrument), glare, instrument)
         s |= {
             "magnification": magnification,
             "snr": signal_to_noise(source_flux, noise),
             "n_pix_source": arc_mask(source_flux, noise).sum(),
         }
-        return s, source_flux, is_found(s, instrument)
+        return s, source_flux, arc_mask(source_flux, noise), is_found(s, instrument)
 
-    def again(state: tuple[Array, dict[str, Array], Array, Array]) -> tuple:
+    def again(state: tuple[Array, dict[str, Array], Array, Array, Array]) -> tuple:
         return (state[0] + 1, *draw(state[0]))
 
     # One copy of the loop's body to compile: it starts from zeros that no rule has seen.
     empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(draw, 0))
     start = (jnp.zeros((), jnp.int32), *empty)
-    _, s, flux, _ = jax.lax.while_loop(lambda state: ~state[3] & (state[0] < MAX_ATTEMPTS), again, start)
-    return s, flux
+    _, s, flux, mask, _ = jax.lax.while_loop(
+        lambda state: ~state[4] & (state[0] < MAX_ATTEMPTS), again, start
+    )
+    return s, flux, mask
 
 
 def _sigma(s: dict[str, Array], instrument: Instrument) -> Float[Array, "c"]:
@@ -143,7 +149,8 @@ def _simulate(key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int,
     lens_kind = jnp.where(is_lens, kind, twin)
     fwhm = optics.jittered_fwhm(u[1:], instrument)
     view = render.camera(fwhm, instrument, size, supersampling)
-    lens, source_flux = _found_lens(keys[1], lens_kind, view)
+    quick_view = render.camera(fwhm, instrument, size, 1)
+    lens, source_flux, mask = _found_lens(keys[1], lens_kind, view, quick_view)
     s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size)
     sigma = _sigma(s, instrument)
 
@@ -159,7 +166,7 @@ def _simulate(key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int,
         image=jnp.arcsinh(noisy / sigma),
         flux=flux,
         source_flux=source_flux,
-        mask=arc_mask(source_flux, pixel_noise(sigma, instrument)),
+        mask=mask & is_lens,
         artefact_mask=artefact_mask,
         position=jnp.where(is_lens, centre, jnp.nan),
         sigma=sigma,

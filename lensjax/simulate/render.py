@@ -76,6 +76,18 @@ def lensed_source(view: Camera, s: dict[str, Array]) -> tuple[Float[Array, "h w 
     return flux * view.observe((rays / jnp.maximum(magnification, 1e-20))[None]), magnification
 
 
+def galaxies(view: Camera, rows: Array) -> Float[Array, "h w c"]:
+    """Flux of Sérsic galaxies, one a row as in `scene.draw_scene`."""
+
+    def add_row(i: Array, total: Array) -> Array:
+        magnitude, old, z, *profile = rows[i]
+        flux = band_flux(magnitude, old, z, view.instrument)[:, None, None]
+        return total + flux * light.sersic(view.grid, view.pitch, *profile)
+
+    nothing = jnp.zeros((len(view.instrument.bands), *view.grid[0].shape))
+    return view.observe(jax.lax.fori_loop(0, len(rows), add_row, nothing))
+
+
 def unlensed(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:
     """Flux of the central galaxy, its company, look-alike rings and arcs, and the field.
 

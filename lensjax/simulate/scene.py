@@ -64,6 +64,13 @@ def _magnitude_of(share: Array) -> Array:
     return jnp.where(share > 0, -2.5 * jnp.log10(jnp.maximum(share, 1e-10)), jnp.inf)
 
 
+def lens_galaxy(s: dict[str, Array]) -> Array:
+    """Rows (as in `draw_scene`) of the central galaxy of a lens: its bulge and disc."""
+    none = jnp.zeros(())
+    whole = {**s, "late_bulge": none, "second_share": none}
+    return _central(jnp.zeros(2), jnp.zeros((), jnp.int32), whole, s["x"], s["y"])
+
+
 def _central(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> Array:
     """Bulge and disc of the central galaxy; a spiral's disc is drawn elsewhere, with its arms."""
     late = (kind == K.SPIRAL) | (kind == K.EDGE_ON)

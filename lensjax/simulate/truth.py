@@ -1,7 +1,8 @@
 """The truth that comes with every simulated image: where the arcs are, and every parameter.
 
-Arc mask: pixels where the lensed source, convolved with the PSF and without noise, is brighter than the
-background noise of a pixel (one standard deviation) in any band. Only a lens has one. Where noise is
+Arc mask: pixels where the lensed source, convolved with the PSF and without noise, is brighter than one
+standard deviation of the noise of that pixel in any band: of the background and of the light of the galaxy in
+front, whose photons hide the arcs as much as the sky's do. Only a lens has one. Where noise is
 correlated (resampled mosaics) that noise is the one before the correlation, as the survey's RMS maps
 state it: `pixel_noise`. The artefact mask holds the pixels that an artefact changed: by replacing them, or
 by a star's light above the background's sigma.
@@ -11,8 +12,6 @@ pixels of 0.1" x 0.1", and is magnified more than `MIN_MAGNIFICATION` times, or 
 """
 
 from __future__ import annotations
-
-import math
 
 import jax.numpy as jnp
 import numpy as np
@@ -61,26 +60,31 @@ TRUTH: dict[str, str] = {
 }
 
 
-def pixel_noise(sigma: Float[Array, "c"], instrument: Instrument) -> Float[Array, "c"]:
+def pixel_noise(
+    sigma: Float[Array, "c"], glare: Float[Array, "h w c"], instrument: Instrument
+) -> Float[Array, "h w c"]:
     """Noise of a pixel as if its neighbours' were independent: what an RMS map of a survey holds.
+
+    `sigma` is that of the background, `glare` the flux of the lens galaxy, which adds its photon noise.
 
     A flux summed over N pixels has noise √N times this, correlated or not.
     """
-    kept = np.array([math.sqrt(variance_kept(band.correlation)) for band in instrument.bands], np.float32)
-    return sigma / kept
+    kept = np.array([variance_kept(band.correlation) for band in instrument.bands], np.float32)
+    electrons = np.array([band.gain * band.exposure for band in instrument.bands], np.float32)
+    return jnp.sqrt(sigma**2 / kept + glare / electrons)
 
 
-def arc_mask(source_flux: Float[Array, "h w c"], noise: Float[Array, "c"]) -> Bool[Array, "h w"]:
+def arc_mask(source_flux: Float[Array, "h w c"], noise: Float[Array, "h w c"]) -> Bool[Array, "h w"]:
     """Pixels where the noise-free lensed source exceeds the noise of a pixel in any band."""
     return jnp.any(source_flux > noise, axis=-1)
 
 
-def signal_to_noise(source_flux: Float[Array, "h w c"], noise: Float[Array, "c"]) -> Float[Array, ""]:
+def signal_to_noise(source_flux: Float[Array, "h w c"], noise: Float[Array, "h w c"]) -> Float[Array, ""]:
     """Flux of the source over its noise in the pixels above one noise, bands added in quadrature."""
     above = source_flux > noise
     flux = jnp.where(above, source_flux, 0.0).sum((0, 1))
-    number = jnp.maximum(above.sum((0, 1)), 1)
-    return jnp.sqrt((flux**2 / (noise**2 * number)).sum())
+    variance = jnp.where(above, noise**2, 0.0).sum((0, 1))
+    return jnp.sqrt((flux**2 / jnp.where(variance > 0, variance, 1.0)).sum())
 
 
 def is_found(truth: dict[str, Array], instrument: Instrument) -> Bool[Array, ""]:
