@@ -43,7 +43,6 @@ def main(command: Command) -> None:
     # ---- machine -------------------------------------------------------------------------------------------
     runtime.prepare(gradients=True, multihost=command.multihost)
     import jax
-    import numpy as np
 
     from lensjax import checkpoint, evaluate, logs, parallel, run
     from lensjax.data import datasets, pipeline
@@ -76,7 +75,7 @@ def main(command: Command) -> None:
     mesh = parallel.data_mesh()
     optimiser = make_optimiser(config.optim, total_steps)
     schedule = make_schedule(config.optim, total_steps)
-    example = np.zeros((1, *train.image.shape[1:]), np.float32)
+    example = jax.numpy.zeros((1, *train.image.shape[1:]))
 
     def fresh():
         return init_state(config, model, optimiser, example)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 from lensjax import parallel, records
 from lensjax.checkpoint import read_config_json, restore_best
@@ -16,7 +16,7 @@ from lensjax.config import Config, config_from_dict
 from lensjax.models import Network, build
 from lensjax.optim import make_optimiser
 from lensjax.simulate.instruments import INSTRUMENTS
-from lensjax.state import init_state
+from lensjax.state import TrainState, init_state
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,29 @@ def restore(workdir: Path) -> Trained:
     Raises:
       ValueError: the folder is no run, has no checkpoint, or is damaged.
     """
-    config = config_from_dict(read_config_json(workdir))
+    config = config_of(workdir)
+    state = restore_best(workdir, blank_state(config))
     instrument = INSTRUMENTS[config.data.instrument]
-    bands = tuple(band.name for band in instrument.bands)
-    model, optimiser = build(config.model), make_optimiser(config.optim, 1)
-    image = np.zeros((1, config.data.size, config.data.size, len(bands)), np.float32)
-
-    def fresh() -> Any:
-        return init_state(config, model, optimiser, image)
-
-    state = restore_best(workdir, jax.jit(fresh, out_shardings=parallel.replicated(parallel.data_mesh()))())
     path = workdir / "summary.json"
     summary = json.loads(path.read_text()) if path.exists() else {}
     history = records.read(workdir / "metrics.jsonl") if (workdir / "metrics.jsonl").exists() else []
+    bands = tuple(band.name for band in instrument.bands)
+    model = build(config.model)
     return Trained(workdir, config, model, state.params, bands, instrument.pixel_scale, summary, history)
+
+
+def config_of(workdir: Path) -> Config:
+    """The configuration a run was made with."""
+    return config_from_dict(read_config_json(workdir))
+
+
+def blank_state(config: Config) -> TrainState:
+    """Fresh parameters of a configuration's network, to restore a checkpoint into."""
+    bands = len(INSTRUMENTS[config.data.instrument].bands)
+    image = jnp.zeros((1, config.data.size, config.data.size, bands))
+    model, optimiser = build(config.model), make_optimiser(config.optim, 1)
+
+    def fresh() -> TrainState:
+        return init_state(config, model, optimiser, image)
+
+    return jax.jit(fresh, out_shardings=parallel.replicated(parallel.data_mesh()))()

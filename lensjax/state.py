@@ -13,22 +13,23 @@ import optax
 from lensjax.config import Config
 from lensjax.models import Network
 from lensjax.objective import objective
-from lensjax.shapes import Array, Bool, Float, Int
+from lensjax.shapes import Array, Bool
 from lensjax.types import Batch
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """All that a run must remember. Keys are not in it: randomness is `fold_in(seed, step)`."""
+    """All that a run must remember. Keys are not in it: randomness is `fold_in(seed, step)`.
 
-    step: Int[Array, ""]
+    A pytree also carries shapes and shardings in place of arrays, so shapes stand in comments.
+    """
+
+    step: Any  # int32 []
     params: Any
     opt_state: Any
-    best: Float[Array, ""]
-    """Best validation score so far, larger is better."""
-    stale: Int[Array, ""]
-    """Epochs since then."""
+    best: Any  # float32 [], best validation score so far, larger is better
+    stale: Any  # int32 [], epochs since then
 
 
 def init_state(

@@ -15,7 +15,7 @@ from typing import Any, NotRequired, TypedDict
 import jax
 import numpy as np
 
-from lensjax.shapes import Array, Float
+from lensjax.shapes import Array
 
 
 class Example(TypedDict):
@@ -47,12 +47,12 @@ class Outputs:
 
     `position` and `position_sigma` are fractions of the image, `attention` maps a place ("input",
     "stage1", …) to its gate, `mask_logits` is the heat map on the trunk's grid, and `ends` names
-    every stage's activation.
+    every stage's activation. A pytree: `vmap` and `eval_shape` put other things in these places.
     """
 
-    logits: Float[Array, "b k"]
-    position: Float[Array, "b 2"] | None
-    position_sigma: Float[Array, "b 2"] | None
-    attention: dict[str, Array]
-    mask_logits: Array | None
-    ends: dict[str, Array]
+    logits: Any  # float32 [b k]
+    position: Any  # float32 [b 2], None without a position head
+    position_sigma: Any  # float32 [b 2], or None
+    attention: dict[str, Any]  # place -> [b *s]
+    mask_logits: Any  # float32 [b *grid], or None
+    ends: dict[str, Any]  # name -> [b *grid c], gates [b *grid]
