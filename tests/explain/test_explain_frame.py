@@ -38,7 +38,7 @@ def test_it_imports_with_jax_and_numpy_alone():
     program = """
 import sys
 
-blocked = "flax jaxtyping optax matplotlib beartype orbax grain h5py astropy tyro tqdm jaxtronomy"
+blocked = "flax jaxtyping optax matplotlib beartype orbax grain h5py astropy tyro tqdm scipy"
 for name in blocked.split():
     sys.modules[name] = None  # importing it raises ImportError
 import lensjax.explain
