@@ -180,8 +180,8 @@ def _measured(s: dict[str, Array], kind: Array, instrument: Instrument) -> dict[
     """Truths that follow from the parameters."""
     zero_point = instrument.bands[0].zero_point
 
-    def first(*galaxy: Array) -> Array:
-        return zero_point - 2.5 * jnp.log10(render.band_flux(*galaxy, instrument)[0])
+    def first(magnitude: Array, old: Array, redshift: Array) -> Array:
+        return zero_point - 2.5 * jnp.log10(render.band_flux(magnitude, old, redshift, instrument)[0])
 
     return {
         "kind": kind,
@@ -243,10 +243,10 @@ def _in_order(make: functools.partial[Scene], name: str, count: int, chunk: int)
 def _example(scenes: Scene, row: int, name: str) -> Example:
     """One row, copied, so that an example kept does not keep its chunk."""
     return Example(
-        image=scenes.image[row].copy(),
+        image=np.array(scenes.image[row]),
         label=int(scenes.truth["kind"][row] < len(LENS_KINDS)),
-        position=scenes.position[row].copy(),
-        mask=scenes.mask[row].copy(),
+        position=np.array(scenes.position[row]),
+        mask=np.array(scenes.mask[row]),
         id=name,
         truth={key: np.float32(value[row]) for key, value in scenes.truth.items()},
     )

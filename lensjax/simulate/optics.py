@@ -32,7 +32,8 @@ def _quadrant(band: Band, fwhm: Array, half: int, pitch: float) -> Float[Array, 
     It falls to 0 at the kernel's radius: a square cut would show around bright stars.
     """
     axis = np.arange(half + 1, dtype=np.float32) * pitch
-    r2 = axis[:, None] ** 2 + axis[None, :] ** 2
+    r2 = jnp.asarray(axis[:, None] ** 2 + axis[None, :] ** 2)
+    shape: Array
     if math.isinf(band.beta):
         shape = jnp.exp(-4 * math.log(2.0) * r2 / fwhm**2)
     else:

@@ -29,6 +29,11 @@ def _sersic(pitch: float, profile: Sequence[float], flux: Any) -> dict[str, floa
     return dict(zip(names, (flux / unit, radius, n, e1, e2, x, y), strict=True))
 
 
+def _band_flux(magnitude: float, old: float, redshift: float, instrument: Instrument) -> np.ndarray:
+    galaxy = jnp.asarray(magnitude), jnp.asarray(old), jnp.asarray(redshift)
+    return np.asarray(band_flux(galaxy[0], galaxy[1], galaxy[2], instrument))
+
+
 def scene_arguments(s: dict[str, Any], instrument: Instrument, supersampling: int, lensed: bool) -> dict:
     """Per band, what lenstronomy needs of `Scene.parameters`: lens, source and lens-light arguments."""
     pitch = instrument.pixel_scale / supersampling
@@ -40,9 +45,9 @@ def scene_arguments(s: dict[str, Any], instrument: Instrument, supersampling: in
         {"gamma1": float(s["gamma1"]), "gamma2": float(s["gamma2"]), "ra_0": x, "dec_0": y},
     ]
     rows = [row for row in s["rows"] if np.isfinite(row[0])]
-    row_flux = [np.asarray(band_flux(*jnp.asarray(row[:3]), instrument)) for row in rows]
-    galaxy = (s["mag_source"], s["old_source"], s["z_s"])
-    source_flux = np.asarray(band_flux(*map(jnp.asarray, galaxy), instrument)) / s["magnification"]
+    row_flux = [_band_flux(row[0], row[1], row[2], instrument) for row in rows]
+    unlensed = _band_flux(s["mag_source"], s["old_source"], s["z_s"], instrument)
+    source_flux = unlensed / s["magnification"]
     at = np.array([x, y]) + s["beta"] * np.array([np.cos(s["beta_angle"]), np.sin(s["beta_angle"])])
     knot_at = at + s["knot_distance"] * np.array([np.cos(s["knot_angle"]), np.sin(s["knot_angle"])])
     host = [*(float(s[f"{name}_source"]) for name in ("r", "n", "q", "phi")), *at]

@@ -18,4 +18,4 @@ def piecewise_linear(x: Array, nodes: np.ndarray, values: np.ndarray) -> Array:
     ramps = jnp.clip(
         jnp.asarray(x)[..., None] - nodes[:-1].astype(np.float32), 0.0, widths.astype(np.float32)
     )
-    return values[..., 0].astype(np.float32) + (ramps * slopes.astype(np.float32)).sum(-1)
+    return (ramps * slopes.astype(np.float32)).sum(-1) + values[..., 0].astype(np.float32)
