@@ -168,7 +168,7 @@ def test_mask_is_the_source_above_the_noise_in_any_band(scenes):
     for kind in NON_LENS_KINDS:
         for scene in scenes[kind]:
             assert not scene.mask.any() and not scene.source_flux.any() and np.isnan(scene.position).all()
-    assert not arc_mask(jnp.zeros((4, 4, 2)), jnp.ones(2)).any()
+    assert not arc_mask(jnp.zeros((4, 4, 2)), jnp.ones((4, 4, 2))).any()
 
 
 def test_position_is_the_centre_of_the_deflector(scenes):

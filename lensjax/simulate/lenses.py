@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -34,12 +34,12 @@ from lensjax.simulate.kinds import (
     pick,
 )
 from lensjax.simulate.scene import draw_lens, draw_scene, lens_galaxy
-from lensjax.simulate.truth import TRUTH, arc_mask, is_found, pixel_noise, signal_to_noise
+from lensjax.simulate.truth import TRUTH, arc_mask, is_found, may_be_found, pixel_noise, signal_to_noise
 from lensjax.types import Example
 
 __all__ = ["KINDS", "LENS_KINDS", "NON_LENS_KINDS", "TRUTH", "Scene", "examples", "simulate"]
 
-MAX_ATTEMPTS = 1000  # draws of a lens until one is found
+MAX_ATTEMPTS = 10_000  # draws of a lens until one is found
 
 
 class Scene(NamedTuple):
@@ -111,28 +111,38 @@ def _found_lens(
     """
     instrument = view.instrument
 
-    def draw(attempt: Array) -> tuple[dict[str, Array], Array, Array, Array]:
+    def draw(attempt: Array) -> tuple:
         s = draw_lens(jax.random.fold_in(key, attempt), lens_kind, instrument)
+        return attempt + 1, s, may_be_found(s, instrument)
+
+    def look(attempt: Array) -> tuple:
+        attempt, s, _ = _until(draw, attempt)
         source_flux, magnification = render.lensed_source(view, s)
         glare = render.galaxies(quick_view, lens_galaxy(s))
         noise = pixel_noise(_sigma(s, instrument), glare, instrument)
+        mask = arc_mask(source_flux, noise)
         s |= {
             "magnification": magnification,
             "snr": signal_to_noise(source_flux, noise),
-            "n_pix_source": arc_mask(source_flux, noise).sum(),
+            "n_pix_source": mask.sum(),
         }
-        return s, source_flux, arc_mask(source_flux, noise), is_found(s, instrument)
+        return attempt, s, source_flux, mask, is_found(s, instrument)
 
-    def again(state: tuple[Array, dict[str, Array], Array, Array, Array]) -> tuple:
-        return (state[0] + 1, *draw(state[0]))
+    return _until(look, jnp.zeros((), jnp.int32))[1:4]
 
-    # One copy of the loop's body to compile: it starts from zeros that no rule has seen.
-    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(draw, 0))
-    start = (jnp.zeros((), jnp.int32), *empty)
-    _, s, flux, mask, _ = jax.lax.while_loop(
-        lambda state: ~state[4] & (state[0] < MAX_ATTEMPTS), again, start
+
+def _until(step: Callable[[Array], tuple], attempt: Array) -> tuple:
+    """Repeats `step: attempt -> (next attempt, …, whether it succeeded)` until it did; its last result.
+
+    One copy of the loop's body to compile: it starts from zeros that no rule has seen.
+    """
+    shapes = jax.eval_shape(step, attempt)
+    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.while_loop(
+        lambda state: ~state[-1] & (state[0] < MAX_ATTEMPTS),
+        lambda state: step(state[0]),
+        (attempt, *empty[1:]),
     )
-    return s, flux, mask
 
 
 def _sigma(s: dict[str, Array], instrument: Instrument) -> Float[Array, "c"]:

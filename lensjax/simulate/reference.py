@@ -29,7 +29,7 @@ def _sersic(pitch: float, profile: Sequence[float], flux: Any) -> dict[str, floa
     return dict(zip(names, (flux / unit, radius, n, e1, e2, x, y), strict=True))
 
 
-def _band_flux(magnitude: float, old: float, redshift: float, instrument: Instrument) -> np.ndarray:
+def _band_flux(magnitude: Any, old: Any, redshift: Any, instrument: Instrument) -> np.ndarray:
     galaxy = jnp.asarray(magnitude), jnp.asarray(old), jnp.asarray(redshift)
     return np.asarray(band_flux(galaxy[0], galaxy[1], galaxy[2], instrument))
 

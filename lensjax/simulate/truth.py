@@ -87,11 +87,17 @@ def signal_to_noise(source_flux: Float[Array, "h w c"], noise: Float[Array, "h w
     return jnp.sqrt((flux**2 / jnp.where(variance > 0, variance, 1.0)).sum())
 
 
-def is_found(truth: dict[str, Array], instrument: Instrument) -> Bool[Array, ""]:
-    """Whether a lens is one that a person would find: the rule above."""
-    area = truth["n_pix_source"] * (instrument.pixel_scale / 0.1) ** 2
+def may_be_found(s: dict[str, Array], instrument: Instrument) -> Bool[Array, ""]:
+    """What of the rule is known before an image is made: it spares the images of hopeless draws."""
     fwhm = min(band.fwhm for band in instrument.bands)
-    ring = (truth["lens_kind"] == RING) & (truth["theta_e"] > 2 * fwhm)
-    shape = jnp.where(truth["lens_kind"] == RING, ring, truth["magnification"] > MIN_MAGNIFICATION)
-    bright = (truth["snr"] > MIN_SNR) & (area > MIN_PIXELS)
-    return shape & bright & (truth["theta_e"] > MIN_THETA_E)
+    ring = s["lens_kind"] == RING
+    # A source further out is hardly ever magnified three times: an isothermal lens gives 2 / (β/θE).
+    near = s["beta"] < 2 / MIN_MAGNIFICATION * s["theta_e"] + s["r_source"]
+    return (s["theta_e"] > MIN_THETA_E) & jnp.where(ring, s["theta_e"] > 2 * fwhm, near)
+
+
+def is_found(s: dict[str, Array], instrument: Instrument) -> Bool[Array, ""]:
+    """Whether a lens is one that a person would find: the rule above."""
+    area = s["n_pix_source"] * (instrument.pixel_scale / 0.1) ** 2
+    magnified = (s["lens_kind"] == RING) | (s["magnification"] > MIN_MAGNIFICATION)
+    return may_be_found(s, instrument) & magnified & (s["snr"] > MIN_SNR) & (area > MIN_PIXELS)
