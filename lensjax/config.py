@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from lensjax.losses import LOSSES
 
 T = TypeVar("T")
-DEFAULT_WEIGHTS = {"cross_entropy": 1.0, "position": 1.0, "position_nll": 0.05}
+DEFAULT_WEIGHTS = {"cross_entropy": 1.0, "position": 5.0, "position_nll": 0.05}
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class DataConfig:
     seed: int = 0
     """Seed of the simulator; the three splits never share a scene."""
     lens_fraction: float = 0.5
+    min_theta_e: float = 0.25
+    """Least Einstein radius of a lens, arcsec."""
+    min_snr: float = 20.0
+    """Least signal-to-noise of a lensed source, the photons of the lens galaxy counted as noise."""
     supersampling: int = 2
     """Rays across a pixel."""
     augment: tuple[str, ...] = ("dihedral", "shift")
@@ -71,6 +75,8 @@ class ModelConfig:
     time_pool: tuple[int, ...] = (1,)
     dropout: float = 0.0
     padding: Literal["SAME", "VALID"] = "SAME"
+    standardise: bool = True
+    """Filters of mean 0 and fixed norm with a learned gain (weight standardisation)."""
     activation: Literal["relu", "gelu", "silu", "softplus"] = "relu"
     attention: AttentionConfig = AttentionConfig()
     head: Literal["heatmap", "regression", "class"] = "heatmap"

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
+from lensjax import logs
 from lensjax.data.integrity import disk_is_full, exclusive, publish, write_checksums
 from lensjax.types import Example
 
@@ -124,6 +125,8 @@ def lens_recipe(
     seed: int,
     lens_fraction: float,
     supersampling: int,
+    min_theta_e: float = 0.25,
+    min_snr: float = 20.0,
     generate: GENERATE | None = None,
     truth: tuple[str, ...] | None = None,
 ) -> Recipe:
@@ -147,11 +150,23 @@ def lens_recipe(
     if not 0 <= lens_fraction <= 1:
         raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
 
+    # Hardly any lens is beyond these: the simulator would draw for ever.
+    if not 0 <= min_theta_e <= 1.5 or not 0 <= min_snr <= 200:
+        raise ValueError(
+            f"data.min_theta_e (={min_theta_e}) must lie in [0, 1.5], data.min_snr (={min_snr}) in [0, 200]."
+        )
+
     def simulate(count: int, seed: int) -> Iterator[Example]:
         from lensjax.simulate import lenses
 
         yield from lenses.examples(
-            instrument, size, count, seed, lens_fraction=lens_fraction, supersampling=supersampling
+            instrument,
+            size,
+            count,
+            seed,
+            lens_fraction=lens_fraction,
+            supersampling=supersampling,
+            rule=lenses.Rule(float(min_theta_e), float(min_snr)),
         )
 
     if truth is None:
@@ -160,7 +175,8 @@ def lens_recipe(
         truth = tuple(TRUTH)
     numbers = "-".join(f"{split}{count}" for split, count in counts.items())
     return Recipe(
-        name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}",
+        name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}"
+        f"-theta{float(min_theta_e)}-snr{float(min_snr)}",
         counts=counts,
         seed=seed,
         shape=(size, size, len(INSTRUMENTS[instrument].bands)),
@@ -212,7 +228,7 @@ def _make_locked(builder: type[Simulated], recipe: Recipe, final: Path) -> None:
     title = f"simulating {recipe.name.split('-')[0]}"
     work = Path(tempfile.mkdtemp(prefix=".making-", dir=final.parent))
     try:
-        with _quiet(), tqdm(total=sum(recipe.counts.values()), desc=title, unit=" examples") as bar:
+        with _quiet(), logs.progress(desc=title, total=sum(recipe.counts.values()), unit=" images") as bar:
             maker = builder(config=recipe, data_dir=work, file_format="array_record")
             maker.bar = bar
             maker.download_and_prepare()

@@ -93,6 +93,8 @@ def prepare(config: DataConfig) -> Path:
         seed=config.seed,
         lens_fraction=config.lens_fraction,
         supersampling=config.supersampling,
+        min_theta_e=config.min_theta_e,
+        min_snr=config.min_snr,
     )
     return make(SimulatedLenses, recipe, Path(config.directory))
 

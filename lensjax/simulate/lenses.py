@@ -34,7 +34,7 @@ from lensjax.simulate.kinds import (
     pick,
 )
 from lensjax.simulate.scene import draw_lens, draw_scene, lens_galaxy
-from lensjax.simulate.truth import TRUTH, arc_mask, is_found, may_be_found, pixel_noise, signal_to_noise
+from lensjax.simulate.truth import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise, signal_to_noise
 from lensjax.types import Example
 
 __all__ = ["KINDS", "LENS_KINDS", "NON_LENS_KINDS", "TRUTH", "Scene", "examples", "simulate"]
@@ -67,19 +67,24 @@ class Scene(NamedTuple):
 
 
 def simulate(
-    key: PRNGKeyArray, kind: str | int, instrument: Instrument, size: int, supersampling: int = 2
+    key: PRNGKeyArray,
+    kind: str | int,
+    instrument: Instrument,
+    size: int,
+    supersampling: int = 2,
+    rule: Rule = Rule(),  # noqa: B008
 ) -> Scene:
     """One scene of a kind (a name or number of `KINDS`), the same bit for bit for the same key.
 
     Raises ValueError for an unknown kind, a size below 16, or a supersampling below 1.
     """
     _check(size, supersampling)
-    return _one(key, jnp.asarray(kind_index(kind)), instrument, size, supersampling)
+    return _one(key, jnp.asarray(kind_index(kind)), instrument, size, supersampling, rule)
 
 
 def examples(
     instrument: str, size: int, count: int, seed: int, lens_fraction: float = 0.5, supersampling: int = 2,
-    chunk: int = 64,
+    rule: Rule = Rule(), chunk: int = 64,  # noqa: B008
 ) -> Iterator[Example]:  # fmt: skip
     """`count` examples; example `i` depends on (seed, i) and the settings before `chunk`, not on count.
 
@@ -91,7 +96,7 @@ def examples(
         raise ValueError(f"lens_fraction {lens_fraction} is not a fraction: use a number from 0 to 1")
     if chunk < 1 or count < 0:
         raise ValueError(f"chunk {chunk} must be positive and count {count} not negative: change them")
-    make = functools.partial(_chunk, seed, lens_fraction, named, size, supersampling)
+    make = functools.partial(_chunk, seed, lens_fraction, named, size, supersampling, rule)
     return _in_order(make, f"{instrument}-{size}-s{seed}", count, chunk)
 
 
@@ -103,7 +108,7 @@ def _check(size: int, supersampling: int) -> None:
 
 
 def _found_lens(
-    key: PRNGKeyArray, lens_kind: Array, view: render.Camera, quick_view: render.Camera
+    key: PRNGKeyArray, lens_kind: Array, view: render.Camera, quick_view: render.Camera, rule: Rule
 ) -> tuple[dict[str, Array], Float[Array, "h w c"], Bool[Array, "h w"]]:
     """Draws lenses until one is found by the rule; its parameters, the flux of its images, its arc mask.
 
@@ -113,7 +118,7 @@ def _found_lens(
 
     def draw(attempt: Array) -> tuple:
         s = draw_lens(jax.random.fold_in(key, attempt), lens_kind, instrument)
-        return attempt + 1, s, may_be_found(s, instrument)
+        return attempt + 1, s, may_be_found(s, instrument, rule)
 
     def look(attempt: Array) -> tuple:
         attempt, s, _ = _until(draw, attempt)
@@ -126,7 +131,7 @@ def _found_lens(
             "snr": signal_to_noise(source_flux, noise),
             "n_pix_source": mask.sum(),
         }
-        return attempt, s, source_flux, mask, is_found(s, instrument)
+        return attempt, s, source_flux, mask, is_found(s, instrument, rule)
 
     return _until(look, jnp.zeros((), jnp.int32))[1:4]
 
@@ -149,7 +154,9 @@ def _sigma(s: dict[str, Array], instrument: Instrument) -> Float[Array, "c"]:
     return s["noise_factor"] * np.array([band.sigma for band in instrument.bands], np.float32)
 
 
-def _simulate(key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int) -> Scene:
+def _simulate(
+    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule
+) -> Scene:
     keys = jax.random.split(key, 5)
     side = size * instrument.pixel_scale
     is_lens = kind < len(LENS_KINDS)
@@ -160,7 +167,7 @@ def _simulate(key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int,
     fwhm = optics.jittered_fwhm(u[1:], instrument)
     view = render.camera(fwhm, instrument, size, supersampling)
     quick_view = render.camera(fwhm, instrument, size, 1)
-    lens, source_flux, mask = _found_lens(keys[1], lens_kind, view, quick_view)
+    lens, source_flux, mask = _found_lens(keys[1], lens_kind, view, quick_view, rule)
     s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size)
     sigma = _sigma(s, instrument)
 
@@ -206,8 +213,9 @@ _one = jax.jit(_simulate, static_argnums=(2, 3, 4))
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5))
 def _batch(
-    seed: Array, index: Array, lens_fraction: Array, instrument: Instrument, size: int, supersampling: int
-) -> Scene:
+    seed: Array, index: Array, lens_fraction: Array, instrument: Instrument, size: int, supersampling: int,
+    rule: Rule,
+) -> Scene:  # fmt: skip
     """Scenes of a data set by index: which kind, and everything else, follows from (seed, index)."""
 
     def scene(i: Array) -> Scene:
@@ -215,7 +223,7 @@ def _batch(
         u = jax.random.uniform(keys[0], (2,))
         lens, other = pick(u[1], LENS_WEIGHTS), len(LENS_KINDS) + pick(u[1], NON_LENS_WEIGHTS)
         kind = jnp.where(u[0] < lens_fraction, lens, other)
-        made = _simulate(keys[1], kind, instrument, size, supersampling)
+        made = _simulate(keys[1], kind, instrument, size, supersampling, rule)
         return made._replace(flux=made.flux[:0], source_flux=made.source_flux[:0], parameters={})
 
     # One by one on the CPU (caches; `cond` skips what is absent), all at once on an accelerator.
@@ -225,12 +233,12 @@ def _batch(
 
 
 def _chunk(
-    seed: int, lens_fraction: float, instrument: Instrument, size: int, supersampling: int,
+    seed: int, lens_fraction: float, instrument: Instrument, size: int, supersampling: int, rule: Rule,
     start: int, chunk: int,
 ) -> Scene:  # fmt: skip
     index = np.arange(start, start + chunk, dtype=np.int32)
     fraction = np.float32(lens_fraction)
-    return jax.device_get(_batch(np.uint32(seed), index, fraction, instrument, size, supersampling))
+    return jax.device_get(_batch(np.uint32(seed), index, fraction, instrument, size, supersampling, rule))
 
 
 def _in_order(make: functools.partial[Scene], name: str, count: int, chunk: int) -> Iterator[Example]:

@@ -7,11 +7,14 @@ correlated (resampled mosaics) that noise is the one before the correlation, as 
 state it: `pixel_noise`. The artefact mask holds the pixels that an artefact changed: by replacing them, or
 by a star's light above the background's sigma.
 
-A lens is kept if its lensed source has a signal-to-noise above `MIN_SNR` and more than `MIN_PIXELS` mask
-pixels of 0.1" x 0.1", and is magnified more than `MIN_MAGNIFICATION` times, or is a ring.
+A lens is kept if its lensed source has a signal-to-noise above `Rule.snr` and more than `MIN_PIXELS` mask
+pixels of 0.1" x 0.1", and is magnified more than `MIN_MAGNIFICATION` times, or is a ring. Its Einstein radius
+exceeds `Rule.theta_e`.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +24,17 @@ from lensjax.simulate.instruments import Instrument
 from lensjax.simulate.kinds import KINDS, RING
 from lensjax.simulate.optics import variance_kept
 
-MIN_SNR, MIN_PIXELS, MIN_MAGNIFICATION, MIN_THETA_E = 20.0, 20, 3.0, 0.25
+MIN_PIXELS, MIN_MAGNIFICATION = 20, 3.0
+
+
+class Rule(NamedTuple):
+    """The least a lens must have to be in a data set."""
+
+    theta_e: float | Array = 0.25
+    """Einstein radius, arcsec."""
+    snr: float | Array = 20.0
+    """Signal-to-noise of the lensed source."""
+
 
 TRUTH: dict[str, str] = {
     "kind": f"kind of scene, index into KINDS ({', '.join(KINDS)})",
@@ -87,17 +100,17 @@ def signal_to_noise(source_flux: Float[Array, "h w c"], noise: Float[Array, "h w
     return jnp.sqrt((flux**2 / jnp.where(variance > 0, variance, 1.0)).sum())
 
 
-def may_be_found(s: dict[str, Array], instrument: Instrument) -> Bool[Array, ""]:
+def may_be_found(s: dict[str, Array], instrument: Instrument, rule: Rule) -> Bool[Array, ""]:
     """What of the rule is known before an image is made: it spares the images of hopeless draws."""
     fwhm = min(band.fwhm for band in instrument.bands)
     ring = s["lens_kind"] == RING
     # A source further out is hardly ever magnified three times: an isothermal lens gives 2 / (β/θE).
     near = s["beta"] < 2 / MIN_MAGNIFICATION * s["theta_e"] + s["r_source"]
-    return (s["theta_e"] > MIN_THETA_E) & jnp.where(ring, s["theta_e"] > 2 * fwhm, near)
+    return (s["theta_e"] > rule.theta_e) & jnp.where(ring, s["theta_e"] > 2 * fwhm, near)
 
 
-def is_found(s: dict[str, Array], instrument: Instrument) -> Bool[Array, ""]:
+def is_found(s: dict[str, Array], instrument: Instrument, rule: Rule) -> Bool[Array, ""]:
     """Whether a lens is one that a person would find: the rule above."""
     area = s["n_pix_source"] * (instrument.pixel_scale / 0.1) ** 2
     magnified = (s["lens_kind"] == RING) | (s["magnification"] > MIN_MAGNIFICATION)
-    return may_be_found(s, instrument) & magnified & (s["snr"] > MIN_SNR) & (area > MIN_PIXELS)
+    return may_be_found(s, instrument, rule) & magnified & (s["snr"] > rule.snr) & (area > MIN_PIXELS)

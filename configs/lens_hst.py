@@ -1,0 +1,29 @@
+"""One-band Hubble images, F814W at 0.05″: a finder for real HST cutouts, trained on simulations alone.
+
+    python train.py configs/lens_hst.py --workdir runs/hst
+
+4.8″ cutouts, lenses as in `lens_demo.py`. Two CPU cores: about ten minutes. The README tells what it says of
+the Jackpot lens, SDSSJ0946+1006.
+"""
+
+from lensjax.config import AttentionConfig, Config, DataConfig, ModelConfig, OptimConfig
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(
+            instrument="hst_f814w",
+            size=96,
+            train=10_000,
+            validation=600,
+            test=1_400,
+            min_theta_e=0.5,
+            min_snr=40.0,
+        ),
+        model=ModelConfig(
+            features=(12, 24, 32, 48, 64, 64),
+            pool=(2, 1, 2, 1, 2, 1),
+            attention=AttentionConfig(at=("stage2", "stage3")),
+        ),
+        optim=OptimConfig(epochs=8, batch_size=32, learning_rate=3e-3),
+    )
