@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -115,7 +115,7 @@ def main(command: Command) -> None:
 
     # ---- report --------------------------------------------------------------------------------------------
     shown = tables.entries(images, predicted, maps, scores, trained.classes)[: command.page]
-    about = {"bands": trained.bands, "pixel_scale": trained.pixel_scale, "score_table": table}
+    about: dict[str, Any] = {"bands": trained.bands, "pixel_scale": trained.pixel_scale, "score_table": table}
     about["curves"] = tables.curves(trained)
     test = trained.summary.get("test", {})
     figures.save_figures(out / "figures", shown[: command.figures], summary=test, **about)

@@ -107,16 +107,15 @@ def main(command: Command) -> None:
                 while step < end and not stop_asked(step):
                     batch = parallel.shard(next(iterator), mesh)
                     state, values = train_step(state, batch)
-                    history.append(values)
+                    history.append((values, batch["index"]))
                     step += 1
                     bar.update()
                     # The step before: asking for this one's loss would make the host wait for the device.
                     if len(history) > 1:
-                        run.require_finite(history[-2], previous, train.id, step - 1)
-                    previous = batch["index"]
+                        run.require_finite(*history[-2], train.id, step - 1)
                 bar.close()
                 if history:
-                    run.require_finite(history[-1], previous, train.id, step)
+                    run.require_finite(*history[-1], train.id, step)
                 if step < end:
                     checkpoint.save(ckpt, state, iterator)
                     say(f"stopped and saved at step {step}; the same command goes on from there.")
@@ -127,7 +126,7 @@ def main(command: Command) -> None:
                 score = evaluate.monitored(summary, config.optim.monitor)
                 state = with_validation(state, score)
                 checkpoint.save(ckpt, state, iterator, score)
-                means = run.means(history)
+                means = run.means([values for values, _ in history])
                 record = {"epoch": epoch, "seconds": seconds, "learning_rate": float(schedule(step))}
                 record |= {f"train/{name}": value for name, value in means.items()}
                 record |= {f"validation/{name}": value for name, value in summary.items()}

@@ -66,7 +66,7 @@ def predict(step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh) -
 
 def summarise(predictions: Predictions, source: Source, config: Config, pixel_scale: float) -> dict[str, Any]:
     """All metrics of a split as a flat dict: classification, and position where the network gives one."""
-    summary = {"loss": predictions.loss}
+    summary: dict[str, Any] = {"loss": predictions.loss}
     summary |= metrics.classification_summary(predictions.logits, source.label, config.model.classes)
     if config.model.head != "class":
         summary |= metrics.position_summary(
@@ -90,7 +90,7 @@ def check_monitor(config: Config) -> None:
     classes = len(config.model.classes)
     labels = np.arange(2 * classes, dtype=np.int32) % classes
     half = np.full((len(labels), 2), 0.5, np.float32)
-    summary = {"loss": 0.0}
+    summary: dict[str, Any] = {"loss": 0.0}
     summary |= metrics.classification_summary(np.eye(classes)[labels], labels, config.model.classes)
     if config.model.head != "class":
         known = np.ones(len(labels), bool)

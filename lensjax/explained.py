@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, score_maps, to_image_grid
+from lensjax.explain.features import GATE
 from lensjax.models.cnn import grids
 from lensjax.restore import Trained
 from lensjax.scoring import single, target_score
@@ -58,7 +59,7 @@ def predict(trained: Trained, items: Sequence[Item], chunk: int) -> Predicted:
         padding = [(0, chunk - len(images))] + [(0, 0)] * (images.ndim - 1)
         outputs = forward(np.pad(images, padding))
         parts.append([outputs.logits, outputs.position, outputs.position_sigma])
-    columns = [
+    columns: list[Any] = [
         None if column[0] is None else np.concatenate(column)[: len(items)]
         for column in zip(*parts, strict=True)
     ]
@@ -111,13 +112,13 @@ def on_image_grid(
     """Bring maps of any method to one value a pixel, a layer's cells where their receptive fields are."""
     registered: dict[str, Any] = {}
     if name in ON_FEATURES and raw.ndim == len(shape):
-        places = grids(trained.config.model, shape[:-1])
-        gates = trained.config.model.attention.at
-        last = f"stage{len(trained.config.model.features)}"
+        layer = options.get("layer")
+        places, at = grids(trained.config.model, shape[:-1]), trained.config.model.attention.at
         if name == "attention":
-            end = f"attention:{options.get('layer') or sorted(gates)[-1]}"
+            gates = [end for end in places if end.removeprefix(GATE) in at and end.startswith(GATE)]
+            end = gates[-1] if layer is None else GATE + layer.removeprefix(GATE)
         else:
-            end = options.get("layer") or last
+            end = f"stage{len(trained.config.model.features)}" if layer is None else layer
         registered["origin"], registered["step"] = places[end]
     return np.asarray(jax.vmap(lambda one: to_image_grid(one, shape, **registered))(raw))
 

@@ -12,6 +12,7 @@ from lensjax.data.readers import Problem, read_cutouts
 from lensjax.explained import Item
 from lensjax.restore import Trained
 from lensjax.simulate.lenses import KINDS
+from lensjax.types import Example
 
 
 def held_out(trained: Trained, count: int) -> list[Item]:
@@ -20,7 +21,7 @@ def held_out(trained: Trained, count: int) -> list[Item]:
     return [held_out_item(source[row]) for row in range(min(count, len(source)))]
 
 
-def held_out_item(example: dict) -> Item:
+def held_out_item(example: Example) -> Item:
     truth = example["truth"]
     kind = KINDS[int(truth["kind"])].replace("_", " ") if "kind" in truth else ""
     if example["label"] and "source_red" in truth:

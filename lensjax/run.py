@@ -40,7 +40,7 @@ def start(workdir: Path, config: Config) -> None:
     logs.write_json(workdir / "environment.json", logs.environment())
 
 
-def require_finite(values: dict[str, Array], rows: Array, ids: Sequence[str], step: int) -> None:
+def require_finite(values: dict[str, Array], rows: Array, ids: Sequence[str] | np.ndarray, step: int) -> None:
     """Stop when a loss or gradient is not a finite number, and name the batch.
 
     Raises:
@@ -103,6 +103,7 @@ def summary_lines(test: dict[str, Any]) -> str:
 
 def write_test_predictions(workdir: Path, predictions: Predictions, source: Source) -> None:
     """test_predictions.npz: logits, positions and truth, row by row, for figures and studies."""
+    truth: dict[str, Any] = {f"truth_{name}": values for name, values in source.truth.items()}
     np.savez_compressed(
         workdir / "test_predictions.npz",
         id=source.id,
@@ -111,5 +112,5 @@ def write_test_predictions(workdir: Path, predictions: Predictions, source: Sour
         position=predictions.position,
         position_sigma=predictions.position_sigma,
         true_position=source.position,
-        **{f"truth_{name}": values for name, values in source.truth.items()},
+        **truth,
     )

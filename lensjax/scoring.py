@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -20,8 +21,10 @@ def single(model: Network, params: Any) -> Callable[..., Outputs]:
 
     def forward(image: Array, taps: dict[str, Array] | None = None) -> Outputs:
         lifted = None if taps is None else {name: value[None] for name, value in taps.items()}
-        outputs = model.apply({"params": params}, image[None], lifted)
-        return jax.tree.map(lambda leaf: leaf[0], outputs)
+        outputs: Any = model.apply({"params": params}, image[None], lifted)
+        first = jax.tree.map(lambda leaf: leaf[0], outputs)
+        # A mapped dict is sorted by name; layers are wanted in the order of the network.
+        return replace(first, ends={name: first.ends[name] for name in outputs.ends})
 
     return forward
 
@@ -47,7 +50,9 @@ def check_target(target: str, classes: Sequence[str], has_position: bool) -> Non
         raise ValueError(f"--target '{target}' is not known to this network; choose from {choices}.")
 
 
-def target_score(outputs: Outputs, target: str, classes: Sequence[str], predicted: Array) -> Float[Array, ""]:
+def target_score(
+    outputs: Outputs, target: str, classes: Sequence[str], predicted: Array | int
+) -> Float[Array, ""]:
     """The scalar that an explanation explains: a class's log odds, or a coordinate in fractions."""
     if target in POSITION_TARGETS:
         return outputs.position[POSITION_TARGETS.index(target)]

@@ -52,7 +52,8 @@ def prediction_lines(trained: Trained, items: Sequence[Item], predicted: Predict
 
 def write_maps(path: Path, items: Sequence[Item], maps: dict[str, np.ndarray]) -> None:
     """One array [n *s] a method, raw and signed, and the ids of its rows."""
-    np.savez_compressed(path, id=np.array([item.id for item in items]), **maps)
+    arrays: dict[str, Any] = {"id": np.array([item.id for item in items]), **maps}
+    np.savez_compressed(path, **arrays)
 
 
 def write_scores(path: Path, items: Sequence[Item], scores: dict[str, dict[str, np.ndarray]]) -> None:

@@ -15,8 +15,6 @@ from typing import Any, NotRequired, TypedDict
 import jax
 import numpy as np
 
-from lensjax.shapes import Array
-
 
 class Example(TypedDict):
     """One example, in NumPy. Physical truth that a study may need rides along in `truth`."""
@@ -30,14 +28,14 @@ class Example(TypedDict):
 
 
 class Batch(TypedDict):
-    """Examples stacked along a leading axis. Rows with `valid` False are padding."""
+    """Examples stacked along a leading axis, in NumPy or on devices. Rows with `valid` False are padding."""
 
-    image: Array | np.ndarray  # float32 [b *s c]
-    label: Array | np.ndarray  # int32 [b]
-    position: Array | np.ndarray  # float32 [b 2]
-    mask: Array | np.ndarray  # bool [b *s]
-    valid: Array | np.ndarray  # bool [b]
-    index: Array | np.ndarray  # int32 [b], row of the data set; -1 in padding
+    image: Any  # float32 [b *s c]
+    label: Any  # int32 [b]
+    position: Any  # float32 [b 2]
+    mask: Any  # bool [b *s]
+    valid: Any  # bool [b]
+    index: Any  # int32 [b], row of the data set; -1 in padding
 
 
 @jax.tree_util.register_dataclass

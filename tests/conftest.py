@@ -1,6 +1,8 @@
 """Eight CPU devices for every test, set before jax starts."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -17,3 +19,35 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set LENSJAX_REAL_DATA")
     return folder
+
+
+TINY = """
+from lensjax.config import AttentionConfig, Config, DataConfig, ModelConfig, OptimConfig
+
+def get_config():
+    return Config(
+        data=DataConfig(size=32, train=64, validation=16, test=24, supersampling=1, directory={data!r}),
+        model=ModelConfig(features=(4, 6), pool=(2, 2), hidden=8, dropout=0.1),
+        optim=OptimConfig(batch_size=16, epochs=3),
+    )
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory) -> Path:
+    """A tiny experiment; its data set is made once for all tests."""
+    folder = tmp_path_factory.mktemp("tiny")
+    path = folder / "tiny.py"
+    path.write_text(TINY.format(data=str(folder / "data")))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config) -> Path:
+    """The tiny experiment trained by the script, undisturbed, on one device."""
+    workdir = tiny_config.parent / "undisturbed"
+    command = [sys.executable, "train.py", str(tiny_config), "--workdir", str(workdir)]
+    root = Path(__file__).resolve().parents[1]
+    process = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    return workdir

@@ -18,33 +18,6 @@ import pytest
 from lensjax import checkpoint, restore
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = """
-from lensjax.config import AttentionConfig, Config, DataConfig, ModelConfig, OptimConfig
-
-def get_config():
-    return Config(
-        data=DataConfig(size=32, train=64, validation=16, test=24, supersampling=1, directory="{data}"),
-        model=ModelConfig(features=(4, 6), pool=(2, 2), hidden=8, dropout=0.1),
-        optim=OptimConfig(batch_size=16, epochs=3),
-    )
-"""
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory) -> Path:
-    """A tiny experiment whose data set is made once for all tests of this file."""
-    folder = tmp_path_factory.mktemp("train")
-    path = folder / "tiny.py"
-    path.write_text(TINY.format(data=folder / "data"))
-    return path
-
-
-@pytest.fixture(scope="module")
-def finished(config) -> Path:
-    """A run that nothing disturbed."""
-    workdir = config.parent / "undisturbed"
-    train(config, workdir)
-    return workdir
 
 
 def launch(config: Path, workdir: Path, *options: str, **environment: str) -> subprocess.Popen:
@@ -94,8 +67,8 @@ def assert_same(workdir: Path, other: Path, **tolerance: float) -> None:
         np.testing.assert_allclose(ours[name], theirs[name], err_msg=name, **({"rtol": 0} | tolerance))
 
 
-def test_a_run_leaves_what_the_design_promises(finished):
-    names = {path.name for path in finished.iterdir()}
+def test_a_run_leaves_what_the_design_promises(tiny_run):
+    names = {path.name for path in tiny_run.iterdir()}
     assert names >= {
         "config.json",
         "environment.json",
@@ -104,49 +77,49 @@ def test_a_run_leaves_what_the_design_promises(finished):
         "summary.json",
         "tensorboard",
     }
-    summary = json.loads((finished / "summary.json").read_text())
+    summary = json.loads((tiny_run / "summary.json").read_text())
     assert summary["parameters"] > 0 and summary["epochs"] == 3 and summary["images_per_second"] > 0
     assert 0 <= summary["test"]["auroc_low"] <= summary["test"]["auroc"] <= summary["test"]["auroc_high"] <= 1
-    assert [record["step"] for record in records(finished)] == [4, 8, 12]
+    assert [record["step"] for record in records(tiny_run)] == [4, 8, 12]
 
 
-def test_killed_at_any_time_and_run_again_gives_the_same_bits(config, finished):
-    workdir = config.parent / "killed"
-    process = launch(config, workdir)
+def test_killed_at_any_time_and_run_again_gives_the_same_bits(tiny_config, tiny_run):
+    workdir = tiny_config.parent / "killed"
+    process = launch(tiny_config, workdir)
     wait_for(workdir / "checkpoints" / "4", process)
     process.kill()
     process.communicate()
-    assert "resuming" in train(config, workdir)
-    assert_same(workdir, finished)
-    assert records(workdir) == records(finished)
+    assert "resuming" in train(tiny_config, workdir)
+    assert_same(workdir, tiny_run)
+    assert records(workdir) == records(tiny_run)
 
 
-def test_sigterm_saves_and_exits_cleanly(config, finished):
-    workdir = config.parent / "stopped"
-    process = launch(config, workdir, "--optim.epochs", "3")
+def test_sigterm_saves_and_exits_cleanly(tiny_config, tiny_run):
+    workdir = tiny_config.parent / "stopped"
+    process = launch(tiny_config, workdir, "--optim.epochs", "3")
     wait_for(workdir / "metrics.jsonl", process)
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     if not (workdir / "summary.json").exists():
         assert "stopped and saved" in output
-        train(config, workdir)
-    assert_same(workdir, finished)
+        train(tiny_config, workdir)
+    assert_same(workdir, tiny_run)
 
 
-def test_eight_devices_give_the_numbers_of_one(config, finished):
-    workdir = config.parent / "eight"
-    train(config, workdir, JAX_NUM_CPU_DEVICES="8")
-    assert_same(workdir, finished, rtol=2e-3, atol=2e-5)
+def test_eight_devices_give_the_numbers_of_one(tiny_config, tiny_run):
+    workdir = tiny_config.parent / "eight"
+    train(tiny_config, workdir, JAX_NUM_CPU_DEVICES="8")
+    assert_same(workdir, tiny_run, rtol=2e-3, atol=2e-5)
 
 
-def test_two_processes_give_the_numbers_of_one(config, finished):
-    workdir = config.parent / "two"
+def test_two_processes_give_the_numbers_of_one(tiny_config, tiny_run):
+    workdir = tiny_config.parent / "two"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     cluster = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
-    both = [launch(config, workdir, "--multihost", **cluster, JAX_PROCESS_ID=str(i)) for i in range(2)]
+    both = [launch(tiny_config, workdir, "--multihost", **cluster, JAX_PROCESS_ID=str(i)) for i in range(2)]
     for process in both:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
@@ -154,8 +127,8 @@ def test_two_processes_give_the_numbers_of_one(config, finished):
     assert len(losses) == 3 and np.isfinite(losses).all()
 
 
-def test_another_configuration_in_the_same_workdir_is_refused(config, finished):
-    process = launch(config, finished, "--model.hidden", "9")
+def test_another_configuration_in_the_same_workdir_is_refused(tiny_config, tiny_run):
+    process = launch(tiny_config, tiny_run, "--model.hidden", "9")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert (
@@ -163,9 +136,9 @@ def test_another_configuration_in_the_same_workdir_is_refused(config, finished):
     )
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_batch(config):
-    workdir = config.parent / "diverged"
-    process = launch(config, workdir, "--optim.learning-rate", "1e30", "--optim.clip-norm", "0")
+def test_a_loss_that_is_not_finite_stops_with_the_batch(tiny_config):
+    workdir = tiny_config.parent / "diverged"
+    process = launch(tiny_config, workdir, "--optim.learning-rate", "1e30", "--optim.clip-norm", "0")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "not finite at step" in errors and "euclid-32" in errors and "Traceback" not in errors

@@ -40,7 +40,9 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(self, images: Float[Array, "b *s c"], taps: Taps = None, train: bool = False) -> Outputs:
-        config, ends, attention = self.config, {}, {}
+        config = self.config
+        ends: dict[str, Array] = {}
+        attention: dict[str, Array] = {}
         x = tap(images, taps, ends, "input")
         for stage, features in enumerate(config.features):
             for place in (["input"] if stage == 0 else []) + [f"stage{stage + 1}"]:

@@ -1,0 +1,1 @@
+"""Questions a scientist asks of trained networks, each a command: `python -m lensjax.studies.NAME --help`."""

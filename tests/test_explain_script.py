@@ -1,0 +1,132 @@
+"""The explanation script end to end: held-out simulations, a user's files, mistakes on the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+ROOT = Path(__file__).resolve().parents[1]
+METHODS = ("attention", "grad_cam(layer=stage1)", "gradient", "occlusion(window=8)")
+
+
+def explain(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "explain.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def held_out(tiny_run) -> Path:
+    out = tiny_run.parent / "explained"
+    process = explain(tiny_run, "--out", out, "--count", 12, "--figures", 1, "--methods", *METHODS)
+    assert process.returncode == 0, process.stderr
+    assert "maps against the true masks" in process.stdout and str(out / "index.html") in process.stdout
+    return out
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_predictions_have_a_class_probabilities_and_a_position(held_out):
+    found = rows(held_out / "predictions.csv")
+    assert len(found) == 12
+    for row in found:
+        assert row["class"] in ("lens", "non-lens")
+        assert float(row["p_lens"]) + float(row["p_non-lens"]) == pytest.approx(1, abs=1e-5)
+        assert float(row["row_arcsec"]) == pytest.approx((float(row["row"]) - 15.5) * 0.1, abs=1e-3)
+
+
+def test_maps_are_on_the_image_grid_under_their_names(held_out):
+    with np.load(held_out / "attributions.npz", allow_pickle=False) as maps:
+        assert set(maps) == {"id", *METHODS, "random", "centre", "abs_input", "sobel"}
+        for name in set(maps) - {"id"}:
+            assert maps[name].shape == (12, 32, 32) and np.isfinite(maps[name]).all()
+
+
+def test_scores_are_of_lenses_and_the_page_has_every_method(held_out):
+    scored = rows(held_out / "scores.csv")
+    assert {row["method"] for row in scored} == {*METHODS, "random", "centre", "abs_input", "sobel"}
+    assert all(0 <= float(row["energy_inside"]) <= 1.000001 for row in scored)
+    page = (held_out / "index.html").read_text()
+    assert "http" not in page.replace("http://www.w3.org", "") and len(page) < 8_000_000
+    assert list((held_out / "figures").glob("*.png"))
+
+
+def test_a_users_files_are_explained_and_a_bad_one_costs_a_line(tiny_run, tmp_path):
+    rng = np.random.default_rng(0)
+    hdus = [fits.PrimaryHDU()]
+    for band in ("VIS", "Y", "J", "H"):
+        hdu = fits.ImageHDU(rng.normal(size=(40, 40)).astype(np.float32), name=band)
+        hdu.header["PIXSCALE"] = 0.1
+        hdus.append(hdu)
+    fits.HDUList(hdus).writeto(tmp_path / "good.fits")
+    (tmp_path / "bad.fits").write_bytes(b"SIMPLE  = nothing")
+    out = tmp_path / "out"
+    process = explain(
+        tiny_run, "--inputs", tmp_path, "--out", out, "--methods", "gradient", "--target", "row"
+    )
+    assert process.returncode == 0, process.stderr
+    assert "skipped" in process.stderr and "bad.fits" in process.stderr and "Traceback" not in process.stderr
+    assert [row["id"] for row in rows(out / "predictions.csv")] == ["good"]
+    assert not (out / "scores.csv").exists() and (out / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("nowhere",), "'nowhere' is not a run"),
+        (("RUN", "--methods", "grad_cm"), "did you mean 'grad_cam'"),
+        (("RUN", "--methods", "occlusion(windw=3)"), "has no option 'windw'"),
+        (("RUN", "--methods", "grad_cam(layer=stage9)"), "stage9"),
+        (("RUN", "--target", "galaxy"), "choose from predicted, non-lens, lens, row, column"),
+        (("RUN", "--inputs", "nothing.fits"), "does not exist"),
+        (("RUN", "--count", "many"), "invalid"),
+    ],
+)
+def test_mistakes_say_what_to_do(arguments, message, tiny_run, tmp_path):
+    arguments = [tiny_run if a == "RUN" else a for a in arguments]
+    process = explain(*arguments, "--out", tmp_path)
+    assert process.returncode in (1, 2)
+    assert message in process.stderr + process.stdout and "Traceback" not in process.stderr
+
+
+def damage(workdir: Path, how: str) -> None:
+    latest = max((workdir / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    if how == "checkpoint":
+        for path in workdir.glob("checkpoints/*/state/**/*"):
+            if path.is_file():
+                path.write_bytes(b"")
+    elif how == "no checkpoints":
+        shutil.rmtree(latest.parent)
+    elif how == "config":
+        (workdir / "config.json").write_text('{"seed": ')
+    elif how == "field":
+        settings = json.loads((workdir / "config.json").read_text())
+        (workdir / "config.json").write_text(json.dumps(settings | {"colour": 1}))
+
+
+@pytest.mark.parametrize(
+    "how, message",
+    [
+        ("checkpoint", "cannot be read"),
+        ("no checkpoints", "holds no checkpoints"),
+        ("config", "is damaged"),
+        ("field", "config has no field colour"),
+    ],
+)
+def test_a_damaged_run_is_named(how, message, tiny_run, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(tiny_run, workdir)
+    damage(workdir, how)
+    process = explain(workdir)
+    assert process.returncode == 1
+    assert message in process.stderr and "Traceback" not in process.stderr
