@@ -53,7 +53,7 @@ class Command:
     """Row and column of the inputs to cut out around; their middle where not given."""
     catalogue: Path | None = None
     """CSV with file or id, and optionally label, x, y."""
-    chunk: int = 32
+    chunk: int = 8
     """Examples explained at once: less takes less memory."""
     seed: int = 0
     """Of the methods that draw random numbers."""
@@ -135,3 +135,5 @@ if __name__ == "__main__":
         main(tyro.cli(Command, prog="explain.py", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; nothing of the run was changed.")

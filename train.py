@@ -117,7 +117,8 @@ def main(command: Command) -> None:
                 if history:
                     run.require_finite(*history[-1], train.id, step)
                 if step < end:
-                    checkpoint.save(ckpt, state, iterator)
+                    if history:  # else the last save was of this very step
+                        checkpoint.save(ckpt, state, iterator)
                     say(f"stopped and saved at step {step}; the same command goes on from there.")
                     return
                 seconds = time.perf_counter() - start
@@ -156,3 +157,5 @@ if __name__ == "__main__":
         main(command_line(sys.argv[1:]))
     except (ValueError, OSError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command starts again from what is saved.")
