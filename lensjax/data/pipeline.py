@@ -1,8 +1,8 @@
 """Batches by grain. A training batch is a pure function of its number, so resuming at a number is exact.
 
 Row `r` of the global batch `k` is place `k · batch_size + r` of an endless stream: epoch after epoch, each a
-new permutation. A process takes every `process_count`-th place, and a place's augmentation draws from a
-generator of its own, so any number of processes sees the same global batches.
+new permutation. A process makes its block of each batch, and a place's augmentation draws from a generator
+of its own, so any number of processes sees the same global batches.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def train_iterator(
     if seed < 0:
         raise ValueError(f"seed (={seed}) must not be negative.")
     steps = transforms.augmentations(augment)
-    make = partial(train_batch, source, range(rank, batch_size, world), batch_size, seed, steps, shuffle)
+    make = partial(
+        train_batch, source, process_part(batch_size, rank, world), batch_size, seed, steps, shuffle
+    )
     make(0)  # an augmentation that does not suit the images fails here, not in a thread
     return iter(grain.MapDataset.range(2**62 // batch_size).map(make).to_iter_dataset(READ))
 
@@ -70,6 +72,11 @@ def check_batch(batch_size: int, process: tuple[int, int] | None = None) -> tupl
             f"batch_size (={batch_size}) must be a positive multiple of the {world} process(es)."
         )
     return rank, world
+
+
+def process_part(batch_size: int, rank: int, world: int) -> range:
+    """The rows of a global batch that a process makes: a block, as its devices stand in the mesh."""
+    return range(rank * batch_size // world, (rank + 1) * batch_size // world)
 
 
 def train_batch(
@@ -158,7 +165,7 @@ class EvalBatches:
 
     def batch(self, number: int) -> Batch:
         rank, world = self.process
-        rows = np.arange(rank, self.batch_size, world) + number * self.batch_size
+        rows = np.asarray(process_part(self.batch_size, rank, world)) + number * self.batch_size
         rows = np.where(rows < len(self.source), rows, -1)
         return collate(self.source.examples(rows[rows >= 0]), rows, self.source.image.shape[1:])
 
