@@ -22,7 +22,7 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY)
 	$(BIN)/python train.py configs/lens_demo.py --workdir runs/demo
-	$(BIN)/python explain.py runs/demo --out runs/demo/report
+	$(BIN)/python explain.py runs/demo --out runs/demo/report --count 64
 
 test: $(READY)
 	$(BIN)/python -m pytest -q

@@ -31,5 +31,5 @@ def get_config() -> Config:
             pool=(2, 1, 2, 1, 2, 1),
             attention=AttentionConfig(at=("stage2", "stage3")),
         ),
-        optim=OptimConfig(epochs=5, batch_size=32, learning_rate=3e-3),
+        optim=OptimConfig(epochs=6, batch_size=32, learning_rate=3e-3),
     )

@@ -153,7 +153,7 @@ def test_dropout_only_in_training():
 def test_parameters_are_counted():
     model = build(replace(SMALL, head="class", attention=AttentionConfig(at=())))
     variables = model.init(KEY, images(1, 12, 12, 3))
-    assert count_parameters(variables) == (27 * 4 + 4) + (36 * 6 + 6) + (6 * 5 + 5) + (5 * 2 + 2)
+    assert count_parameters(variables) == (27 * 4 + 8) + (36 * 6 + 12) + (6 * 5 + 5) + (5 * 2 + 2)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def example_figure(entry: Entry, *, bands: Sequence[str] = (), pixel_scale: floa
     axes[0].imshow(render.side_by_side(pixels, spatial, 255), interpolation="nearest")
     _draw_marks(axes[0], entry)
     said = f"{entry.classes[entry.predicted]}, p = {fraction(float(entry.probabilities[entry.predicted]))}"
-    axes[0].set_title(_plain(f"{entry.id}\n{said}"))
+    axes[0].set_title(_plain(f"{entry.id}\n{said}"), loc="left")
     if (error := position_error(entry)) is not None:
         length = f"{error:.2f} px" if pixel_scale is None else f"{error * pixel_scale:.2f}″"
         axes[0].set_xlabel(f"position error {length}")
