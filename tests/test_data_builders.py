@@ -278,6 +278,8 @@ def test_a_broken_simulator_leaves_nothing(tmp_path, generate, message):
         ({"size": 4}, r"data.size \(=4\) must be at least 16"),
         ({"lens_fraction": 1.5}, r"data.lens_fraction \(=1.5\) must lie in \[0, 1\]"),
         ({"supersampling": 0}, r"data.supersampling \(=0\) must be at least 1"),
+        ({"min_theta_e": 4.0}, r"data.min_theta_e \(=4.0\) must lie in \[0, 1.5\]"),
+        ({"min_snr": -1.0}, r"data.min_snr \(=-1.0\) in \[0, 200\]"),
     ],
 )
 def test_bad_configuration(changes, message):

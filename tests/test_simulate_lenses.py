@@ -13,7 +13,7 @@ from lensjax.simulate.artefacts import ARTEFACTS, COLUMN, GAP
 from lensjax.simulate.instruments import INSTRUMENTS
 from lensjax.simulate.kinds import NON_LENS_KINDS
 from lensjax.simulate.lenses import KINDS, LENS_KINDS, TRUTH, examples, simulate
-from lensjax.simulate.truth import arc_mask, pixel_noise
+from lensjax.simulate.truth import Rule, arc_mask, pixel_noise
 
 EUCLID = INSTRUMENTS["euclid"]
 SIZE, SUPERSAMPLING = 48, 1
@@ -115,6 +115,11 @@ def test_lenses_pass_the_rule(made):
     assert (column(made, "magnification")[lens & ~ring] > 3).all()
     assert (column(made, "theta_e") > 0.25).all()
     assert (column(made, "beta")[ring] <= 0.3 * column(made, "r_source")[ring] + 1e-6).all()
+
+
+def test_a_data_set_may_ask_for_more():
+    few = list(examples("euclid", SIZE, 48, 3, supersampling=SUPERSAMPLING, rule=Rule(0.7, 60.0)))
+    assert (column(few, "theta_e") > 0.7).all() and (column(few, "snr") > 60).all()
 
 
 def auroc(labels, score):
