@@ -9,6 +9,7 @@ figures/ and index.html, a page that needs no network.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,16 +28,9 @@ class Command:
     """Files or folders of your own (FITS, HDF5, NumPy); the run's held-out split where none is given."""
     out: Path | None = None
     """Folder to write; RUN/explain where not given."""
-    methods: tuple[str, ...] = (
-        "attention",
-        "grad_cam",
-        "gradient",
-        "input_x_gradient",
-        "smooth_grad",
-        "integrated_gradients",
-        "occlusion",
-    )
-    """Names in lensjax.explain.METHODS, with options if you like: "occlusion(window=8,stride=4)"."""
+    methods: tuple[str, ...] = ()
+    """Names in lensjax.explain.METHODS, with options if you like: "occlusion(window=8,stride=4)". Where none
+    is given, all that the network allows."""
     target: str = "lens"
     """What to explain: a class, "predicted" for each example's own, or "row" / "column" of the position."""
     count: int = 256
@@ -48,11 +42,11 @@ class Command:
     pixel_scale: float | None = None
     """Arcseconds a pixel of the inputs, over what their headers say."""
     hdus: tuple[str, ...] = ()
-    """HDUs (or HDF5 data sets) of the inputs, one a band in the model's order."""
+    """Names or numbers of the HDUs (or HDF5 data sets) of the inputs, one a band in the model's order."""
     centre: tuple[float, float] | None = None
-    """Row and column of the inputs to cut out around; their middle where not given."""
+    """Row and column to cut out around, in pixels of the files, the first 0; their middle where not given."""
     catalogue: Path | None = None
-    """CSV with file or id, and optionally label, x, y."""
+    """CSV with file or id, and optionally label, x, y (pixels of the file, the first 0)."""
     chunk: int = 8
     """Examples explained at once: less takes less memory."""
     seed: int = 0
@@ -68,8 +62,10 @@ def main(command: Command) -> None:
     from lensjax.scoring import check_target
 
     # ---- what is asked for, checked before anything costs time -------------------------------------------
-    methods = explained.with_trivial([(text, *parse(text)) for text in command.methods])
+    tables.check_counts(chunk=command.chunk, count=command.count, page=command.page, figures=command.figures)
+    methods = [(text, *parse(text)) for text in command.methods]
     trained = restore(command.run)
+    methods = explained.with_trivial(methods or explained.default_methods(trained))
     check_target(command.target, trained.classes, trained.has_position)
     out = command.out or command.run / "explain"
 
@@ -88,7 +84,7 @@ def main(command: Command) -> None:
     else:
         images = items.held_out(trained, command.count)
     if not images:
-        raise ValueError("there is no image to explain; the lines above say why.")
+        raise ValueError("none of the inputs could be read; the lines above say why.")
 
     # ---- predictions, maps, scores -------------------------------------------------------------------------
     out.mkdir(parents=True, exist_ok=True)
@@ -107,11 +103,15 @@ def main(command: Command) -> None:
         progress=logs.progress,
     )
     tables.write_maps(out / "attributions.npz", images, maps)
+    for line in explained.completeness_lines(trained, images, predicted, methods, maps, command.target):
+        print(line)
     scores = explained.score(images, maps)
     table = tables.score_table(scores, command.seed)
     if table:
         tables.write_scores(out / "scores.csv", images, scores)
         print(tables.table_lines(table))
+    else:
+        (out / "scores.csv").unlink(missing_ok=True)  # of an earlier command
 
     # ---- report --------------------------------------------------------------------------------------------
     shown = tables.entries(images, predicted, maps, scores, trained.classes)[: command.page]
@@ -124,7 +124,7 @@ def main(command: Command) -> None:
         shown,
         title=f"{trained.workdir.name}: what, where and why",
         summary=trained.summary,
-        command=" ".join(["python", *sys.argv]),
+        command=shlex.join(["python", *sys.argv]),
         **about,
     )
     print(f"predictions: {out / 'predictions.csv'}\npage:        {page}")

@@ -60,6 +60,9 @@ def main(command: Command) -> None:
     check_weights(config.loss)
     evaluate.check_monitor(config)
     model = build(config.model)
+    shape = datasets.image_shape(config.data)
+    evaluate.dry_run(config, model, shape)
+    run.check(workdir, config)
     if leader:
         run.start(workdir, config)
 
@@ -67,6 +70,7 @@ def main(command: Command) -> None:
     directory = datasets.prepare(config.data)
     pixel_scale = datasets.pixel_scale(config.data)
     train, validation = datasets.load(directory, "train"), datasets.load(directory, "validation")
+    evaluate.check_classes(config, train)
     iterator = pipeline.train_iterator(train, config.optim.batch_size, config.seed, config.data.augment)
     steps_per_epoch = len(train) // config.optim.batch_size
     total_steps = config.optim.epochs * steps_per_epoch
@@ -75,13 +79,14 @@ def main(command: Command) -> None:
     mesh = parallel.data_mesh()
     optimiser = make_optimiser(config.optim, total_steps)
     schedule = make_schedule(config.optim, total_steps)
-    example = jax.numpy.zeros((1, *train.image.shape[1:]))
 
     def fresh():
-        return init_state(config, model, optimiser, example)
+        return init_state(config, model, optimiser, jax.numpy.zeros((1, *shape)))
 
-    state = jax.jit(fresh, out_shardings=parallel.replicated(mesh))()
-    train_step = jax.jit(make_train_step(config, model, optimiser), donate_argnums=0)
+    everywhere = parallel.replicated(mesh)
+    state = jax.jit(fresh, out_shardings=everywhere)()
+    step_function = make_train_step(config, model, optimiser)
+    train_step = jax.jit(step_function, donate_argnums=0, out_shardings=everywhere)
     prediction_step = jax.jit(evaluate.make_prediction_step(config, model))
     parameters = count_parameters({"params": state.params})
     say(f"{parameters:,} parameters · {len(train):,} training examples · {steps_per_epoch} steps an epoch")
@@ -94,7 +99,7 @@ def main(command: Command) -> None:
         return predictions, evaluate.summarise(predictions, split, config, pixel_scale)
 
     # ---- loop ----------------------------------------------------------------------------------------------
-    with checkpoint.checkpointer(workdir) as ckpt, checkpoint.stop_requests() as stop_asked:
+    with checkpoint.stop_requests() as stop_asked, checkpoint.checkpointer(workdir) as ckpt:
         state = checkpoint.restore(ckpt, state, iterator)
         step = int(state.step)
         if step:
@@ -126,12 +131,14 @@ def main(command: Command) -> None:
                 _, summary = evaluated(validation, state, "validation")
                 score = evaluate.monitored(summary, config.optim.monitor)
                 state = with_validation(state, score)
-                checkpoint.save(ckpt, state, iterator, score)
                 means = run.means([values for values, _ in history])
-                record = {"epoch": epoch, "seconds": seconds, "learning_rate": float(schedule(step))}
+                record = {"epoch": epoch, "seconds": seconds, "steps": len(history)}
+                record["learning_rate"] = float(schedule(step))
                 record |= {f"train/{name}": value for name, value in means.items()}
                 record |= {f"validation/{name}": value for name, value in summary.items()}
+                # The record first: a resumed run drops those after its checkpoint, and would miss one before.
                 log(step, record)
+                checkpoint.save(ckpt, state, iterator, score)
                 say(run.epoch_line(epoch, means, summary, seconds))
 
     # ---- test ----------------------------------------------------------------------------------------------
@@ -141,7 +148,12 @@ def main(command: Command) -> None:
     if leader:
         run.write_test_predictions(workdir, predictions, test)
         run.write_summary(
-            workdir, summary, parameters=parameters, best_step=int(state.step), images=len(train)
+            workdir,
+            summary,
+            steps_per_epoch=steps_per_epoch,
+            batch_size=config.optim.batch_size,
+            parameters=parameters,
+            best_step=int(state.step),
         )
         say(f"test, {summary['n']:,} held-out images, 95 % intervals:\n{run.summary_lines(summary)}")
         say(f"summary: {workdir / 'summary.json'}\nnext:    python explain.py {workdir}")

@@ -29,7 +29,8 @@ def jax_step(batch: int) -> Callable[[], object]:
     from lensjax.optim import make_optimiser
     from lensjax.state import init_state, make_train_step
 
-    model = ModelConfig(features=FEATURES, head="class", hidden=0, attention=AttentionConfig(at=()))
+    plain = AttentionConfig(at=())
+    model = ModelConfig(features=FEATURES, head="class", hidden=0, attention=plain, standardise=False)
     config = Config(model=model, loss=LossConfig({"cross_entropy": 1.0}), optim=OptimConfig(clip_norm=0.0))
     network, optimiser = build(model), make_optimiser(config.optim, 1000)
     images, labels = data(batch)

@@ -56,11 +56,27 @@ def restore(ckpt: ocp.training.Checkpointer, state: TrainState, data: Any) -> Tr
     """
     if ckpt.latest is None:
         return state
+    check_processes(Path(ckpt.directory) / str(ckpt.latest.step) / "data")
     try:
         restored = ckpt.load_checkpointables(ckpt.latest.step, {"state": abstract(state), "data": data})
     except Exception as error:
         raise ValueError(unreadable(Path(ckpt.directory), ckpt.latest.step, error)) from error
     return restored["state"]
+
+
+def check_processes(place: Path) -> None:
+    """The place in the data is saved by each process for itself.
+
+    Raises:
+      ValueError: the run was saved by another number of processes.
+    """
+    saved = sorted(place.glob("process_*-of-*.json"))
+    mine = f"process_{jax.process_index()}-of-{jax.process_count()}.json"
+    if saved and not (place / mine).exists():
+        count = saved[0].stem.rsplit("-", 1)[1]
+        raise ValueError(
+            f"this run was saved by {count} process(es), not {jax.process_count()}: resume it so."
+        )
 
 
 def restore_best(workdir: Path, state: TrainState) -> TrainState:

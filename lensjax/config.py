@@ -138,7 +138,8 @@ def load_config_file(path: str | Path) -> Config:
         known = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none there"
         raise ValueError(f"configuration file '{path}' does not exist; files beside it: {known}.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None  # a .py file always has a loader
+    if spec is None or spec.loader is None:
+        raise ValueError(f"configuration file '{path}' is no Python file; give one of configs/*.py.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):

@@ -10,7 +10,22 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("lensjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy")
+PACKAGES = (
+    "lensjax",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "grain",
+    "numpy",
+    "scipy",
+    "tensorflow-datasets",
+    "array-record",
+    "astropy",
+    "jaxtronomy",
+    "lenstronomy",
+)
 
 
 def environment() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -81,6 +82,39 @@ def summarise(predictions: Predictions, source: Source, config: Config, pixel_sc
     return summary
 
 
+def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
+    """Trace the objective on shapes alone, so that a loss without its head, or too much pooling, fails now.
+
+    Raises:
+      ValueError: parts of the configuration contradict each other.
+    """
+    rows = config.optim.batch_size
+    if config.optim.epochs < 1 or rows < 1:
+        raise ValueError(f"optim.epochs (={config.optim.epochs}) and batch_size (={rows}) must be 1 or more.")
+    batch = {
+        "image": jax.ShapeDtypeStruct((rows, *shape), jnp.float32),
+        "label": jax.ShapeDtypeStruct((rows,), jnp.int32),
+        "position": jax.ShapeDtypeStruct((rows, 2), jnp.float32),
+        "mask": jax.ShapeDtypeStruct((rows, *shape[:-1]), bool),
+        "valid": jax.ShapeDtypeStruct((rows,), bool),
+        "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
+    }
+    params = jax.eval_shape(lambda images: model.init(jax.random.key(0), images)["params"], batch["image"])
+    jax.eval_shape(make_prediction_step(config, model), params, batch)
+
+
+def check_classes(config: Config, source: Source) -> None:
+    """The network's class names must be those of the data, in their order.
+
+    Raises:
+      ValueError: they differ.
+    """
+    if source.classes and tuple(source.classes) != config.model.classes:
+        raise ValueError(
+            f"model.classes {config.model.classes} must be those of the data, {source.classes}, in order."
+        )
+
+
 def check_monitor(config: Config) -> None:
     """Refuse an unknown `optim.monitor` before training, by summarising made-up examples.
 
@@ -94,7 +128,7 @@ def check_monitor(config: Config) -> None:
     summary |= metrics.classification_summary(np.eye(classes)[labels], labels, config.model.classes)
     if config.model.head != "class":
         known = np.ones(len(labels), bool)
-        summary |= metrics.position_summary(half, half, known, (4, 4), 1.0, sigma=half)
+        summary |= metrics.position_summary(half, half, known, (4, 4), 1.0, sigma=half, theta_e=half[:, 0])
     monitored(summary, config.optim.monitor)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, score_maps, to_image_grid
+from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, reference_image, score_maps, to_image_grid
 from lensjax.explain.features import GATE
 from lensjax.models.cnn import grids
 from lensjax.restore import Trained
@@ -80,9 +81,7 @@ def explain(
     """Maps [n *s] of every method on the image grid, raw and signed, under the name as it was written."""
     images = np.stack([item.image for item in items])
     # One score function a target class: what is compiled is remembered under the function.
-    groups = {int(c): np.flatnonzero(predicted.classes == c) for c in np.unique(predicted.classes)}
-    if target != "predicted":
-        groups = {0: np.arange(len(items))}
+    groups = target_groups(target, predicted)
     scores = {c: score_functions(trained, target, c) for c in groups}
     maps = {}
     for written, name, options in progress(methods, "explaining", total=len(methods)):
@@ -90,7 +89,10 @@ def explain(
         for c, rows in groups.items():
             function = scores[c][name in ON_FEATURES]
             method = batched(METHODS[name], chunk=min(chunk, len(rows)))
-            raw = method(function, images[rows], key=jax.random.key(seed), **options)
+            try:
+                raw = method(function, images[rows], key=jax.random.key(seed), **options)
+            except TypeError as error:  # an option of the wrong kind
+                raise ValueError(f"--methods '{written}': {str(error).splitlines()[0]}") from error
             maps[written][rows] = on_image_grid(trained, name, options, raw, images.shape[1:])
     return maps
 
@@ -135,6 +137,46 @@ def score(items: Sequence[Item], maps: dict[str, np.ndarray]) -> dict[str, dict[
             key: np.asarray(value) for key, value in score_maps(jnp.asarray(values), masks).items()
         }
     return scored
+
+
+def default_methods(trained: Trained) -> list[Method]:
+    """The first set of explanations; learned attention where the network has some."""
+    names = ["attention"] if trained.config.model.attention.at else []
+    names += ["grad_cam", "gradient", "input_x_gradient", "smooth_grad", "integrated_gradients", "occlusion"]
+    return [(name, name, {}) for name in names]
+
+
+def completeness_lines(
+    trained: Trained,
+    items: Sequence[Item],
+    predicted: Predicted,
+    methods: Sequence[Method],
+    maps: dict[str, np.ndarray],
+    target: str,
+) -> list[str]:
+    """How far integrated gradients are from accounting for all of the score, one line a method."""
+    images, lines = jnp.asarray(np.stack([item.image for item in items])), []
+    for written, name, options in methods:
+        if name != "integrated_gradients":
+            continue
+        base = jax.vmap(partial(reference_image, options.get("baseline", 0.0)))(images)
+        change = np.zeros(len(items), np.float32)
+        for kind, rows in target_groups(target, predicted).items():
+            of = jax.jit(jax.vmap(score_functions(trained, target, kind)[0]))
+            change[rows] = of(images[rows]) - of(base[rows])
+        error = np.abs(maps[written].sum(tuple(range(1, maps[written].ndim))) - change)
+        lines.append(
+            f"{written}: completeness error {np.median(error):.2g} (median), {error.max():.2g} (largest), "
+            f"of a score that changes by {np.median(np.abs(change)):.2g} (median) from the baseline"
+        )
+    return lines
+
+
+def target_groups(target: str, predicted: Predicted) -> dict[int, np.ndarray]:
+    """Rows by the class that is explained: all together, unless each has its own."""
+    if target != "predicted":
+        return {0: np.arange(len(predicted.classes))}
+    return {int(c): np.flatnonzero(predicted.classes == c) for c in np.unique(predicted.classes)}
 
 
 def with_trivial(methods: Sequence[Method]) -> list[Method]:

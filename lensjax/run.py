@@ -21,23 +21,33 @@ from lensjax.shapes import Array
 HEADLINES = ("auroc", "tpr0", "accuracy", "macro_f1", "position_error_median_arcsec")
 
 
-def start(workdir: Path, config: Config) -> None:
-    """Write config.json and environment.json; a run that is already there must have the same configuration.
+def check(workdir: Path, config: Config) -> None:
+    """A workdir with checkpoints may only be resumed with the configuration that made them.
 
     Raises:
       ValueError: the workdir holds a run of another configuration; says which fields differ.
     """
-    settings = logs.plain(asdict(config))
-    if (workdir / "config.json").exists():
-        differing = changes(read_config_json(workdir), settings)
-        if differing:
-            raise ValueError(
-                f"'{workdir}' holds a run of another configuration ({'; '.join(differing[:5])}): "
-                "choose another --workdir, or delete that folder."
-            )
+    if not has_checkpoints(workdir):
+        return
+    differing = changes(read_config_json(workdir), logs.plain(asdict(config)))
+    if differing:
+        raise ValueError(
+            f"'{workdir}' holds a run of another configuration ({'; '.join(differing[:5])}): "
+            "choose another --workdir, or delete that folder."
+        )
+
+
+def start(workdir: Path, config: Config) -> None:
+    """Write config.json, and environment.json unless a resumed run has told where it began."""
     workdir.mkdir(parents=True, exist_ok=True)
-    logs.write_json(workdir / "config.json", settings)
-    logs.write_json(workdir / "environment.json", logs.environment())
+    logs.write_json(workdir / "config.json", asdict(config))
+    if not has_checkpoints(workdir):
+        logs.write_json(workdir / "environment.json", logs.environment())
+
+
+def has_checkpoints(workdir: Path) -> bool:
+    """Whether anything was trained and saved there."""
+    return any(path.name.isdigit() for path in (workdir / "checkpoints").glob("*"))
 
 
 def require_finite(values: dict[str, Array], rows: Array, ids: Sequence[str] | np.ndarray, step: int) -> None:
@@ -53,7 +63,8 @@ def require_finite(values: dict[str, Array], rows: Array, ids: Sequence[str] | n
         names = ", ".join(str(ids[i]) for i in mine)
         raise FloatingPointError(
             f"{', '.join(wrong)} not finite at step {step}, in the batch of {names}. Nothing was saved since "
-            "the last good checkpoint, which is kept: lower optim.learning_rate, or look at these examples."
+            "the last good checkpoint, if there was one. Look at these examples, or lower "
+            "optim.learning_rate in a new --workdir."
         )
 
 
@@ -70,18 +81,20 @@ def epoch_line(epoch: int, train: dict[str, float], summary: dict[str, Any], sec
     return f"epoch {epoch:3d} · loss {loss:.4f} → {summary['loss']:.4f} · {shown} · {seconds:.1f} s"
 
 
-def write_summary(workdir: Path, test: dict[str, Any], **facts: Any) -> dict[str, Any]:
+def write_summary(
+    workdir: Path, test: dict[str, Any], *, steps_per_epoch: int, batch_size: int, **facts: Any
+) -> dict[str, Any]:
     """summary.json: facts of the run, seconds an epoch from its log, every metric of the test split."""
     epochs = [record for record in logs.read(workdir / "metrics.jsonl") if "seconds" in record]
-    seconds = [record["seconds"] for record in epochs]
-    # The first epoch compiles; it speaks for the speed only when it is alone.
-    typical = float(np.median(seconds[1:] or seconds)) if seconds else float("nan")
+    # By step: an epoch that was stopped and resumed is logged with the steps since. The first one compiles;
+    # it speaks for the speed only when it is alone.
+    steps = [record["seconds"] / record["steps"] for record in epochs]
+    typical = float(np.median(steps[1:] or steps)) if steps else float("nan")
     summary = {
         **facts,
         "epochs": len(epochs),
-        "seconds_per_epoch": typical,
-        "images_per_second": facts["images"] / typical,
-        "training_seconds": float(np.sum(seconds)),
+        "seconds_per_epoch": typical * steps_per_epoch,
+        "images_per_second": batch_size / typical,
         "test": test,
     }
     logs.write_json(workdir / "summary.json", summary)
@@ -104,8 +117,9 @@ def summary_lines(test: dict[str, Any]) -> str:
 def write_test_predictions(workdir: Path, predictions: Predictions, source: Source) -> None:
     """test_predictions.npz: logits, positions and truth, row by row, for figures and studies."""
     truth: dict[str, Any] = {f"truth_{name}": values for name, values in source.truth.items()}
+    unfinished = workdir / ".test_predictions.npz"
     np.savez_compressed(
-        workdir / "test_predictions.npz",
+        unfinished,
         id=source.id,
         label=source.label,
         logits=predictions.logits,
@@ -114,3 +128,4 @@ def write_test_predictions(workdir: Path, predictions: Predictions, source: Sour
         true_position=source.position,
         **truth,
     )
+    unfinished.replace(workdir / "test_predictions.npz")

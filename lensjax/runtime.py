@@ -47,7 +47,7 @@ def join_processes() -> None:
             jax.distributed.initialize(address, int(count), int(index))
         else:
             jax.distributed.initialize()
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise ValueError(
             f"--multihost found no cluster ({error}); set {', '.join(names)}, or leave the flag out."
         ) from error

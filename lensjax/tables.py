@@ -17,6 +17,18 @@ from lensjax.report.entry import Entry
 from lensjax.restore import Trained
 
 
+def check_counts(**counts: int) -> None:
+    """Chunk and count must be 1 or more, what is shown 0 or more.
+
+    Raises:
+      ValueError: with the option and its value.
+    """
+    for name, value in counts.items():
+        least = 1 if name in ("chunk", "count") else 0
+        if value < least:
+            raise ValueError(f"--{name} (={value}) must be {least} or more.")
+
+
 def write_predictions(path: Path, trained: Trained, items: Sequence[Item], predicted: Predicted) -> None:
     """id, class, probabilities, position in pixels and in arcseconds from the middle, its sigma."""
     classes, size = trained.classes, np.asarray(items[0].image.shape[-3:-1])

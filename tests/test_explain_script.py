@@ -14,7 +14,7 @@ import pytest
 from astropy.io import fits
 
 ROOT = Path(__file__).resolve().parents[1]
-METHODS = ("attention", "grad_cam(layer=stage1)", "gradient", "occlusion(window=8)")
+METHODS = ("attention", "grad_cam(layer=stage1)", "integrated_gradients(steps=8)", "occlusion(window=8)")
 
 
 def explain(*arguments: object) -> subprocess.CompletedProcess:
@@ -27,7 +27,11 @@ def held_out(tiny_run) -> Path:
     out = tiny_run.parent / "explained"
     process = explain(tiny_run, "--out", out, "--count", 12, "--figures", 1, "--methods", *METHODS)
     assert process.returncode == 0, process.stderr
-    assert "maps against the true masks" in process.stdout and str(out / "index.html") in process.stdout
+    assert (
+        "completeness error" in process.stdout
+        and "maps against the true masks" in process.stdout
+        and str(out / "index.html") in process.stdout
+    )
     return out
 
 
@@ -90,6 +94,9 @@ def test_a_users_files_are_explained_and_a_bad_one_costs_a_line(tiny_run, tmp_pa
         (("RUN", "--target", "galaxy"), "choose from predicted, non-lens, lens, row, column"),
         (("RUN", "--inputs", "nothing.fits"), "does not exist"),
         (("RUN", "--count", "many"), "invalid"),
+        (("RUN", "--count", 0), "--count (=0) must be 1 or more"),
+        (("RUN", "--chunk", -1), "--chunk (=-1) must be 1 or more"),
+        (("RUN", "--methods", "smooth_grad(sigma=big)"), "smooth_grad(sigma=big)"),
     ],
 )
 def test_mistakes_say_what_to_do(arguments, message, tiny_run, tmp_path):
@@ -120,7 +127,7 @@ def damage(workdir: Path, how: str) -> None:
         ("checkpoint", "cannot be read"),
         ("no checkpoints", "holds no checkpoints"),
         ("config", "is damaged"),
-        ("field", "config has no field colour"),
+        ("field", "config has the unknown field colour"),
     ],
 )
 def test_a_damaged_run_is_named(how, message, tiny_run, tmp_path):

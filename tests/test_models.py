@@ -100,10 +100,11 @@ def test_gates_come_back_under_their_places():
     assert outputs.ends["attention:stage2"].shape == (2, 6, 6)
 
 
+@pytest.mark.parametrize("shape", [(2, 12, 12, 3), (2, 4, 12, 12, 3)])
 @pytest.mark.parametrize("head, position", [("heatmap", True), ("regression", True), ("class", False)])
-def test_heads(head, position):
+def test_heads(head, position, shape):
     model = build(replace(SMALL, head=head))
-    x = images(2, 12, 12, 3)
+    x = images(*shape)
     outputs = model.apply(model.init(KEY, x), x)
     assert (outputs.position is not None) == position
     if position:

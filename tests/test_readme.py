@@ -14,6 +14,10 @@ def test_the_python_of_the_readme_runs(capsys):
     assert "energy_inside" in capsys.readouterr().out
 
 
+def test_nothing_is_left_to_fill_in():
+    assert "«" not in (ROOT / "README.md").read_text()
+
+
 def test_files_and_configurations_the_readme_names_exist():
     text = (ROOT / "README.md").read_text()
     for path in set(re.findall(r"`?((?:lensjax|configs|tests|benchmarks|docs)/[\w/]+\.\w+)", text)):

@@ -9,13 +9,18 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import grain
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from lensjax import checkpoint, restore
+from lensjax.config import Config
+from lensjax.state import with_validation
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,6 +65,10 @@ def records(workdir: Path) -> list[dict]:
     return [{k: v for k, v in line.items() if k not in ("seconds", "time")} for line in lines]
 
 
+def environment(workdir: Path) -> dict:
+    return json.loads((workdir / "environment.json").read_text())
+
+
 def assert_same(workdir: Path, other: Path, **tolerance: float) -> None:
     ours, theirs = final_state(workdir), final_state(other)
     assert ours.keys() == theirs.keys()
@@ -83,33 +92,35 @@ def test_a_run_leaves_what_the_design_promises(tiny_run):
     assert [record["step"] for record in records(tiny_run)] == [4, 8, 12]
 
 
-def test_killed_at_any_time_and_run_again_gives_the_same_bits(tiny_config, tiny_run):
-    workdir = tiny_config.parent / "killed"
+@pytest.mark.parametrize("moment", ["config.json", "checkpoints/4", "checkpoints/8"])
+def test_killed_at_any_time_and_run_again_gives_the_same_bits(moment, tiny_config, tiny_run):
+    workdir = tiny_config.parent / f"killed-{moment.replace('/', '-')}"
     process = launch(tiny_config, workdir)
-    wait_for(workdir / "checkpoints" / "4", process)
+    wait_for(workdir / moment, process)
     process.kill()
     process.communicate()
-    assert "resuming" in train(tiny_config, workdir)
+    train(tiny_config, workdir)
     assert_same(workdir, tiny_run)
     assert records(workdir) == records(tiny_run)
 
 
 def test_sigterm_saves_and_exits_cleanly(tiny_config, tiny_run):
+    """The handler is there before the folder of checkpoints, and the first step still has to compile."""
     workdir = tiny_config.parent / "stopped"
-    process = launch(tiny_config, workdir, "--optim.epochs", "3")
-    wait_for(workdir / "metrics.jsonl", process)
+    process = launch(tiny_config, workdir)
+    wait_for(workdir / "checkpoints", process)
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    if not (workdir / "summary.json").exists():
-        assert "stopped and saved" in output
-        train(tiny_config, workdir)
+    assert "stopped" in output and not (workdir / "summary.json").exists()
+    train(tiny_config, workdir)
     assert_same(workdir, tiny_run)
 
 
 def test_eight_devices_give_the_numbers_of_one(tiny_config, tiny_run):
     workdir = tiny_config.parent / "eight"
     train(tiny_config, workdir, JAX_NUM_CPU_DEVICES="8")
+    assert environment(workdir)["device_count"] == 8
     assert_same(workdir, tiny_run, rtol=2e-3, atol=2e-5)
 
 
@@ -123,6 +134,8 @@ def test_two_processes_give_the_numbers_of_one(tiny_config, tiny_run):
     for process in both:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
+    assert environment(workdir)["process_count"] == 2
+    assert_same(workdir, tiny_run, rtol=2e-3, atol=2e-5)
     for ours, theirs in zip(records(workdir), records(tiny_run), strict=True):
         for name in ("train/loss", "validation/loss", "validation/auroc"):
             assert ours[name] == pytest.approx(theirs[name], rel=2e-3)
@@ -153,6 +166,14 @@ def test_a_loss_that_is_not_finite_stops_with_the_batch(tiny_config):
         (("configs/lens_demo.py", "--workdir", "x", "--model.head", "both"), "invalid choice"),
         (("configs/lens_demo.py", "--workdir", "x", "--optim.monitor", "acuracy"), "no validation metric"),
         (("configs/lens_demo.py", "--workdir", "x", "--data.instrument", "eucild"), "euclid"),
+        (
+            ("configs/lens_demo.py", "--workdir", "x", "--model.head", "class"),
+            "a position loss needs model.head",
+        ),
+        (("configs/lens_demo.py", "--workdir", "x", "--model.pool", "4"), "pool less"),
+        (("configs/lens_demo.py", "--workdir", "x", "--optim.epochs", "0"), "must be 1 or more"),
+        (("configs/lens_demo.py", "--workdir", "x", "--loss.class-weights", "1"), "must hold 2 numbers"),
+        (("README.md", "--workdir", "x"), "is no Python file"),
     ],
 )
 def test_mistakes_on_the_command_line_say_what_to_do(arguments, message, tmp_path):
@@ -162,3 +183,26 @@ def test_mistakes_on_the_command_line_say_what_to_do(arguments, message, tmp_pat
     )
     assert process.returncode in (1, 2)
     assert message in process.stderr + process.stdout and "Traceback" not in process.stderr
+    assert not (tmp_path / "x" / "config.json").exists()  # the corrected command is not refused
+
+
+def test_early_stopping_counts_epochs_without_improvement(tiny_config):
+    """Nothing improves at a learning rate of nearly 0, so the run ends `patience` epochs after the first."""
+    workdir = tiny_config.parent / "stale"
+    options = ("--optim.epochs", "9", "--optim.patience", "2", "--optim.learning-rate", "1e-30")
+    train(tiny_config, workdir, *options, "--optim.monitor", "auroc")
+    assert [record["epoch"] for record in records(workdir)] == [1, 2, 3]
+
+
+def test_the_latest_two_checkpoints_and_the_best_are_kept(tmp_path):
+    config = Config(model=replace(Config().model, features=(2,), hidden=0))
+    state, data = restore.blank_state(config), iter(grain.MapDataset.range(9).to_iter_dataset())
+    with checkpoint.checkpointer(tmp_path) as ckpt:
+        for step, score in enumerate([0.1, 0.9, 0.3, 0.2, 0.4], 1):
+            state = with_validation(replace(state, step=jnp.asarray(step, jnp.int32)), score)
+            checkpoint.save(ckpt, state, data, score)
+    kept = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
+    assert kept == [2, 4, 5]
+    best = checkpoint.restore_best(tmp_path, state)
+    assert int(best.step) == 2 and float(best.best) == pytest.approx(0.9) and int(best.stale) == 0
+    assert int(state.stale) == 3

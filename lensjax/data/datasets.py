@@ -82,9 +82,20 @@ def prepare(config: DataConfig) -> Path:
       ValueError: a value of the configuration is out of range, or the directory cannot be written.
       OSError: the disk is full.
     """
-    from lensjax.data.builders import SimulatedLenses, lens_recipe, make
+    from lensjax.data.builders import SimulatedLenses, make
 
-    recipe = lens_recipe(
+    return make(SimulatedLenses, recipe_of(config), Path(config.directory))
+
+
+def recipe_of(config: DataConfig) -> Any:
+    """What is in a configuration's data set, a `builders.Recipe` (whose TFDS is slow to import).
+
+    Raises:
+      ValueError: a value of the configuration is out of range.
+    """
+    from lensjax.data.builders import lens_recipe
+
+    return lens_recipe(
         instrument=config.instrument,
         size=config.size,
         train=config.train,
@@ -96,7 +107,15 @@ def prepare(config: DataConfig) -> Path:
         min_theta_e=config.min_theta_e,
         min_snr=config.min_snr,
     )
-    return make(SimulatedLenses, recipe, Path(config.directory))
+
+
+def image_shape(config: DataConfig) -> tuple[int, ...]:
+    """[*s c] of the images of a configuration, which is checked.
+
+    Raises:
+      ValueError: a value of the configuration is out of range.
+    """
+    return recipe_of(config).shape
 
 
 def pixel_scale(config: DataConfig) -> float:

@@ -46,7 +46,9 @@ def get_method(name: str) -> Callable:
 def options_of(name: str) -> dict[str, Any]:
     """A method's options and their defaults."""
     parameters = inspect.signature(get_method(name)).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "key"}
+    # A method may take another one (SmoothGrad of …); a command line cannot write it.
+    hidden = ("key", "method")
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in hidden}
 
 
 def parse(spec: str) -> tuple[str, dict[str, Any]]:

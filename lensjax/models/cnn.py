@@ -61,6 +61,11 @@ class Network(nn.Module):
         kernel, pool = geometry(config, stage, x.ndim - 2)
         weights = self.param(f"{name}_kernel", he_normal, (*kernel, x.shape[-1], features))
         if config.standardise:
+            if weights[..., 0].size == 1:
+                raise ValueError(
+                    f"model.standardise leaves nothing of a filter of one number ({name}): "
+                    "use a larger model.kernel, or --model.no-standardise."
+                )
             gain = self.param(f"{name}_gain", nn.initializers.ones_init(), (features,))
             weights = standardise(weights) * gain
         bias = self.param(f"{name}_bias", nn.initializers.zeros_init(), (features,))

@@ -8,6 +8,7 @@ scores the maps of all on the same lenses, and writes table.md and table.json.
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ import jax
 import numpy as np
 import tyro
 
-from lensjax import evaluate, explained, items, logs, parallel, runtime, tables
+from lensjax import evaluate, explained, items, logs, parallel, run, runtime, tables
 from lensjax.config import load_config_file
 from lensjax.data import datasets, pipeline
 from lensjax.explain import parse
@@ -47,21 +48,14 @@ class Command:
     out: Path
     """Folder of the runs and the tables."""
     seeds: int = 5
-    test: int = 20_200
-    """Held-out simulations; half of them lenses."""
+    test: int = 20_600
+    """Held-out simulations; half of them lenses, so that 10,000 are not."""
     test_seed: int = 1000
     """Of the simulator; no training set has it."""
     lenses: int = 96
     """Lenses whose maps are scored."""
-    methods: tuple[str, ...] = (
-        "attention",
-        "grad_cam",
-        "gradient",
-        "input_x_gradient",
-        "smooth_grad",
-        "integrated_gradients",
-        "occlusion",
-    )
+    methods: tuple[str, ...] = ()
+    """As for explain.py; all that the network allows where none is given."""
     chunk: int = 8
 
 
@@ -77,7 +71,8 @@ def main(command: Command) -> None:
     )
     test = datasets.load(datasets.prepare(data), "test")
     shown = [items.held_out_item(test[int(row)]) for row in np.flatnonzero(test.label == 1)[: command.lenses]]
-    methods = explained.with_trivial([(text, *parse(text)) for text in command.methods])
+    methods: list[explained.Method] = [(text, *parse(text)) for text in command.methods]
+    methods = explained.with_trivial(methods or explained.default_methods(restore(runs[0])))
     metrics, maps = [], []
     for workdir in runs:
         trained = restore(workdir)
@@ -85,7 +80,7 @@ def main(command: Command) -> None:
         maps.append(map_scores(trained, shown, methods, command.chunk))
     training = [restore(workdir).summary for workdir in runs]
     result = {
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "environment": logs.environment(),
         "data": asdict(data),
         "seeds": command.seeds,
@@ -107,13 +102,16 @@ def train(command: Command, seed: int) -> Path:
       ValueError: the training failed; its own message stands above.
     """
     workdir = command.out / f"seed{seed}"
-    if not (workdir / "summary.json").exists():
-        script = Path("train.py")
-        if not script.exists():
-            raise ValueError("train.py is not in this folder: run from the project's root.")
-        arguments = [str(command.config), "--workdir", str(workdir), "--seed", str(seed)]
-        if subprocess.run([sys.executable, str(script), *arguments]).returncode:
-            raise ValueError(f"training of seed {seed} failed; see above.")
+    if (workdir / "summary.json").exists():
+        run.check(workdir, replace(load_config_file(command.config), seed=seed))
+        return workdir
+    script = Path("train.py")
+    if not script.exists():
+        raise ValueError("train.py is not in this folder: run from the project's root.")
+    arguments = [str(command.config), "--workdir", str(workdir), "--seed", str(seed)]
+    failed = subprocess.run([sys.executable, str(script), *arguments]).returncode
+    if failed or not (workdir / "summary.json").exists():
+        raise ValueError(f"training of seed {seed} did not end; see above, and run the same command again.")
     return workdir
 
 
@@ -178,3 +176,5 @@ if __name__ == "__main__":
         main(tyro.cli(Command, prog="python -m lensjax.studies.seeds", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from what is saved.")
