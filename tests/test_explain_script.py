@@ -61,7 +61,8 @@ def test_scores_are_of_lenses_and_the_page_has_every_method(held_out):
     assert {row["method"] for row in scored} == {*METHODS, "random", "centre", "abs_input", "sobel"}
     assert all(0 <= float(row["energy_inside"]) <= 1.000001 for row in scored)
     page = (held_out / "index.html").read_text()
-    assert "http" not in page.replace("http://www.w3.org", "") and len(page) < 8_000_000
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+    assert len(page) < 8_000_000
     assert list((held_out / "figures").glob("*.png"))
 
 
