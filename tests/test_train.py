@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from lensjax import checkpoint, restore
-from lensjax.config import Config
+from lensjax.config import AttentionConfig, Config, ModelConfig
 from lensjax.state import with_validation
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,7 +195,7 @@ def test_early_stopping_counts_epochs_without_improvement(tiny_config):
 
 
 def test_the_latest_two_checkpoints_and_the_best_are_kept(tmp_path):
-    config = Config(model=replace(Config().model, features=(2,), hidden=0))
+    config = Config(model=ModelConfig(features=(2,), hidden=0, attention=AttentionConfig(at=())))
     state, data = restore.blank_state(config), iter(grain.MapDataset.range(9).to_iter_dataset())
     with checkpoint.checkpointer(tmp_path) as ckpt:
         for step, score in enumerate([0.1, 0.9, 0.3, 0.2, 0.4], 1):
