@@ -25,10 +25,10 @@ demo: $(READY)
 	$(BIN)/python explain.py runs/demo --out runs/demo/report --count 64
 
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -q -m 'slow or not slow'
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'slow or not slow'
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
@@ -39,7 +39,7 @@ lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 lock:
-	uv pip compile --universal --generate-hashes --no-header --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-header --extra dev --extra gw pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

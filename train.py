@@ -36,7 +36,7 @@ def command_line(arguments: list[str]) -> Command:
         print(f"{__doc__}\nGive a configuration file first; --help after it lists every option.")
         sys.exit(0 if set(arguments) & {"-h", "--help"} else 2)
     default = Command(workdir=tyro.MISSING, config=load_config_file(arguments[0]))
-    return tyro.cli(Command, args=arguments[1:], default=default, prog=f"train.py {arguments[0]}")
+    return tyro.cli(tyro.conf.AvoidSubcommands[Command], args=arguments[1:], default=default, prog=f"train.py {arguments[0]}")
 
 
 def main(command: Command) -> None:

@@ -12,12 +12,12 @@ with companions of the arcs' brightness. Two CPU cores: about five minutes in al
 measured in the README.
 """
 
-from lensjax.config import AttentionConfig, Config, DataConfig, ModelConfig, OptimConfig
+from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
     return Config(
-        data=DataConfig(
+        data=LensData(
             instrument="euclid",
             size=64,
             train=10_000,

@@ -6,12 +6,12 @@
 the Jackpot lens, SDSSJ0946+1006.
 """
 
-from lensjax.config import AttentionConfig, Config, DataConfig, ModelConfig, OptimConfig
+from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
     return Config(
-        data=DataConfig(
+        data=LensData(
             instrument="hst_f814w",
             size=96,
             train=10_000,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
+from lensjax.events import Encoding
 from lensjax.losses import LOSSES
 
 T = TypeVar("T")
@@ -17,8 +18,8 @@ DEFAULT_WEIGHTS = {"cross_entropy": 1.0, "position": 5.0, "position_nll": 0.05}
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """Which data set, how large, and what may be done to an example in training."""
+class LensData:
+    """Simulated lenses and look-alikes: an instrument, how many, and what is done to them in training."""
 
     name: Literal["simulated_lenses"] = "simulated_lenses"
     instrument: str = "euclid"
@@ -42,6 +43,54 @@ class DataConfig:
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
     directory: str = "runs/data"
     """Where data sets are made once and then read."""
+
+
+@dataclass(frozen=True)
+class EventData:
+    """Simulated glitches and chirps as events of four time-frequency windows."""
+
+    name: Literal["simulated_events"] = "simulated_events"
+    size: tuple[int, int] = (140, 170)
+    """Rows and columns of a window; 479 569 is the official figure's plot area."""
+    encoding: Encoding = "clipped"
+    """Energy in [0, 1] as in the official pictures, its logarithm without the clip, or viridis colours."""
+    plane: Literal["loudest", "0", "1", "2", "3"] = "loudest"
+    """The Q plane shown: that of the loudest tile, as in the official pictures, or a fixed one."""
+    balance: Literal["uniform", "real"] = "uniform"
+    """As many of each class, or the shares of the Gravity Spy training set."""
+    train: int = 4_400
+    """Events in the training split."""
+    validation: int = 440
+    test: int = 1_100
+    seed: int = 0
+    """Seed of the simulator; the three splits never share an event."""
+    augment: tuple[str, ...] = ()
+    """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    directory: str = "runs/data"
+    """Where data sets are made once and then read."""
+
+
+@dataclass(frozen=True)
+class GravitySpyData:
+    """The real Gravity Spy set, read from where you have it, grouped by event."""
+
+    name: Literal["gravity_spy"] = "gravity_spy"
+    path: str = ""
+    """Folder in the Kaggle layout, or the Zenodo HDF5 or tar file."""
+    size: tuple[int, int] = (140, 170)
+    encoding: Literal["clipped", "rgb"] = "clipped"
+    """Energy got back by inverting viridis, or the colours."""
+    on_problem: Literal["skip", "refuse"] = "skip"
+    """What to do about a missing window, an unknown class, a damaged image: count and leave out, or stop."""
+    metadata: str = ""
+    """CSV of the training set, joined by gravityspy_id where given."""
+    augment: tuple[str, ...] = ()
+    directory: str = "runs/data"
+    """Where data sets are made once and then read."""
+
+
+Data = LensData | EventData | GravitySpyData
+DATA: dict[str, type] = {cls().name: cls for cls in (LensData, EventData, GravitySpyData)}
 
 
 @dataclass(frozen=True)
@@ -81,8 +130,16 @@ class ModelConfig:
     attention: AttentionConfig = AttentionConfig()
     head: Literal["heatmap", "regression", "class"] = "heatmap"
     """Position from a heat map's soft-argmax, from plain regression, or none."""
+    pooling: Literal["mean", "concat", "gated", "flatten"] = "mean"
+    """Before the class logits: mean over all positions; means of the windows side by side; means of the windows
+    weighted by gated attention; or everything, as in the talk (`flatten`)."""
     hidden: int = 64
     """Width of the dense layer before the class logits; 0 for none."""
+    view: Literal["event", "mosaic", "channels", "border"] = "event"
+    """Of an event: windows as they are, as a 2 × 2 mosaic, as channels, or the outer quarters alone, a control
+    without the glitch."""
+    decide: Literal["event", "window"] = "event"
+    """Events: one decision for all windows, or one a window with the mean of their probabilities."""
     classes: tuple[str, ...] = ("non-lens", "lens")
 
 
@@ -121,7 +178,7 @@ class Config:
 
     seed: int = 0
     """Initial parameters, order of the data, augmentation, dropout."""
-    data: DataConfig = DataConfig()
+    data: Data = LensData()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
@@ -165,6 +222,8 @@ def config_from_dict(values: dict[str, Any], cls: type[T] = Config, where: str =
         )
 
     def convert(name: str, value: Any) -> Any:
+        if hints[name] == Data:
+            return config_from_dict(value, DATA[value["name"]], f"{where}.{name}")
         if is_dataclass(hints[name]):
             return config_from_dict(value, hints[name], f"{where}.{name}")  # type: ignore[arg-type]
         return tuple(value) if isinstance(value, list) else value

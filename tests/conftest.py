@@ -22,11 +22,11 @@ def real_data() -> Path:
 
 
 TINY = """
-from lensjax.config import AttentionConfig, Config, DataConfig, ModelConfig, OptimConfig
+from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig
 
 def get_config():
     return Config(
-        data=DataConfig(size=32, train=64, validation=16, test=24, supersampling=1, directory={data!r}),
+        data=LensData(size=32, train=64, validation=16, test=24, supersampling=1, directory={data!r}),
         model=ModelConfig(features=(4, 6), pool=(2, 2), hidden=8, dropout=0.1),
         optim=OptimConfig(batch_size=16, epochs=3),
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from lensjax.config import DataConfig
+from lensjax.config import LensData
 from lensjax.data import builders, datasets
 from lensjax.data.builders import SimulatedLenses, lens_recipe, make
 from lensjax.data.integrity import verify
@@ -284,7 +284,7 @@ def test_a_broken_simulator_leaves_nothing(tmp_path, generate, message):
 )
 def test_bad_configuration(changes, message):
     with pytest.raises(ValueError, match=message):
-        datasets.prepare(DataConfig(**changes))
+        datasets.prepare(LensData(**changes))
 
 
 def test_a_directory_that_cannot_be_written(tmp_path):

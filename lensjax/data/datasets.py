@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from lensjax.config import DataConfig
+from lensjax.config import LensData
 from lensjax.data.integrity import verify
 from lensjax.shapes import Int
 from lensjax.types import Example
@@ -75,7 +75,7 @@ class Source:
         return (light[row] for row in rows)
 
 
-def prepare(config: DataConfig) -> Path:
+def prepare(config: LensData) -> Path:
     """The folder of a configuration's data set, which is made if it is not there.
 
     Raises:
@@ -87,7 +87,7 @@ def prepare(config: DataConfig) -> Path:
     return make(SimulatedLenses, recipe_of(config), Path(config.directory))
 
 
-def recipe_of(config: DataConfig) -> Any:
+def recipe_of(config: LensData) -> Any:
     """What is in a configuration's data set, a `builders.Recipe` (whose TFDS is slow to import).
 
     Raises:
@@ -109,7 +109,7 @@ def recipe_of(config: DataConfig) -> Any:
     )
 
 
-def image_shape(config: DataConfig) -> tuple[int, ...]:
+def image_shape(config: LensData) -> tuple[int, ...]:
     """[*s c] of the images of a configuration, which is checked.
 
     Raises:
@@ -118,7 +118,7 @@ def image_shape(config: DataConfig) -> tuple[int, ...]:
     return recipe_of(config).shape
 
 
-def pixel_scale(config: DataConfig) -> float:
+def pixel_scale(config: LensData) -> float:
     """Arcseconds a pixel."""
     from lensjax.simulate.instruments import INSTRUMENTS
 
