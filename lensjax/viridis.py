@@ -1,7 +1,7 @@
 """The colour map viridis both ways: the official images of events are drawn with it.
 
-Designed by Nathaniel Smith and Stéfan van der Walt, released under CC0. The 256 entries are those that matplotlib
-draws in 8 bits, read once from there: most commands load no matplotlib.
+Designed by Nathaniel Smith and Stéfan van der Walt, released under CC0. The 256 entries are those that
+matplotlib draws in 8 bits, read once from there: most commands load no matplotlib.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TREE = cKDTree(VIRIDIS)
 
 
 def colour(fraction: Float[np.ndarray, "*s"]) -> UInt8[np.ndarray, "*s 3"]:
-    """Colours of finite fractions, by matplotlib's rule: 256 equal bins, the ends stand for what lies beyond."""
+    """Colours of finite fractions by matplotlib's rule: 256 equal bins, those at the ends unbounded."""
     return VIRIDIS[np.clip(np.floor(fraction * 256), 0, 255).astype(np.uint8)]
 
 
