@@ -31,8 +31,9 @@ class Command:
     methods: tuple[str, ...] = ()
     """Names in lensjax.explain.METHODS, with options if you like: "occlusion(window=8,stride=4)". Where none
     is given, all that the network allows."""
-    target: str = "lens"
-    """What to explain: a class, "predicted" for each example's own, or "row" / "column" of the position."""
+    target: str | None = None
+    """What to explain: a class, "predicted" for each example's own, or "row" / "column" of the position.
+    Where not given, "lens" for lens finders and "predicted" for others."""
     count: int = 256
     """Held-out examples to explain and score."""
     page: int = 48
@@ -45,6 +46,12 @@ class Command:
     """Names or numbers of the HDUs (or HDF5 data sets) of the inputs, one a band in the model's order."""
     centre: tuple[float, float] | None = None
     """Row and column to cut out around, in pixels of the files, the first 0; their middle where not given."""
+    gps: tuple[float, ...] = ()
+    """Events: GPS times in the strain of the inputs (GWOSC HDF5)."""
+    detector: str | None = None
+    """Events: without --inputs, fetch open data of this detector (H1, L1, V1) around the GPS times."""
+    scan: bool = False
+    """Events: look for triggers in all of the strain, list them in candidates.csv, explain the loudest."""
     catalogue: Path | None = None
     """CSV with file or id, and optionally label, x, y (pixels of the file, the first 0)."""
     chunk: int = 8
@@ -66,19 +73,15 @@ def main(command: Command) -> None:
     methods = [(text, *parse(text)) for text in command.methods]
     trained = restore(command.run)
     methods = explained.with_trivial(methods or explained.default_methods(trained))
-    check_target(command.target, trained.classes, trained.has_position)
+    target = command.target or ("lens" if "lens" in trained.classes else "predicted")
+    check_target(target, trained.classes, trained.has_position)
     out = command.out or command.run / "explain"
 
     # ---- images --------------------------------------------------------------------------------------------
-    if command.inputs:
-        images, problems = items.from_files(
-            trained,
-            command.inputs,
-            source_pixel_scale=command.pixel_scale,
-            hdus=command.hdus,
-            centre=command.centre,
-            catalogue=command.catalogue,
-        )
+    given = bool(command.inputs or command.detector)
+    out.mkdir(parents=True, exist_ok=True)
+    if given:
+        images, problems = items.read(trained, command, out)
         for problem in problems:
             print(f"skipped {problem}", file=sys.stderr)
     else:
@@ -87,23 +90,22 @@ def main(command: Command) -> None:
         raise ValueError("none of the inputs could be read; the lines above say why.")
 
     # ---- predictions, maps, scores -------------------------------------------------------------------------
-    out.mkdir(parents=True, exist_ok=True)
     predicted = explained.predict(trained, images, command.chunk)
     tables.write_predictions(out / "predictions.csv", trained, images, predicted)
-    for line in tables.prediction_lines(trained, images, predicted) if command.inputs else []:
+    for line in tables.prediction_lines(trained, images, predicted) if given else []:
         print(line)
     maps = explained.explain(
         trained,
         images,
         predicted,
         methods,
-        target=command.target,
+        target=target,
         chunk=command.chunk,
         seed=command.seed,
         progress=logs.progress,
     )
     tables.write_maps(out / "attributions.npz", images, maps)
-    for line in explained.completeness_lines(trained, images, predicted, methods, maps, command.target):
+    for line in explained.completeness_lines(trained, images, predicted, methods, maps, target):
         print(line)
     scores = explained.score(images, maps)
     table = tables.score_table(scores, command.seed)
@@ -116,6 +118,7 @@ def main(command: Command) -> None:
     # ---- report --------------------------------------------------------------------------------------------
     shown = tables.entries(images, predicted, maps, scores, trained.classes)[: command.page]
     about: dict[str, Any] = {"bands": trained.bands, "pixel_scale": trained.pixel_scale, "score_table": table}
+    about["events"] = trained.events
     about["curves"] = tables.curves(trained)
     test = trained.summary.get("test", {})
     figures.save_figures(out / "figures", shown[: command.figures], summary=test, **about)

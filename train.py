@@ -36,7 +36,9 @@ def command_line(arguments: list[str]) -> Command:
         print(f"{__doc__}\nGive a configuration file first; --help after it lists every option.")
         sys.exit(0 if set(arguments) & {"-h", "--help"} else 2)
     default = Command(workdir=tyro.MISSING, config=load_config_file(arguments[0]))
-    return tyro.cli(tyro.conf.AvoidSubcommands[Command], args=arguments[1:], default=default, prog=f"train.py {arguments[0]}")
+    # The kind of data set is the configuration file's: its fields are options, not a subcommand.
+    command = tyro.conf.AvoidSubcommands[Command]
+    return tyro.cli(command, args=arguments[1:], default=default, prog=f"train.py {arguments[0]}")
 
 
 def main(command: Command) -> None:
@@ -68,7 +70,6 @@ def main(command: Command) -> None:
 
     # ---- data ----------------------------------------------------------------------------------------------
     directory = datasets.prepare(config.data)
-    pixel_scale = datasets.pixel_scale(config.data)
     train, validation = datasets.load(directory, "train"), datasets.load(directory, "validation")
     evaluate.check_classes(config, train)
     iterator = pipeline.train_iterator(train, config.optim.batch_size, config.seed, config.data.augment)
@@ -96,7 +97,7 @@ def main(command: Command) -> None:
         predictions = evaluate.predict(
             prediction_step, state.params, logs.progress(batches, desc, total=len(batches)), mesh
         )
-        return predictions, evaluate.summarise(predictions, split, config, pixel_scale)
+        return predictions, evaluate.summarise(predictions, split, config)
 
     # ---- loop ----------------------------------------------------------------------------------------------
     with checkpoint.stop_requests() as stop_asked, checkpoint.checkpointer(workdir) as ckpt:

@@ -131,13 +131,13 @@ class ModelConfig:
     head: Literal["heatmap", "regression", "class"] = "heatmap"
     """Position from a heat map's soft-argmax, from plain regression, or none."""
     pooling: Literal["mean", "concat", "gated", "flatten"] = "mean"
-    """Before the class logits: mean over all positions; means of the windows side by side; means of the windows
-    weighted by gated attention; or everything, as in the talk (`flatten`)."""
+    """Before the class logits: the mean over all positions; the windows' means side by side, or weighted by
+    gated attention; or everything, as in the talk (`flatten`)."""
     hidden: int = 64
     """Width of the dense layer before the class logits; 0 for none."""
     view: Literal["event", "mosaic", "channels", "border"] = "event"
-    """Of an event: windows as they are, as a 2 × 2 mosaic, as channels, or the outer quarters alone, a control
-    without the glitch."""
+    """Of an event: windows as they are, as a 2 × 2 mosaic, as channels, or the outer quarters alone, a
+    control without the glitch."""
     decide: Literal["event", "window"] = "event"
     """Events: one decision for all windows, or one a window with the mean of their probabilities."""
     classes: tuple[str, ...] = ("non-lens", "lens")

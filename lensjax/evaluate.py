@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from lensjax import metrics, parallel
 from lensjax.config import Config
+from lensjax.data import datasets
 from lensjax.data.datasets import Source
 from lensjax.models import Network
 from lensjax.objective import objective
@@ -29,6 +30,7 @@ class Predictions:
     position_sigma: np.ndarray  # [n 2]
     loss: float
     """Mean objective."""
+    window_logits: np.ndarray | None = None  # [n t k], of networks that decide window by window
 
 
 def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch], dict[str, Array]]:
@@ -41,7 +43,8 @@ def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch
         loss, (_, context) = objective(forward, batch, config.loss)
         outputs = context.outputs
         unknown = jnp.full((*outputs.logits.shape[:1], 2), jnp.nan)
-        return {
+        windows = {} if outputs.window_logits is None else {"window_logits": outputs.window_logits}
+        return windows | {
             "index": batch["index"],
             "logits": outputs.logits,
             "position": unknown if outputs.position is None else outputs.position,
@@ -61,25 +64,31 @@ def predict(step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh) -
     columns = {name: values[order] for name, values in columns.items()}
     # A batch's loss is the mean over its rows, so the mean over rows is the mean over examples.
     return Predictions(
-        columns["logits"], columns["position"], columns["position_sigma"], float(columns["loss"].mean())
+        columns["logits"],
+        columns["position"],
+        columns["position_sigma"],
+        float(columns["loss"].mean()),
+        columns.get("window_logits"),
     )
 
 
-def summarise(predictions: Predictions, source: Source, config: Config, pixel_scale: float) -> dict[str, Any]:
+def summarise(predictions: Predictions, source: Source, config: Config) -> dict[str, Any]:
     """All metrics of a split as a flat dict: classification, and position where the network gives one."""
     summary: dict[str, Any] = {"loss": predictions.loss}
     summary |= metrics.classification_summary(predictions.logits, source.label, config.model.classes)
-    if config.model.head != "class":
-        summary |= metrics.position_summary(
-            predictions.position,
-            source.position,
-            np.isfinite(source.position).all(axis=1),
-            source.image.shape[-3:-1],
-            pixel_scale,
-            sigma=predictions.position_sigma,
-            theta_e=source.truth.get("theta_e"),
-        )
-    return summary
+    summary |= metrics.class_errors("Chirp", predictions.logits, source.label, config.model.classes)
+    if config.model.head == "class":
+        return summary
+    known = np.isfinite(source.position).all(axis=1)
+    place, sigma = predictions.position, predictions.position_sigma
+    if grid := datasets.event_grid(config.data):
+        return summary | metrics.event_position_summary(place, source.position, known, grid, sigma=sigma)
+    scale = datasets.pixel_scale(config.data)
+    assert scale is not None  # images of the sky have one
+    shape, theta_e = source.image.shape[-3:-1], source.truth.get("theta_e")
+    return summary | metrics.position_summary(
+        place, source.position, known, shape, scale, sigma=sigma, theta_e=theta_e
+    )
 
 
 def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
@@ -124,11 +133,10 @@ def check_monitor(config: Config) -> None:
     classes = len(config.model.classes)
     labels = np.arange(2 * classes, dtype=np.int32) % classes
     half = np.full((len(labels), 2), 0.5, np.float32)
-    summary: dict[str, Any] = {"loss": 0.0}
-    summary |= metrics.classification_summary(np.eye(classes)[labels], labels, config.model.classes)
-    if config.model.head != "class":
-        known = np.ones(len(labels), bool)
-        summary |= metrics.position_summary(half, half, known, (4, 4), 1.0, sigma=half, theta_e=half[:, 0])
+    blank = np.zeros((len(labels), 4, 4, 1), np.float16)
+    source = Source(blank, blank[..., 0] > 0, labels, half, labels.astype(str), {"theta_e": half[:, 0]})
+    predictions = Predictions(np.eye(classes, dtype=np.float32)[labels], half, half, 0.0)
+    summary = summarise(predictions, source, config)
     monitored(summary, config.optim.monitor)
 
 

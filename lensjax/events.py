@@ -1,8 +1,8 @@
 """Events: four nested time–frequency windows around a trigger; their classes, axes and encodings.
 
-The image of an event is [t h w c]: windows of 0.5, 1, 2 and 4 s in this order, the highest frequency in row 0, a
-logarithmic frequency axis, the trigger in the middle column. A position is (peak frequency, peak time) as
-fractions (row, column) of the FIRST window. Names of the classes are those of the Gravity Spy training set v1.1.
+The image of an event is [t h w c]: windows of 0.5, 1, 2 and 4 s in this order, the highest frequency in
+row 0, a logarithmic frequency axis, the trigger in the middle column. A position is (peak frequency, peak
+time) as fractions (row, column) of the FIRST window. Classes are named as in the Gravity Spy training set v1.1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WINDOWS = (0.5, 1.0, 2.0, 4.0)
 CLIP = 25.5
 """Normalised energy at which the official colour scale saturates."""
 Encoding = Literal["clipped", "log", "rgb"]
-"""clipped: energy / 25.5 in [0, 1]; log: log(1 + energy), not clipped; rgb: viridis of `clipped`, in [0, 1]."""
+"""clipped: energy / 25.5 in [0, 1]; log: log(1 + energy), not clipped; rgb: viridis of clipped, in [0, 1]."""
 
 
 @dataclass(frozen=True)

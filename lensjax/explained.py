@@ -41,6 +41,8 @@ class Predicted:
     logits: np.ndarray  # [n k]
     position: np.ndarray | None  # [n 2]
     position_sigma: np.ndarray | None
+    window_logits: np.ndarray | None = None  # [n t k], of networks that decide window by window
+    window_weights: np.ndarray | None = None  # [n t], of networks with gated attention over windows
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -59,7 +61,10 @@ def predict(trained: Trained, items: Sequence[Item], chunk: int) -> Predicted:
         images = np.stack([item.image for item in items[start : start + chunk]])
         padding = [(0, chunk - len(images))] + [(0, 0)] * (images.ndim - 1)
         outputs = forward(np.pad(images, padding))
-        parts.append([outputs.logits, outputs.position, outputs.position_sigma])
+        weights = outputs.attention.get("windows")
+        parts.append(
+            [outputs.logits, outputs.position, outputs.position_sigma, outputs.window_logits, weights]
+        )
     columns: list[Any] = [
         None if column[0] is None else np.concatenate(column)[: len(items)]
         for column in zip(*parts, strict=True)
@@ -141,8 +146,10 @@ def score(items: Sequence[Item], maps: dict[str, np.ndarray]) -> dict[str, dict[
 
 def default_methods(trained: Trained) -> list[Method]:
     """The first set of explanations; learned attention where the network has some."""
-    names = ["attention"] if trained.config.model.attention.at else []
-    names += ["grad_cam", "gradient", "input_x_gradient", "smooth_grad", "integrated_gradients", "occlusion"]
+    on_grid = trained.config.model.view in ("event", "border")  # else layers have no place on the event
+    names = ["attention"] if trained.config.model.attention.at and on_grid else []
+    names += ["grad_cam"] if on_grid else []
+    names += ["gradient", "input_x_gradient", "smooth_grad", "integrated_gradients", "occlusion"]
     return [(name, name, {}) for name in names]
 
 

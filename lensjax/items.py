@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from lensjax.config import LensData
 from lensjax.data import datasets
 from lensjax.data.readers import Problem, read_cutouts
+from lensjax.data.transforms import as_float
 from lensjax.explained import Item
 from lensjax.restore import Trained
 from lensjax.simulate.lenses import KINDS
@@ -21,20 +22,51 @@ def held_out(trained: Trained, count: int) -> list[Item]:
     return [held_out_item(source[row]) for row in range(min(count, len(source)))]
 
 
-def held_out_item(example: Example) -> Item:
-    truth = example["truth"]
+def held_out_item(example: Example, source: str = "held-out simulation") -> Item:
+    truth = example.get("truth", {})
     kind = KINDS[int(truth["kind"])].replace("_", " ") if "kind" in truth else ""
     if example["label"] and "source_red" in truth:
         kind += ", red" if truth["source_red"] else ", blue"
     return Item(
         id=example["id"],
-        source="held-out simulation",
-        image=example["image"].astype(np.float32),
+        source=source,
+        image=as_float(example["image"]),
         label=example["label"],
         position=example["position"],
         mask=example["mask"],
         kind=kind,
     )
+
+
+def read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Problem]]:
+    """What the command line of explain.py names: images of the sky, spectrograms, or strain."""
+    if trained.events is None:
+        return from_files(
+            trained,
+            command.inputs,
+            source_pixel_scale=command.pixel_scale,
+            hdus=command.hdus,
+            centre=command.centre,
+            catalogue=command.catalogue,
+        )
+    if command.gps or command.scan or command.detector:
+        from lensjax import strain_events
+
+        found = out / "candidates.csv" if command.scan else None
+        return strain_events.items_from_strain(
+            trained, command.inputs, gps=command.gps, detector=command.detector, candidates=found
+        )
+    return from_spectrograms(trained, command.inputs)
+
+
+def from_spectrograms(trained: Trained, inputs: Sequence[Path]) -> tuple[list[Item], list[Problem]]:
+    """Events from official spectrogram images: folders of four PNG an event, archives, or golden .npz."""
+    from lensjax.data import gravity_spy
+
+    data = trained.config.data
+    assert not isinstance(data, LensData)  # `read` has seen that these are events
+    examples, problems = gravity_spy.read_inputs(inputs, size=data.size, encoding=data.encoding)
+    return [held_out_item(example, "spectrograms") for example in examples], problems
 
 
 def from_files(
@@ -47,11 +79,13 @@ def from_files(
     catalogue: Path | None,
 ) -> tuple[list[Item], list[Problem]]:
     """A user's images on the network's grid, and a line for each that could not be used."""
+    data = trained.config.data
+    assert isinstance(data, LensData) and trained.pixel_scale is not None  # as `read` has seen
     cutouts, problems = read_cutouts(
         list(inputs),
         bands=trained.bands,
         pixel_scale=trained.pixel_scale,
-        size=trained.config.data.size,
+        size=data.size,
         source_pixel_scale=source_pixel_scale,
         hdus=hdus,
         centre=centre,

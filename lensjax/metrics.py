@@ -14,7 +14,7 @@ from scipy.special import logsumexp, softmax
 
 from lensjax import intervals, ranking
 from lensjax.intervals import Summary, bounds
-from lensjax.positions import position_errors, position_summary
+from lensjax.positions import event_position_summary, position_errors, position_summary
 from lensjax.ranking import auroc, average_precision, tpr_at_false_positives, tpr_at_fpr
 from lensjax.shapes import Float, Int
 
@@ -23,9 +23,11 @@ __all__ = [
     "auroc",
     "average_precision",
     "brier",
+    "class_errors",
     "class_scores",
     "classification_summary",
     "confusion",
+    "event_position_summary",
     "expected_calibration_error",
     "f1",
     "macro_f1",
@@ -140,6 +142,26 @@ def classification_summary(
         "confusion": counts.tolist(),
         "classes": list(classes),
     }
+
+
+def class_errors(
+    name: str, logits: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], classes: Sequence[str]
+) -> Summary:
+    """How many examples of one class are missed, of how many, the rate with its Wilson interval, and as what.
+
+    Empty where there is no such class.
+    """
+    if name not in classes:
+        return {}
+    index, key = list(classes).index(name), name.lower()
+    said = logits[labels == index].argmax(axis=1)
+    errors = int((said != index).sum())
+    summary: Summary = {f"{key}_n": len(said), f"{key}_errors": errors}
+    if len(said):
+        rate, interval = errors / len(said), intervals.wilson(errors, len(said))
+        summary |= bounds(f"{key}_error_rate", rate, interval)
+    named = {classes[c]: int((said == c).sum()) for c in np.unique(said) if c != index}
+    return summary | {f"{key}_taken_for": [f"{count} {other}" for other, count in named.items()]}
 
 
 def _rank_summary(scores: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Summary:

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from lensjax import parallel, records
 from lensjax.checkpoint import read_config_json, restore_best
 from lensjax.config import Config, config_from_dict
+from lensjax.data import datasets
+from lensjax.events import WINDOWS, EventGrid
 from lensjax.models import Network, build
 from lensjax.optim import make_optimiser
-from lensjax.simulate.instruments import INSTRUMENTS
 from lensjax.state import TrainState, init_state
 
 
@@ -28,7 +29,11 @@ class Trained:
     model: Network
     params: Any
     bands: tuple[str, ...]
-    pixel_scale: float
+    """Names of the channels."""
+    pixel_scale: float | None
+    """Arcseconds a pixel; None for events."""
+    events: EventGrid | None
+    """Axes of an event's windows; None for images of the sky."""
     summary: dict[str, Any]
     """summary.json; empty for a run that has not ended."""
     history: list[dict[str, Any]]
@@ -51,13 +56,20 @@ def restore(workdir: Path) -> Trained:
     """
     config = config_of(workdir)
     state = restore_best(workdir, blank_state(config))
-    instrument = INSTRUMENTS[config.data.instrument]
     path = workdir / "summary.json"
     summary = json.loads(path.read_text()) if path.exists() else {}
     history = records.read(workdir / "metrics.jsonl") if (workdir / "metrics.jsonl").exists() else []
-    bands = tuple(band.name for band in instrument.bands)
-    model = build(config.model)
-    return Trained(workdir, config, model, state.params, bands, instrument.pixel_scale, summary, history)
+    return Trained(
+        workdir,
+        config,
+        build(config.model),
+        state.params,
+        datasets.bands(config.data),
+        datasets.pixel_scale(config.data),
+        datasets.event_grid(config.data),
+        summary,
+        history,
+    )
 
 
 def config_of(workdir: Path) -> Config:
@@ -67,8 +79,9 @@ def config_of(workdir: Path) -> Config:
 
 def blank_state(config: Config) -> TrainState:
     """Fresh parameters of a configuration's network, to restore a checkpoint into."""
-    bands = len(INSTRUMENTS[config.data.instrument].bands)
-    image = jnp.zeros((1, config.data.size, config.data.size, bands))
+    channels, size = len(datasets.bands(config.data)), config.data.size
+    space = (size, size) if isinstance(size, int) else (len(WINDOWS), *size)
+    image = jnp.zeros((1, *space, channels))
     model, optimiser = build(config.model), make_optimiser(config.optim, 1)
 
     def fresh() -> TrainState:

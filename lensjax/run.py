@@ -18,7 +18,16 @@ from lensjax.evaluate import Predictions
 from lensjax.shapes import Array
 
 # Shown after an epoch and at the end, where they exist; everything is in metrics.jsonl and summary.json.
-HEADLINES = ("auroc", "tpr0", "accuracy", "macro_f1", "position_error_median_arcsec")
+HEADLINES = (
+    "auroc",
+    "tpr0",
+    "accuracy",
+    "macro_f1",
+    "position_error_median_arcsec",
+    "peak_time_error_median_ms",
+    "peak_frequency_error_median_octaves",
+    "chirp_error_rate",
+)
 
 
 def check(workdir: Path, config: Config) -> None:
@@ -117,6 +126,8 @@ def summary_lines(test: dict[str, Any]) -> str:
 def write_test_predictions(workdir: Path, predictions: Predictions, source: Source) -> None:
     """test_predictions.npz: logits, positions and truth, row by row, for figures and studies."""
     truth: dict[str, Any] = {f"truth_{name}": values for name, values in source.truth.items()}
+    if predictions.window_logits is not None:
+        truth["window_logits"] = predictions.window_logits
     unfinished = workdir / ".test_predictions.npz"
     np.savez_compressed(
         unfinished,

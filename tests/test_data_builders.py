@@ -15,8 +15,9 @@ import tensorflow_datasets as tfds
 
 from lensjax.config import LensData
 from lensjax.data import builders, datasets
-from lensjax.data.builders import SimulatedLenses, lens_recipe, make
+from lensjax.data.builders import SimulatedLenses, make
 from lensjax.data.integrity import verify
+from lensjax.data.recipes import lens_recipe
 
 SMALL = {"instrument": "euclid", "size": 16, "train": 12, "validation": 4, "test": 5, "seed": 1}
 

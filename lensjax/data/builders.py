@@ -1,6 +1,7 @@
-"""TFDS builders in array_record format, without TensorFlow: simulated examples, made once.
+"""TFDS builders in array_record format, without TensorFlow: examples made or read once, then kept.
 
-A new data set is a subclass of `Simulated` (its name is the data set's) and a function that gives a `Recipe`.
+A new data set is a subclass of `FromRecipe` (its name is the data set's) and a function that gives a `Recipe`
+(`lensjax.data.recipes`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from lensjax.data.integrity import disk_is_full, exclusive, publish, write_check
 from lensjax.types import Example
 
 SPLITS = ("train", "validation", "test")
-GENERATE = Callable[[int, int], Iterator[Example]]
+GENERATE = Callable[[str, int], Iterator[Example]]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -35,18 +36,22 @@ class Recipe(tfds.core.BuilderConfig):
 
     counts: dict[str, int]
     """Examples in each split."""
-    seed: int
     shape: tuple[int, ...]
     """[*s c] of the image."""
     classes: tuple[str, ...]
     truth: tuple[str, ...]
     """Names of the float32 scalars in `truth`."""
     generate: GENERATE
-    """(count, seed) -> examples; the same for the same arguments."""
+    """(split, count) -> examples; the same for the same arguments."""
+    seed: int = 0
+    dtype: type = np.float16
+    """float16, or uint8 for images in [0, 1] times 255."""
+    exact: bool = True
+    """Whether `counts` are promised, or the most there can be."""
 
 
-class Simulated(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
-    """Examples of a `Recipe`: image float16 in asinh units, mask, position, label, id and true scalars.
+class FromRecipe(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
+    """Examples of a `Recipe`: image (float16 or uint8), mask, position, label, id and true scalars.
 
     Raise `VERSION` whenever the generator's examples change: the old sets then stay apart from the new.
     """
@@ -60,7 +65,7 @@ class Simulated(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
         recipe, features = self.builder_config, tfds.features
         raw = tfds.features.Encoding.BYTES  # ten times faster than lists of numbers
         entries = {
-            "image": features.Tensor(shape=recipe.shape, dtype=np.float16, encoding=raw),
+            "image": features.Tensor(shape=recipe.shape, dtype=recipe.dtype, encoding=raw),
             "mask": features.Tensor(shape=recipe.shape[:-1], dtype=np.bool_, encoding=raw),
             "position": features.Tensor(shape=(2,), dtype=np.float32),
             "label": features.ClassLabel(names=list(recipe.classes)),
@@ -73,33 +78,42 @@ class Simulated(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        recipe = self.builder_config
-        # Seeds differ for every pair of seed and split: no scene is in two splits.
-        return {
-            split: self._generate_examples(recipe.counts[split], 3 * recipe.seed + number, split)
-            for number, split in enumerate(SPLITS)
-        }
+        return {split: self._generate_examples(split) for split in SPLITS}
 
-    def _generate_examples(self, count: int, seed: int, split: str) -> Iterator:
-        made = 0
-        for made, example in enumerate(self.builder_config.generate(count, seed), 1):
-            yield made - 1, encode(example, self.builder_config)
+    def _generate_examples(self, split: str) -> Iterator:
+        recipe, made = self.builder_config, 0
+        count = recipe.counts[split]
+        for made, example in enumerate(recipe.generate(split, count), 1):
+            yield made - 1, encode(example, recipe)
             self.bar.update()
-        if made != count:
+        if made != count and recipe.exact:
             raise ValueError(f"the simulator gave {made} examples for '{split}' instead of {count}.")
+        if made == 0:
+            raise ValueError(f"split '{split}' of '{recipe.name}' has no usable example.")
 
 
-class SimulatedLenses(Simulated):
+class SimulatedLenses(FromRecipe):
     """`lensjax.simulate.lenses` for one instrument and size."""
+
+
+class SimulatedEvents(FromRecipe):
+    """`lensjax.simulate.glitches` for one size and encoding."""
+
+
+class GravitySpy(FromRecipe):
+    """The real Gravity Spy set, read by `lensjax.data.gravity_spy`."""
 
 
 def encode(example: Example, recipe: Recipe) -> dict[str, Any]:
     """An example as it is stored.
 
     Raises:
-      ValueError: the image is not finite in float16, or truth lacks a name.
+      ValueError: the image is not finite in float16, or not of the type it is stored in.
     """
-    image = np.asarray(example["image"]).astype(np.float16)
+    image = np.asarray(example["image"])
+    if recipe.dtype == np.uint8 and image.dtype != np.uint8:
+        raise ValueError(f"the image of example '{example['id']}' is {image.dtype}, not uint8: a bug.")
+    image = image.astype(recipe.dtype)
     if not np.isfinite(image).all():
         raise ValueError(
             f"the image of example '{example['id']}' is not finite or beyond 65504: simulator bug."
@@ -115,78 +129,7 @@ def encode(example: Example, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def lens_recipe(
-    *,
-    instrument: str,
-    size: int,
-    train: int,
-    validation: int,
-    test: int,
-    seed: int,
-    lens_fraction: float,
-    supersampling: int,
-    min_theta_e: float = 0.25,
-    min_snr: float = 20.0,
-    generate: GENERATE | None = None,
-    truth: tuple[str, ...] | None = None,
-) -> Recipe:
-    """Recipe of `SimulatedLenses`. `generate` and `truth` stand in for the simulator, for tests.
-
-    Raises:
-      ValueError: a value outside its range.
-    """
-    from lensjax.simulate.instruments import INSTRUMENTS
-
-    counts = {"train": train, "validation": validation, "test": test}
-    if instrument not in INSTRUMENTS:
-        raise ValueError(f"unknown instrument '{instrument}': choose from {', '.join(INSTRUMENTS)}.")
-    # The three splits' seeds, 3 · seed + 0, 1, 2, are 32 bit numbers in the simulator.
-    limits = {"seed": (seed, 0, 2**30), "size": (size, 16, 4096), "supersampling": (supersampling, 1, 16)}
-    limits |= {split: (count, 1, 10**15) for split, count in counts.items()}
-    for name, (value, least, most) in limits.items():
-        if not least <= value <= most:
-            rule = f"at least {least}" if value < least else f"at most {most}"
-            raise ValueError(f"data.{name} (={value}) must be {rule}.")
-    if not 0 <= lens_fraction <= 1:
-        raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
-
-    # Hardly any lens is beyond these: the simulator would draw for ever.
-    if not 0 <= min_theta_e <= 1.5 or not 0 <= min_snr <= 200:
-        raise ValueError(
-            f"data.min_theta_e (={min_theta_e}) must lie in [0, 1.5], data.min_snr (={min_snr}) in [0, 200]."
-        )
-
-    def simulate(count: int, seed: int) -> Iterator[Example]:
-        from lensjax.simulate import lenses
-
-        yield from lenses.examples(
-            instrument,
-            size,
-            count,
-            seed,
-            lens_fraction=lens_fraction,
-            supersampling=supersampling,
-            rule=lenses.Rule(float(min_theta_e), float(min_snr)),
-        )
-
-    if truth is None:
-        from lensjax.simulate.truth import TRUTH
-
-        truth = tuple(TRUTH)
-    numbers = "-".join(f"{split}{count}" for split, count in counts.items())
-    return Recipe(
-        name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}"
-        f"-theta{float(min_theta_e)}-snr{float(min_snr)}",
-        counts=counts,
-        seed=seed,
-        shape=(size, size, len(INSTRUMENTS[instrument].bands)),
-        classes=("non-lens", "lens"),
-        truth=truth,
-        generate=generate or simulate,
-    )
-
-
-def make(builder: type[Simulated], recipe: Recipe, directory: Path) -> Path:
+def make(builder: type[FromRecipe], recipe: Recipe, directory: Path) -> Path:
     """Make a data set, unless it is there, and return its folder.
 
     It is written beside its place and renamed when it is whole. Several processes may call this at once:
@@ -216,8 +159,8 @@ def make(builder: type[Simulated], recipe: Recipe, directory: Path) -> Path:
     return final
 
 
-def _make_locked(builder: type[Simulated], recipe: Recipe, final: Path) -> None:
-    pixels = math.prod(recipe.shape[:-1]) * (2 * recipe.shape[-1] + 1)
+def _make_locked(builder: type[FromRecipe], recipe: Recipe, final: Path) -> None:
+    pixels = math.prod(recipe.shape[:-1]) * (np.dtype(recipe.dtype).itemsize * recipe.shape[-1] + 1)
     needed, free = pixels * sum(recipe.counts.values()), shutil.disk_usage(final.parent).free
     full = (
         f"the disk of '{final.parent}' is full: {recipe.name} needs about {needed / 1e6:,.0f} MB; "
@@ -225,7 +168,7 @@ def _make_locked(builder: type[Simulated], recipe: Recipe, final: Path) -> None:
     )
     if free < needed:
         raise OSError(errno.ENOSPC, full)
-    title = f"simulating {recipe.name.split('-')[0]}"
+    title = f"{'simulating' if recipe.exact else 'reading'} {recipe.name.split('-')[0]}"
     work = Path(tempfile.mkdtemp(prefix=".making-", dir=final.parent))
     try:
         with _quiet(), logs.progress(desc=title, total=sum(recipe.counts.values()), unit=" images") as bar:

@@ -10,8 +10,9 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from lensjax.config import LensData
+from lensjax.config import Data, EventData, GravitySpyData, LensData
 from lensjax.data.integrity import verify
+from lensjax.events import EventGrid, channels
 from lensjax.shapes import Int
 from lensjax.types import Example
 
@@ -26,10 +27,11 @@ class Stored:
     """Serialised tf.train.Example by index."""
     shape: tuple[int, ...]
     """[n *s c] of the images."""
+    dtype: Any
 
     def read(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Image and mask of a row."""
-        return _pixels(_features(self.records[row]), self.shape[1:])
+        return _pixels(_features(self.records[row]), self.shape[1:], self.dtype)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Source:
     """The examples of a split, row by row; everything but the pixels is always in memory."""
 
     image: np.ndarray | Stored
-    """float16 [n *s c] in asinh units."""
+    """[n *s c], float16, or uint8 for images in [0, 1]: `transforms.as_float` gives what a network sees."""
     mask: np.ndarray
     """bool [n *s]; empty where `image` is on disk, which then has them."""
     label: np.ndarray
@@ -54,7 +56,7 @@ class Source:
         return len(self.label)
 
     def __getitem__(self, row: SupportsIndex) -> Example:
-        """One example, its image float16 as stored."""
+        """One example, its image as stored."""
         row = range(len(self))[row]
         if isinstance(self.image, Stored):
             image, mask = self.image.read(row)
@@ -75,27 +77,36 @@ class Source:
         return (light[row] for row in rows)
 
 
-def prepare(config: LensData) -> Path:
+def prepare(config: Data) -> Path:
     """The folder of a configuration's data set, which is made if it is not there.
 
     Raises:
       ValueError: a value of the configuration is out of range, or the directory cannot be written.
       OSError: the disk is full.
     """
-    from lensjax.data.builders import SimulatedLenses, make
+    from lensjax.data import builders
 
-    return make(SimulatedLenses, recipe_of(config), Path(config.directory))
+    kinds = {
+        LensData: builders.SimulatedLenses,
+        EventData: builders.SimulatedEvents,
+        GravitySpyData: builders.GravitySpy,
+    }
+    return builders.make(kinds[type(config)], recipe_of(config), Path(config.directory))
 
 
-def recipe_of(config: LensData) -> Any:
+def recipe_of(config: Data) -> Any:
     """What is in a configuration's data set, a `builders.Recipe` (whose TFDS is slow to import).
 
     Raises:
       ValueError: a value of the configuration is out of range.
     """
-    from lensjax.data.builders import lens_recipe
+    from lensjax.data import recipes
 
-    return lens_recipe(
+    if isinstance(config, EventData):
+        return recipes.event_recipe(config)
+    if isinstance(config, GravitySpyData):
+        return recipes.gravity_spy_recipe(config)
+    return recipes.lens_recipe(
         instrument=config.instrument,
         size=config.size,
         train=config.train,
@@ -109,7 +120,7 @@ def recipe_of(config: LensData) -> Any:
     )
 
 
-def image_shape(config: LensData) -> tuple[int, ...]:
+def image_shape(config: Data) -> tuple[int, ...]:
     """[*s c] of the images of a configuration, which is checked.
 
     Raises:
@@ -118,11 +129,27 @@ def image_shape(config: LensData) -> tuple[int, ...]:
     return recipe_of(config).shape
 
 
-def pixel_scale(config: LensData) -> float:
-    """Arcseconds a pixel."""
+def bands(config: Data) -> tuple[str, ...]:
+    """Names of the channels of an image."""
+    if not isinstance(config, LensData):
+        return channels(config.encoding)
+    from lensjax.simulate.instruments import INSTRUMENTS
+
+    return tuple(band.name for band in INSTRUMENTS[config.instrument].bands)
+
+
+def pixel_scale(config: Data) -> float | None:
+    """Arcseconds a pixel; None for events."""
+    if not isinstance(config, LensData):
+        return None
     from lensjax.simulate.instruments import INSTRUMENTS
 
     return INSTRUMENTS[config.instrument].pixel_scale
+
+
+def event_grid(config: Data) -> EventGrid | None:
+    """Frequencies and times of an event's pixels; None for images of the sky."""
+    return None if isinstance(config, LensData) else EventGrid(config.size)
 
 
 def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
@@ -145,6 +172,7 @@ def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
     return _read(
         records,
         features["image"].shape,
+        features["image"].np_dtype,
         tuple(sorted(features["truth"])),
         tuple(features["label"].names),
         memory,
@@ -152,11 +180,17 @@ def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
 
 
 def _read(
-    records: Any, shape: tuple[int, ...], truth: tuple[str, ...], classes: tuple[str, ...], memory: int
+    records: Any,
+    shape: tuple[int, ...],
+    dtype: Any,
+    truth: tuple[str, ...],
+    classes: tuple[str, ...],
+    memory: int,
 ) -> Source:
     count = len(records)
-    held = count if count * math.prod(shape[:-1]) * (2 * shape[-1] + 1) <= memory else 0
-    image, mask = np.empty((held, *shape), np.float16), np.empty((held, *shape[:-1]), bool)
+    bytes_a_pixel = np.dtype(dtype).itemsize * shape[-1] + 1
+    held = count if count * math.prod(shape[:-1]) * bytes_a_pixel <= memory else 0
+    image, mask = np.empty((held, *shape), dtype), np.empty((held, *shape[:-1]), bool)
     label, position = np.empty(count, np.int32), np.empty((count, 2), np.float32)
     columns, ids = np.empty((count, len(truth)), np.float32), []
     for start in range(0, count, 256):
@@ -164,13 +198,13 @@ def _read(
         for row, record in zip(block, records.__getitems__(list(block)), strict=True):
             entry = _features(record)
             if held:
-                image[row], mask[row] = _pixels(entry, shape)
+                image[row], mask[row] = _pixels(entry, shape, dtype)
             label[row] = entry["label"].int64_list.value[0]
             position[row] = entry["position"].float_list.value
             columns[row] = [entry[f"truth/{name}"].float_list.value[0] for name in truth]
             ids.append(entry["id"].bytes_list.value[0].decode())
     return Source(
-        image=image if held else Stored(records, (count, *shape)),
+        image=image if held else Stored(records, (count, *shape), dtype),
         mask=mask,
         label=label,
         position=position,
@@ -186,8 +220,8 @@ def _features(record: bytes) -> Any:
     return tf_example_pb2.Example.FromString(record).features.feature
 
 
-def _pixels(entry: Any, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    image = np.frombuffer(entry["image"].bytes_list.value[0], np.float16).reshape(shape)
+def _pixels(entry: Any, shape: Sequence[int], dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    image = np.frombuffer(entry["image"].bytes_list.value[0], dtype).reshape(shape)
     return image, np.frombuffer(entry["mask"].bytes_list.value[0], bool).reshape(shape[:-1])
 
 
@@ -198,10 +232,14 @@ def stack(examples: Iterable[Example]) -> Source:
         raise ValueError("no examples given: a source needs at least one.")
     names = rows[0].get("truth", {})
     return Source(
-        np.stack([row["image"] for row in rows]).astype(np.float16),
+        _storable(np.stack([row["image"] for row in rows])),
         np.stack([row["mask"] for row in rows]),
         np.array([row["label"] for row in rows], np.int32),
         np.stack([row["position"] for row in rows]).astype(np.float32),
         np.array([row["id"] for row in rows]),
         {name: np.array([row["truth"][name] for row in rows], np.float32) for name in names},
     )
+
+
+def _storable(images: np.ndarray) -> np.ndarray:
+    return images if images.dtype == np.uint8 else images.astype(np.float16)

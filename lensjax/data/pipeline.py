@@ -20,7 +20,7 @@ import numpy as np
 from lensjax.data import transforms
 from lensjax.data.datasets import Source
 from lensjax.data.transforms import Augmentation, as_pixels
-from lensjax.shapes import Float, Int
+from lensjax.shapes import Float, Int, Num
 from lensjax.types import Batch, Example
 
 # Threads keep ahead of a step; the elements are whole batches, so few are buffered.
@@ -133,8 +133,11 @@ def collate(examples: Iterator[Example], rows: Int[np.ndarray, "b"], shape: tupl
     )
 
 
-def store(out: Float[np.ndarray, "*s c"], image: Float[np.ndarray, "*s c"]) -> None:
-    """`out[...] = image`, for finite halves in a sixth of the time: NumPy converts them one by one."""
+def store(out: Float[np.ndarray, "*s c"], image: Num[np.ndarray, "*s c"]) -> None:
+    """`out[...] = transforms.as_float(image)`, finite halves in a sixth of NumPy's time."""
+    if image.dtype == np.uint8:
+        np.multiply(image, np.float32(1 / 255), out=out)
+        return
     if image.dtype != np.float16:
         out[...] = image
         return

@@ -13,6 +13,7 @@ import numpy as np
 
 from lensjax.shapes import Float, Num, Shaped
 from lensjax.types import Example
+from lensjax.viridis import colour
 
 Augmentation = Callable[[Example, np.random.Generator], Example]
 
@@ -35,6 +36,13 @@ def flux_units(
 ) -> Float[np.ndarray, "*s c"]:
     """The inverse of `asinh_units`: sinh(image) · σ."""
     return np.sinh(np.asarray(image, np.float32)) * np.asarray(sigma, np.float32)
+
+
+def as_float(image: Num[np.ndarray, "*s c"]) -> Float[np.ndarray, "*s c"]:
+    """What a network sees of an image as stored, float32: bytes become fractions of 255."""
+    if image.dtype == np.uint8:
+        return np.multiply(image, np.float32(1 / 255), dtype=np.float32)
+    return image.astype(np.float32)
 
 
 def as_pixels(image: Shaped[np.ndarray, "*s c"]) -> np.ndarray:
@@ -147,6 +155,25 @@ def band_dropout(example: Example, rng: np.random.Generator, probability: float 
     return {**example, "image": example["image"] * (np.arange(bands) != band).astype(example["image"].dtype)}
 
 
+def band_limit(example: Example, rng: np.random.Generator, probability: float = 0.5) -> Example:
+    """Events only: with this probability nothing above a frequency of 1.2–2 kHz, as in slowly sampled strain.
+
+    Strain at 4096 Hz carries the Q planes up to 1.3–1.9 kHz (`lensjax.simulate.qtransform.carried`).
+    """
+    limited, draw = rng.random() < probability, rng.random()
+    image = example["image"]
+    if image.ndim != 4:
+        raise ValueError(f"'band_limit' is for events [t h w c]; the image has shape {image.shape}.")
+    rows = round(draw * image.shape[1] * np.log(2048 / 1200) / np.log(2048 / 10))
+    if not limited or rows == 0:
+        return example
+    cut, nothing = image.copy(), 0 if image.shape[-1] == 1 else colour(np.zeros((), np.float32))
+    cut[:, :rows] = nothing if image.dtype == np.uint8 else nothing / 255
+    mask = example["mask"].copy()
+    mask[:, :rows] = False
+    return {**example, "image": cut, "mask": mask}
+
+
 AUGMENTATIONS: dict[str, Augmentation] = {
     "dihedral": dihedral,
     "flips": flips,
@@ -156,6 +183,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "noise": noise,
     "brightness": brightness,
     "band_dropout": band_dropout,
+    "band_limit": band_limit,
 }
 
 

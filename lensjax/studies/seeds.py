@@ -21,7 +21,7 @@ import numpy as np
 import tyro
 
 from lensjax import evaluate, explained, items, logs, parallel, run, runtime, tables
-from lensjax.config import load_config_file
+from lensjax.config import LensData, load_config_file
 from lensjax.data import datasets, pipeline
 from lensjax.explain import parse
 from lensjax.restore import Trained, restore
@@ -62,13 +62,10 @@ class Command:
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
     runs = [train(command, seed) for seed in range(command.seeds)]
-    data = replace(
-        load_config_file(command.config).data,
-        train=1,
-        validation=1,
-        test=command.test,
-        seed=command.test_seed,
-    )
+    lenses = load_config_file(command.config).data
+    if not isinstance(lenses, LensData):
+        raise ValueError(f"'{command.config}' is no lens finder; for events see lensjax.studies.events.")
+    data = replace(lenses, train=1, validation=1, test=command.test, seed=command.test_seed)
     test = datasets.load(datasets.prepare(data), "test")
     shown = [items.held_out_item(test[int(row)]) for row in np.flatnonzero(test.label == 1)[: command.lenses]]
     methods: list[explained.Method] = [(text, *parse(text)) for text in command.methods]
@@ -120,7 +117,7 @@ def test_metrics(trained: Trained, test: datasets.Source) -> dict[str, Any]:
     step = jax.jit(evaluate.make_prediction_step(trained.config, trained.model))
     batches = logs.progress(pipeline.eval_batches(test, 64), f"test {trained.workdir.name}")
     predictions = evaluate.predict(step, trained.params, batches, parallel.data_mesh())
-    return evaluate.summarise(predictions, test, trained.config, trained.pixel_scale)
+    return evaluate.summarise(predictions, test, trained.config)
 
 
 def map_scores(

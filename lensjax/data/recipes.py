@@ -1,0 +1,170 @@
+"""What is in each data set: its `Recipe` from the values of a configuration, all of them checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from lensjax.data.builders import GENERATE, SPLITS, Recipe
+from lensjax.events import CLASSES, WINDOWS, channels
+from lensjax.types import Example
+
+
+def check_limits(counts: dict[str, int], **limits: tuple[int, int, int]) -> None:
+    """Refuse a value outside its least and most, or an empty split.
+
+    Raises:
+      ValueError: with the field, its value and the rule.
+    """
+    limits |= {split: (count, 1, 10**15) for split, count in counts.items()}
+    for name, (value, least, most) in limits.items():
+        if not least <= value <= most:
+            rule = f"at least {least}" if value < least else f"at most {most}"
+            raise ValueError(f"data.{name} (={value}) must be {rule}.")
+
+
+def split_by_seed(generate: Callable[[int, int], Iterator[Example]], seed: int) -> GENERATE:
+    """A simulator's seed differs for every pair of seed and split: no scene is in two splits.
+
+    3 · seed + 0, 1, 2 is a 32 bit number in the simulators.
+    """
+    return lambda split, count: generate(count, 3 * seed + SPLITS.index(split))
+
+
+def lens_recipe(
+    *,
+    instrument: str,
+    size: int,
+    train: int,
+    validation: int,
+    test: int,
+    seed: int,
+    lens_fraction: float,
+    supersampling: int,
+    min_theta_e: float = 0.25,
+    min_snr: float = 20.0,
+    generate: Callable[[int, int], Iterator[Example]] | None = None,
+    truth: tuple[str, ...] | None = None,
+) -> Recipe:
+    """Recipe of `SimulatedLenses`. `generate` (count, seed) and `truth` replace the simulator in tests.
+
+    Raises:
+      ValueError: a value outside its range.
+    """
+    from lensjax.simulate.instruments import INSTRUMENTS
+
+    counts = {"train": train, "validation": validation, "test": test}
+    if instrument not in INSTRUMENTS:
+        raise ValueError(f"unknown instrument '{instrument}': choose from {', '.join(INSTRUMENTS)}.")
+    check_limits(counts, seed=(seed, 0, 2**30), size=(size, 16, 4096), supersampling=(supersampling, 1, 16))
+    if not 0 <= lens_fraction <= 1:
+        raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
+
+    # Hardly any lens is beyond these: the simulator would draw for ever.
+    if not 0 <= min_theta_e <= 1.5 or not 0 <= min_snr <= 200:
+        raise ValueError(
+            f"data.min_theta_e (={min_theta_e}) must lie in [0, 1.5], data.min_snr (={min_snr}) in [0, 200]."
+        )
+
+    def simulate(count: int, seed: int) -> Iterator[Example]:
+        from lensjax.simulate import lenses
+
+        yield from lenses.examples(
+            instrument,
+            size,
+            count,
+            seed,
+            lens_fraction=lens_fraction,
+            supersampling=supersampling,
+            rule=lenses.Rule(float(min_theta_e), float(min_snr)),
+        )
+
+    if truth is None:
+        from lensjax.simulate.truth import TRUTH
+
+        truth = tuple(TRUTH)
+    numbers = "-".join(f"{split}{count}" for split, count in counts.items())
+    return Recipe(
+        name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}"
+        f"-theta{float(min_theta_e)}-snr{float(min_snr)}",
+        counts=counts,
+        seed=seed,
+        shape=(size, size, len(INSTRUMENTS[instrument].bands)),
+        classes=("non-lens", "lens"),
+        truth=truth,
+        generate=split_by_seed(generate or simulate, seed),
+    )
+
+
+def event_recipe(config: Any) -> Recipe:
+    """Recipe of `SimulatedEvents` from a `config.EventData`.
+
+    Raises:
+      ValueError: a value outside its range.
+    """
+    from lensjax.simulate import glitches
+
+    counts = {"train": config.train, "validation": config.validation, "test": config.test}
+    height, width = config.size
+    check_limits(counts, seed=(config.seed, 0, 2**30), size=(min(height, width), 16, 4096))
+
+    def simulate(count: int, seed: int) -> Iterator[Example]:
+        yield from glitches.examples(
+            count,
+            seed,
+            size=config.size,
+            encoding=config.encoding,
+            plane=config.plane,
+            balance=config.balance,
+        )
+
+    numbers = "-".join(f"{split}{count}" for split, count in counts.items())
+    return Recipe(
+        name=f"events_{height}x{width}-{config.encoding}-plane_{config.plane}-{config.balance}-{numbers}"
+        f"-seed{config.seed}",
+        counts=counts,
+        seed=config.seed,
+        shape=(len(WINDOWS), height, width, len(channels(config.encoding))),
+        classes=CLASSES,
+        truth=tuple(glitches.TRUTH),
+        generate=split_by_seed(simulate, config.seed),
+        dtype=np.float16 if config.encoding == "log" else np.uint8,
+    )
+
+
+def gravity_spy_recipe(config: Any) -> Recipe:
+    """Recipe of `GravitySpy` from a `config.GravitySpyData`; the folder or archive is listed, not read.
+
+    Raises:
+      ValueError: there is no such folder or archive, or it has none of the known layouts.
+    """
+    from lensjax.data import gravity_spy
+
+    height, width = config.size
+    archive = gravity_spy.index(config.path, config.metadata)
+    counts = {split: len(archive.events.get(split, ())) for split in SPLITS}
+    empty = [split for split, count in counts.items() if not count]
+    if empty:
+        raise ValueError(f"'{config.path}' has no events for {', '.join(empty)}: all splits are needed.")
+    if config.on_problem == "refuse" and archive.problems:
+        raise ValueError(f"'{config.path}' has problems:\n{gravity_spy.report(archive.problems)}")
+
+    def read(split: str, count: int) -> Iterator[Example]:
+        yield from gravity_spy.examples(
+            archive, split, size=config.size, encoding=config.encoding, on_problem=config.on_problem
+        )
+        if split == SPLITS[-1] and archive.problems:
+            print(gravity_spy.report(archive.problems), flush=True)
+
+    return Recipe(
+        name=f"gravity_spy_{height}x{width}-{config.encoding}-{gravity_spy.fingerprint(archive)}",
+        counts=counts,
+        shape=(len(WINDOWS), height, width, len(channels(config.encoding))),
+        classes=CLASSES,
+        truth=gravity_spy.TRUTH,
+        generate=read,
+        dtype=np.uint8,
+        exact=False,
+    )
