@@ -1,0 +1,193 @@
+"""Q planes, their rows of tiles, and where the pixels of an event lie among them: NumPy, made once.
+
+Chatterji et al. 2004, CQG 21 S1809 (gr-qc/0412119), with the bisquare window. A row holds `tiles` values at
+`k duration / tiles` seconds from the start of the block; neighbours differ by the mismatch at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from lensjax.events import WINDOWS
+
+BISQUARE = np.sqrt(11.0)
+"""Half-width of the window in units of its rms width: with it, Q is frequency over bandwidth."""
+
+
+@dataclass(frozen=True)
+class ScanConfig:
+    """A whitened block, the planes it is scanned on, and the pictures taken of it."""
+
+    sample_rate: float = 8192.0
+    """Hz; below 6498 Hz the lowest Q does not reach 2048 Hz."""
+    duration: float = 16.0
+    """Seconds of the whitened block; in a short one the medians of slow rows are noisy."""
+    q_range: tuple[float, float] = (4.0, 64.0)
+    frequency_range: tuple[float, float] = (10.0, 2048.0)
+    """Hz, of the tiles and of the pictures."""
+    mismatch: float = 0.2
+    """Share of the energy lost at most between neighbouring tiles."""
+    search: float = 0.25
+    """Seconds on both sides of the centre in which the loudest tile is looked for."""
+    windows: tuple[float, ...] = WINDOWS
+    shape: tuple[int, int] = (140, 170)
+    """Rows and columns of each window."""
+
+    @property
+    def samples(self) -> int:
+        """Length of the whitened block."""
+        return round(self.sample_rate * self.duration)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Neighbouring rows with as many tiles, and so of one FFT length."""
+
+    tiles: int
+    frequency: np.ndarray  # [rows] Hz, ascending
+    first: np.ndarray  # [rows] first bin of the block's spectrum under the window
+    middle: np.ndarray  # [rows] bins from there to the middle of the window
+    half_width: np.ndarray  # [rows] bins, not whole
+    bins: int
+    """Bins under the widest window."""
+    white_median: np.ndarray  # [rows] median |tile|² of unit-variance white noise
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Rows of one Q, lowest frequency first, and between which of them each row of pixels lies."""
+
+    q: float
+    groups: tuple[Group, ...]
+    frequency: np.ndarray  # [rows] Hz
+    below: np.ndarray  # [h] row under a pixel, row 0 of the pixels at the top
+    above: np.ndarray  # [h]
+    weight: np.ndarray  # [h] share of `above`
+    covered: np.ndarray  # [h] False above what the sampling rate carries
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything static about a scan."""
+
+    planes: tuple[Plane, ...]
+    pixel_time: np.ndarray  # [windows w] seconds from the centre, middles of the pixels
+    pixel_frequency: np.ndarray  # [h] Hz
+
+    @property
+    def q(self) -> np.ndarray:
+        """Q of each plane, float32 [planes]."""
+        return np.array([plane.q for plane in self.planes], np.float32)
+
+
+def _check(config: ScanConfig) -> None:
+    low, high = config.frequency_range
+    samples = config.sample_rate * config.duration
+    rules = (
+        (not 0 < low < high, f"frequency_range {config.frequency_range} is no range; give 0 < low < high Hz"),
+        (
+            not BISQUARE < config.q_range[0] < config.q_range[1],
+            f"q_range {config.q_range} must rise from above {BISQUARE:.2f}; take (4, 64)",
+        ),
+        (not 0 < config.mismatch < 1, f"mismatch {config.mismatch} must lie between 0 and 1; take 0.2"),
+        (
+            samples < 2 or abs(samples - round(samples)) > 1e-6,
+            f"{config.duration} s at {config.sample_rate} Hz are no whole number of samples; change it",
+        ),
+        (
+            not config.windows or not 0 < min(config.windows) <= max(config.windows) <= config.duration,
+            f"windows {config.windows} must be positive and fit into the {config.duration} s of the block",
+        ),
+        (
+            not 0 < config.search <= config.duration / 2,
+            f"search {config.search} s must lie between 0 and half the block's {config.duration} s",
+        ),
+        (min(config.shape) < 1, f"shape {config.shape} must hold a pixel"),
+    )
+    for broken, message in rules:
+        if broken:
+            raise ValueError(f"{message}.")
+
+
+def _q_values(config: ScanConfig, step: float) -> np.ndarray:
+    low, high = config.q_range
+    length = np.log(high / low) / np.sqrt(2)
+    number = int(np.ceil(length / step))
+    return low * np.exp(np.sqrt(2) * length / number * (np.arange(number) + 0.5))
+
+
+def _row_frequencies(config: ScanConfig, q: float, step: float) -> np.ndarray:
+    low, high = config.frequency_range
+    length = np.sqrt(2 + q**2) / 2 * np.log(high / low)
+    number = int(np.ceil(length / step))
+    nominal = low * np.exp(2 / np.sqrt(2 + q**2) * length / number * (np.arange(number) + 0.5))
+    rows = np.unique(np.floor(nominal * config.duration)) / config.duration
+    return rows[(rows > 0) & (rows <= config.sample_rate / 2 / (1 + BISQUARE / q))]
+
+
+def _groups(config: ScanConfig, q: float, rows: np.ndarray, step: float) -> tuple[Group, ...]:
+    needed = 2 * np.pi * rows * config.duration / q / step
+    tiles = 2 ** np.ceil(np.log2(needed)).astype(int)
+    groups = []
+    for number in np.unique(tiles):
+        frequency = rows[tiles == number]
+        half_width = BISQUARE * frequency * config.duration / q
+        middle = np.floor(half_width).astype(np.int32)
+        first = np.round(frequency * config.duration).astype(np.int32) - middle
+        power = [
+            np.sum((1 - (np.arange(-m, m + 1) / width) ** 2) ** 4)
+            for m, width in zip(middle, half_width, strict=True)
+        ]
+        white = np.log(2) * config.samples * np.array(power) / float(number) ** 2
+        bins = 2 * int(middle.max()) + 1
+        groups.append(Group(int(number), frequency, first, middle, half_width, bins, white))
+    return tuple(groups)
+
+
+def _plane(config: ScanConfig, q: float, pixels: np.ndarray, step: float) -> Plane:
+    rows = _row_frequencies(config, q, step)
+    if not len(rows):
+        reach = config.sample_rate / 2 / (1 + BISQUARE / q)
+        raise ValueError(
+            f"{config.sample_rate:g} Hz carries the Q {q:.1f} plane up to {reach:.0f} Hz, "
+            f"below frequency_range {config.frequency_range}; lower the range or raise the sampling rate."
+        )
+    place = np.interp(np.log(pixels), np.log(rows), np.arange(len(rows)))
+    below = np.minimum(np.floor(place), max(len(rows) - 2, 0)).astype(np.int32)
+    above = np.minimum(below + 1, len(rows) - 1).astype(np.int32)
+    half_step = np.exp(step / np.sqrt(2 + q**2))
+    covered = pixels <= max(rows[-1] * half_step, rows[-1] + 1 / config.duration)
+    return Plane(
+        q, _groups(config, q, rows, step), rows, below, above, (place - below).astype(np.float32), covered
+    )
+
+
+@cache
+def plan(config: ScanConfig) -> Plan:
+    """Rows, windows, medians and pixels of a scan.
+
+    Raises:
+      ValueError: the ranges are no ranges, the block holds no whole number of samples or is shorter than a
+        window, or the sampling rate carries no row of some plane.
+    """
+    _check(config)
+    step = 2 * np.sqrt(config.mismatch / 3)
+    height, width = config.shape
+    low, high = config.frequency_range
+    frequency = high * (low / high) ** ((np.arange(height) + 0.5) / height)
+    time = np.outer(config.windows, (np.arange(width) + 0.5) / width - 0.5)
+    planes = tuple(_plane(config, float(q), frequency, step) for q in _q_values(config, step))
+    return Plan(planes, time.astype(np.float32), frequency)
+
+
+def carried(config: ScanConfig) -> str:
+    """How far up the sampling rate carries each plane, in words; the picture is 0 above."""
+    high = config.frequency_range[1]
+    limits = [(p.q, config.sample_rate / 2 / (1 + BISQUARE / p.q)) for p in plan(config).planes]
+    if all(limit >= high for _, limit in limits):
+        return f"{config.sample_rate:g} Hz carries every plane up to {high:g} Hz."
+    parts = [f"the Q {q:.1f} plane up to {min(limit, high):.0f} Hz" for q, limit in limits]
+    return f"{config.sample_rate:g} Hz carries {', '.join(parts)}; pictures are 0 above."
