@@ -41,10 +41,17 @@ Term = Callable[[Context, Batch], Array]
 
 def cross_entropy(context: Context, batch: Batch) -> Float[Array, "b"]:
     """-Σ_k t_k log p_k, the target smoothed by `label_smoothing`, times the weight of the true class."""
-    logits = context.outputs.logits
-    smooth = context.options.label_smoothing
-    target = jax.nn.one_hot(batch["label"], logits.shape[-1]) * (1 - smooth) + smooth / logits.shape[-1]
-    return -(target * jax.nn.log_softmax(logits)).sum(-1) * class_weight(context, batch)
+    log_p = jax.nn.log_softmax(context.outputs.logits)
+    return -(smoothed_target(context, batch) * log_p).sum(-1) * class_weight(context, batch)
+
+
+def window_cross_entropy(context: Context, batch: Batch) -> Float[Array, "b"]:
+    """Mean over the windows of an event of each one's cross-entropy: every window is trained as an image."""
+    logits = context.outputs.window_logits
+    if logits is None:
+        raise ValueError("loss window_cross_entropy needs model.decide window, or weight 0.")
+    target = smoothed_target(context, batch)[:, None]
+    return -(target * jax.nn.log_softmax(logits)).sum(-1).mean(-1) * class_weight(context, batch)
 
 
 def focal(context: Context, batch: Batch) -> Float[Array, "b"]:
@@ -82,8 +89,9 @@ def position_nll(context: Context, batch: Batch) -> Float[Array, "b"]:
 
 
 def attention_sparsity(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """Mean of all gates: what attention lets through has a price."""
-    gates = context.outputs.attention
+    """Mean of all spatial gates: what attention lets through has a price."""
+    # The weights of an event's windows sum to 1 whatever they are.
+    gates = {place: gate for place, gate in context.outputs.attention.items() if place != "windows"}
     if not gates:
         raise ValueError("loss attention_sparsity needs attention; set model.attention.at, or weight 0.")
     means = [gate.mean(tuple(range(1, gate.ndim))) for gate in gates.values()]
@@ -99,6 +107,12 @@ def position_offset(context: Context, batch: Batch) -> tuple[Array, Array]:
     return jnp.where(known[:, None], predicted - jnp.nan_to_num(batch["position"]), 0.0), known
 
 
+def smoothed_target(context: Context, batch: Batch) -> Float[Array, "b k"]:
+    """One hot, with `label_smoothing` shared among all classes."""
+    classes, smooth = context.outputs.logits.shape[-1], context.options.label_smoothing
+    return jax.nn.one_hot(batch["label"], classes) * (1 - smooth) + smooth / classes
+
+
 def class_weight(context: Context, batch: Batch) -> Float[Array, "b"]:
     """The weight of each example's true class; 1 where none are given."""
     weights, classes = context.options.class_weights, context.outputs.logits.shape[-1]
@@ -111,6 +125,7 @@ def class_weight(context: Context, batch: Batch) -> Float[Array, "b"]:
 
 LOSSES: dict[str, Term] = {
     "cross_entropy": cross_entropy,
+    "window_cross_entropy": window_cross_entropy,
     "focal": focal,
     "position": position,
     "position_nll": position_nll,

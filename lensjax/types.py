@@ -43,9 +43,11 @@ class Batch(TypedDict):
 class Outputs:
     """What a forward pass gives.
 
-    `position` and `position_sigma` are fractions of the image, `attention` maps a place ("input",
-    "stage1", …) to its gate, `mask_logits` is the heat map on the trunk's grid, and `ends` names
-    every stage's activation. A pytree: `vmap` and `eval_shape` put other things in these places.
+    `position` and `position_sigma` are fractions of the image (of an event, of its first window),
+    `attention` maps a place ("input", "stage1", …) to its gate and "windows" to the weights of an event's
+    windows [b t], `mask_logits` is the heat map on the trunk's grid, and `ends` names every stage's
+    activation. `window_logits` are those of each window where windows are decided one by one; `logits` is
+    then the log of their mean probabilities. A pytree: `vmap` and `eval_shape` put other things in here.
     """
 
     logits: Any  # float32 [b k]
@@ -54,3 +56,4 @@ class Outputs:
     attention: dict[str, Any]  # place -> [b *s]
     mask_logits: Any  # float32 [b *grid], or None
     ends: dict[str, Any]  # name -> [b *grid c], gates [b *grid]
+    window_logits: Any = None  # float32 [b t k], or None

@@ -16,8 +16,9 @@ class SpatialAttention(nn.Module):
     """`a = sigmoid(kernel * x)`, `y = x · a`, without bias (Cárdenas-Montes' "spatial attention").
 
     With `kernel` 1 the gate sees the channels of one pixel; the initialiser is uniform in ±0.05, so training
-    starts from gates of about one half. `softmax` normalises over space, to a mean of 1.
-    With `per_window` (events only) every window of an event has a kernel of its own.
+    starts from gates of about one half. `softmax` normalises over the space of each window, to a mean of 1;
+    `WindowAttention` weighs windows against each other.
+    Of an event, one kernel serves all windows (the talk's "3D"); with `per_window` each has its own ("2D").
     """
 
     kernel: int = 1
@@ -50,7 +51,25 @@ def uniform(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) 
     return jax.random.uniform(key, shape, dtype, -0.05, 0.05)
 
 
-def spatial_softmax(logits: Float[Array, "b *s"]) -> Float[Array, "b *s"]:
-    """Softmax over all positions, scaled to a mean of 1 so that features keep their size."""
-    flat = logits.reshape(logits.shape[0], -1)
+def spatial_softmax(logits: Float[Array, "b *t h w"]) -> Float[Array, "b *t h w"]:
+    """Softmax over rows and columns, scaled to a mean of 1 so that features keep their size."""
+    flat = logits.reshape(*logits.shape[:-2], -1)
     return (jax.nn.softmax(flat, axis=-1) * flat.shape[-1]).reshape(logits.shape)
+
+
+class WindowAttention(nn.Module):
+    """Gated attention over the windows of an event (Ilse et al. 2018, arXiv:1802.04712, eq. 9).
+
+    `a = softmax_t(w · [tanh(V h_t) * sigmoid(U h_t)])`, all without bias; the weights of an event sum to 1.
+    """
+
+    width: int = 16
+
+    @nn.compact
+    def __call__(self, h: Float[Array, "b t c"]) -> tuple[Float[Array, "b c"], Float[Array, "b t"]]:
+        """Returns `Σ_t a_t h_t` and the weights `a`."""
+        tanh = jnp.tanh(nn.Dense(self.width, use_bias=False, name="tanh")(h))
+        sigmoid = jax.nn.sigmoid(nn.Dense(self.width, use_bias=False, name="sigmoid")(h))
+        logits = nn.Dense(1, use_bias=False, name="weight")(tanh * sigmoid)[..., 0]
+        weights = jax.nn.softmax(logits, axis=-1)
+        return (h * weights[..., None]).sum(1), weights

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.models.attention import SpatialAttention
 from lensjax.models.conv import conv, max_pool
-from lensjax.models.heads import Head
+from lensjax.models.heads import Head, mean_probability
+from lensjax.models.views import FLAT, view
 from lensjax.shapes import Array, Float
 from lensjax.types import Outputs
 
@@ -43,7 +44,8 @@ class Network(nn.Module):
         config = self.config
         ends: dict[str, Array] = {}
         attention: dict[str, Array] = {}
-        x = tap(images, taps, ends, "input")
+        x = view(config.view, tap(images, taps, ends, "input"))
+        origin, step = trunk_grids(config, x.shape[1:-1])["head"]
         for stage, features in enumerate(config.features):
             for place in (["input"] if stage == 0 else []) + [f"stage{stage + 1}"]:
                 if place in config.attention.at:
@@ -51,9 +53,16 @@ class Network(nn.Module):
                     x, attention[place] = gate(x)
                     ends[f"attention:{place}"] = attention[place]
             x = self._stage(x, taps, ends, stage, features, train)
-        origin, step = grids(config, images.shape[1:-1])["head"]
-        head = Head(config.head, config.hidden, len(config.classes), origin, step, name="head")
-        logits, position, sigma, heat = head(x)
+        head = Head(
+            config.head, config.hidden, len(config.classes), origin, step, config.pooling, name="head"
+        )
+        if config.decide == "window":
+            logits = by_window(head, x)
+            return Outputs(mean_probability(logits), None, None, attention, None, ends, logits)
+        logits, position, sigma, heat, weights = head(x)
+        if weights is not None:
+            # First among the ends: a map of the last gate is a map over space wherever there is one.
+            attention, ends = {**attention, "windows": weights}, {"attention:windows": weights, **ends}
         return Outputs(logits, position, sigma, attention, heat, ends)
 
     def _stage(self, x: Array, taps: Taps, ends: dict, stage: int, features: int, train: bool) -> Array:
@@ -73,6 +82,14 @@ class Network(nn.Module):
         x = tap(x, taps, ends, name)
         x = max_pool(x, pool)
         return nn.Dropout(config.dropout, deterministic=not train)(x)
+
+
+def by_window(head: Head, x: Float[Array, "b *s c"]) -> Float[Array, "b t k"]:
+    """Logits of each window by itself, by the same head."""
+    if x.ndim != 5:
+        raise ValueError(f"model.decide window needs events; the trunk gave {x.shape}: use decide event.")
+    b, t = x.shape[:2]
+    return head(x.reshape(b * t, *x.shape[2:]))[0].reshape(b, t, -1)
 
 
 def standardise(weights: Float[Array, "*k c f"]) -> Float[Array, "*k c f"]:
@@ -110,7 +127,17 @@ Grid = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, Grid]:
-    """Where the cells of each end lie: centre of the first, distance between cells, as fractions.
+    """Where the cells of each end lie on an input of `shape` [*s].
+
+    What has no place there is left out: the weights of windows, and under a view that makes an image of an
+    event, everything but "input".
+    """
+    found = trunk_grids(config, shape)
+    return {"input": found["input"]} if config.view in FLAT else found
+
+
+def trunk_grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, Grid]:
+    """Grids of a trunk that sees `shape`: centre of the first cell, distance between cells, as fractions.
 
     A cell's centre is the centre of its receptive field. Unpadded convolutions and pooling that drops a
     remainder move it away from "cell i of n is at (i + ½)/n", which is what misplaced published maps.
@@ -161,7 +188,33 @@ def build(config: ModelConfig) -> Network:
         raise ValueError(f"model.attention.kernel (={config.attention.kernel}) must be odd and positive.")
     if not 0 <= config.dropout < 1:
         raise ValueError(f"model.dropout (={config.dropout}) must be in [0, 1).")
+    check_events(config)
     return Network(config)
+
+
+def check_events(config: ModelConfig) -> None:
+    """Refuse contradictions among the fields for events."""
+    flat, alone, heat = config.view in FLAT, config.decide == "window", config.head == "heatmap"
+    joint = f"model.pooling {config.pooling}", config.pooling in ("concat", "gated")
+    kernel = f"model.time_kernel {config.time_kernel}", max(config.time_kernel) > 1
+    pool = f"model.time_pool {config.time_pool}", max(config.time_pool) > 1
+    gates = "model.attention.per_window", config.attention.per_window and bool(config.attention.at)
+    image, window = f"model.view {config.view} makes one image", "model.decide window takes each window alone"
+    places = "model.head heatmap reads times off whole windows"
+    for rule, applies, (field, present), fix in (
+        (image, flat, joint, "pooling mean or flatten"),
+        (image, flat, ("model.decide window", alone), "decide event"),
+        (image, flat, ("model.head heatmap", heat), "head regression or class"),
+        (image, flat, gates, "one kernel for all"),
+        (window, alone, joint, "pooling mean or flatten"),
+        (window, alone, (f"model.head {config.head}", config.head != "class"), "head class"),
+        (window, alone, kernel, "1"),
+        (window, alone, pool, "1"),
+        (places, heat, pool, "1, or head regression"),
+        (places, heat and config.padding == "VALID", kernel, "padding SAME, or head regression"),
+    ):
+        if applies and present:
+            raise ValueError(f"{rule}, which contradicts {field}: use {fix}.")
 
 
 def count_parameters(variables: Mapping) -> int:

@@ -11,7 +11,10 @@ from typing import Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from lensjax.events import WINDOWS
+from lensjax.models.attention import WindowAttention
 from lensjax.models.conv import conv
 from lensjax.shapes import Array, Float
 
@@ -28,13 +31,17 @@ class Head(nn.Module):
     origin: tuple[float, ...] = (0.5, 0.5)
     """Centre of the first cell, and distance between cells, as fractions of the image (`cnn.grids`)."""
     step: tuple[float, ...] = (1.0, 1.0)
+    pooling: Literal["mean", "concat", "gated", "flatten"] = "mean"
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b *s c"]) -> tuple[Array, Array | None, Array | None, Array | None]:
-        """Returns logits [b k], position [b 2], its sigma [b 2], and heat-map logits [b *s]."""
+    def __call__(
+        self, x: Float[Array, "b *s c"]
+    ) -> tuple[Array, Array | None, Array | None, Array | None, Array | None]:
+        """Returns logits [b k], position [b 2] and sigma [b 2], heat map [b *s], windows' weights [b t]."""
         space = tuple(range(1, x.ndim - 1))
         heat = None
-        pooled = [x.mean(space)]
+        features, weights = self._pooled(x)
+        pooled = [features]
         if self.kind == "heatmap":
             kernel = self.param(
                 "heat_kernel", nn.initializers.lecun_normal(), (1,) * len(space) + (x.shape[-1], 1)
@@ -47,14 +54,33 @@ class Head(nn.Module):
             h = nn.relu(nn.Dense(self.hidden, name="hidden")(h))
         logits = nn.Dense(self.classes, name="logits")(h)
         if self.kind == "class":
-            return logits, None, None, None
+            return logits, None, None, None, weights
         sigma = SMALLEST_SIGMA + (LARGEST_SIGMA - SMALLEST_SIGMA) * jax.nn.sigmoid(
             nn.Dense(2, name="sigma", bias_init=nn.initializers.constant(-2.0))(h)
         )
         if heat is not None:
-            return logits, soft_argmax(heat, self.origin[-2:], self.step[-2:]), sigma, heat
+            return logits, soft_argmax(heat, self.origin[-2:], self.step[-2:]), sigma, heat, weights
         flat = x.reshape(x.shape[0], -1)
-        return logits, jax.nn.sigmoid(nn.Dense(2, name="position")(flat)), sigma, None
+        return logits, jax.nn.sigmoid(nn.Dense(2, name="position")(flat)), sigma, None, weights
+
+    def _pooled(self, x: Array) -> tuple[Array, Array | None]:
+        """Features for the class [b n], and the weights of the windows [b t] where they are weighted.
+
+        `flatten` keeps every number: a dense layer on it has a weight for each and each output, which is most
+        of the network (`pool` more, or `hidden` 0).
+        """
+        if self.pooling == "mean":
+            return x.mean(tuple(range(1, x.ndim - 1))), None
+        if self.pooling == "flatten":
+            return x.reshape(x.shape[0], -1), None
+        if x.ndim != 5:
+            raise ValueError(
+                f"model.pooling {self.pooling} needs events; the trunk gave {x.shape}: use mean."
+            )
+        means = x.mean((2, 3))
+        if self.pooling == "concat":
+            return means.reshape(len(x), -1), None
+        return WindowAttention(name="windows")(means)
 
 
 def heat_weights(heat: Float[Array, "b *s"]) -> Float[Array, "b *s"]:
@@ -63,12 +89,33 @@ def heat_weights(heat: Float[Array, "b *s"]) -> Float[Array, "b *s"]:
 
 
 def soft_argmax(
-    heat: Float[Array, "b *s"], origin: tuple[float, ...], step: tuple[float, ...]
+    heat: Float[Array, "b *t h w"], origin: tuple[float, ...], step: tuple[float, ...]
 ) -> Float[Array, "b 2"]:
-    """Mean position under the softmax of a heat map, in fractions of the last two axes (row, column)."""
+    """Mean position under the softmax of a heat map, in fractions (row, column) of the image.
+
+    All windows of an event show the same rows; a column of window t is `WINDOWS[t] / WINDOWS[0]` times as
+    long as one of the first, about the same middle, so its place on the first window is stretched by that.
+
+    Raises:
+      ValueError: the event has more windows than are known.
+    """
     weights = heat_weights(heat)
-    weights = weights.sum(tuple(range(1, weights.ndim - 2)))
-    rows, columns = weights.sum(2), weights.sum(1)
-    row = rows @ (origin[0] + step[0] * jnp.arange(rows.shape[1], dtype=jnp.float32))
-    column = columns @ (origin[1] + step[1] * jnp.arange(columns.shape[1], dtype=jnp.float32))
+    row_at = origin[0] + step[0] * jnp.arange(heat.shape[-2], dtype=jnp.float32)
+    column_at = origin[1] + step[1] * jnp.arange(heat.shape[-1], dtype=jnp.float32)
+    if heat.ndim == 3:
+        row, column = weights.sum(2) @ row_at, weights.sum(1) @ column_at
+    else:
+        if heat.shape[1] > len(WINDOWS):
+            raise ValueError(
+                f"{heat.shape[1]} windows have no known lengths, only {WINDOWS} s: use a class head."
+            )
+        stretch = jnp.asarray(np.array(WINDOWS[: heat.shape[1]], np.float32) / WINDOWS[0])
+        time_at = 0.5 + (column_at - 0.5) * stretch[:, None]
+        row, column = weights.sum((1, 3)) @ row_at, (weights.sum(2) * time_at).sum((1, 2))
     return jnp.stack([row, column], axis=-1)
+
+
+def mean_probability(window_logits: Float[Array, "b t k"]) -> Float[Array, "b k"]:
+    """Log of the mean over windows of the softmax probabilities, finite for any logits."""
+    log_p = jax.nn.log_softmax(window_logits)
+    return jax.nn.logsumexp(log_p, axis=1) - np.log(window_logits.shape[1]).astype(np.float32)
