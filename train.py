@@ -46,7 +46,7 @@ def main(command: Command) -> None:
     runtime.prepare(gradients=True, multihost=command.multihost)
     import jax
 
-    from lensjax import checkpoint, evaluate, logs, parallel, run
+    from lensjax import checkpoint, evaluate, logs, parallel, power, run
     from lensjax.data import datasets, pipeline
     from lensjax.models import build, count_parameters
     from lensjax.objective import check_weights
@@ -108,6 +108,7 @@ def main(command: Command) -> None:
         with logs.run_log(workdir, step, leader) as log:
             while step < total_steps and not exhausted(state, config):
                 epoch, start, history = step // steps_per_epoch + 1, time.perf_counter(), []
+                joules = power.meter()
                 first, end = step % steps_per_epoch, epoch * steps_per_epoch
                 bar = logs.progress(desc=f"epoch {epoch}", total=steps_per_epoch, initial=first)
                 while step < end and not stop_asked(step):
@@ -127,7 +128,7 @@ def main(command: Command) -> None:
                         checkpoint.save(ckpt, state, iterator)
                     say(f"stopped and saved at step {step}; the same command goes on from there.")
                     return
-                seconds = time.perf_counter() - start
+                seconds, energy = time.perf_counter() - start, joules()
 
                 _, summary = evaluated(validation, state, "validation")
                 score = evaluate.monitored(summary, config.optim.monitor)
@@ -135,6 +136,7 @@ def main(command: Command) -> None:
                 means = run.means([values for values, _ in history])
                 record = {"epoch": epoch, "seconds": seconds, "steps": len(history)}
                 record["learning_rate"] = float(schedule(step))
+                record |= {} if energy is None else {"joules": energy}
                 record |= {f"train/{name}": value for name, value in means.items()}
                 record |= {f"validation/{name}": value for name, value in summary.items()}
                 # The record first: a resumed run drops those after its checkpoint, and would miss one before.

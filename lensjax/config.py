@@ -6,6 +6,7 @@ A string under a field is its help text on the command line (`python train.py co
 from __future__ import annotations
 
 import importlib.util
+import json
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
@@ -185,7 +186,7 @@ class Config:
 
 
 def load_config_file(path: str | Path) -> Config:
-    """Run `get_config()` of a configuration file.
+    """Run `get_config()` of a configuration file, or read the config.json of an earlier run.
 
     Raises:
       ValueError: the file is missing, has no `get_config`, or returns something else than a Config.
@@ -194,6 +195,11 @@ def load_config_file(path: str | Path) -> Config:
     if not path.is_file():
         known = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none there"
         raise ValueError(f"configuration file '{path}' does not exist; files beside it: {known}.")
+    if path.suffix == ".json":
+        try:
+            return config_from_dict(json.loads(path.read_text()))
+        except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
+            raise ValueError(f"'{path}' is no configuration of a run ({error}).") from None
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ValueError(f"configuration file '{path}' is no Python file; give one of configs/*.py.")

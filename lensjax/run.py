@@ -99,6 +99,9 @@ def write_summary(
     # it speaks for the speed only when it is alone.
     steps = [record["seconds"] / record["steps"] for record in epochs]
     typical = float(np.median(steps[1:] or steps)) if steps else float("nan")
+    joules = [record["joules"] * steps_per_epoch / record["steps"] for record in epochs if "joules" in record]
+    if joules:
+        facts["joules_per_epoch"] = float(np.median(joules))
     summary = {
         **facts,
         "epochs": len(epochs),

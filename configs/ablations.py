@@ -1,0 +1,51 @@
+"""Edits of an experiment on events, one line each: `ABLATIONS[name](config) -> config`.
+
+    python -m lensjax.studies.events configs/gravity_spy_study.py --out runs/events_study
+
+runs them all over several seeds. Names of the talk: "3D" attention has one kernel for all windows, "2D" has
+one a window. All networks have the same trunk; gates add a handful of weights.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lensjax.config import AttentionConfig, Config, LossConfig
+
+Edit = Callable[[Config], Config]
+
+
+def model(**changes) -> Edit:
+    return lambda config: replace(config, model=replace(config.model, **changes))
+
+
+def gates(*at: str, **options) -> Edit:
+    return model(attention=AttentionConfig(at=at, **options))
+
+
+def per_image(config: Config) -> Config:
+    """The same layers as a 2D network, trained on each window as an image of its own."""
+    config = model(decide="window", attention=AttentionConfig(at=()))(config)
+    return replace(config, loss=LossConfig({"window_cross_entropy": 1.0}))
+
+
+def joint(config: Config) -> Config:
+    """Class and peak time and frequency, from the network with "3D" attention in two layers."""
+    config = model(head="heatmap", attention=AttentionConfig(at=("stage1", "stage2")))(config)
+    return replace(config, loss=LossConfig({"cross_entropy": 1.0, "position": 2.0, "position_nll": 0.05}))
+
+
+ABLATIONS: dict[str, Edit] = {
+    "image_2d": per_image,
+    "event_3d": gates(),
+    "attention_3d_input": gates("input"),
+    "attention_2d_input": gates("input", per_window=True),
+    "attention_3d_two_layers": gates("stage1", "stage2"),
+    "attention_2d_two_layers": gates("stage1", "stage2", per_window=True),
+    "attention_kernel_7": gates("stage1", "stage2", kernel=7),
+    "attention_softmax": gates("stage1", "stage2", kind="softmax"),
+    "gated_windows": model(attention=AttentionConfig(at=()), pooling="gated"),
+    "joint_position": joint,
+    "mosaic": model(attention=AttentionConfig(at=()), view="mosaic"),
+    "windows_as_channels": model(attention=AttentionConfig(at=()), view="channels"),
+    "border_only": model(attention=AttentionConfig(at=()), view="border"),
+}

@@ -1,0 +1,33 @@
+"""Glitches and chirps as events of four windows: a 3D network with spatial attention, class and place.
+
+    make demo-events
+
+or, step by step,
+
+    python train.py configs/gravity_spy_demo.py --workdir runs/events
+    python explain.py runs/events --out runs/events/report
+
+22 classes of simulated events, as many of each. Two CPU cores: about five minutes in all. What to expect of
+it is measured in the README.
+"""
+
+from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig
+from lensjax.events import CLASSES
+
+
+def get_config() -> Config:
+    return Config(
+        data=EventData(size=(70, 85), train=2_200, validation=220, test=880, augment=("band_limit",)),
+        model=ModelConfig(
+            features=(16, 24, 32),
+            pool=(2, 3, 1),
+            standardise=False,
+            attention=AttentionConfig(at=("stage1", "stage2"), per_window=False),
+            pooling="concat",
+            hidden=64,
+            dropout=0.1,
+            classes=CLASSES,
+        ),
+        loss=LossConfig({"cross_entropy": 1.0, "position": 2.0, "position_nll": 0.05}),
+        optim=OptimConfig(epochs=12, batch_size=16, learning_rate=3e-3, patience=3),
+    )

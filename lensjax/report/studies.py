@@ -1,0 +1,38 @@
+"""Pictures of studies: one dot a seed, the mean, and controls as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+BLUE, GREY, RED = "#1f4e9c", "#9aa0aa", "#b3261e"
+
+
+def save(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]], controls: Mapping[str, float]) -> Path:
+    """Accuracy and chirp errors of every network, seed by seed; `controls` are accuracies without one."""
+    names = list(rows)
+    figure = Figure(figsize=(10, 0.9 + 0.33 * len(names)), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axis, key in ((left, "accuracy"), (right, "chirp_errors")):
+        for y, name in enumerate(names):
+            values = np.array([row[key] for row in rows[name] if row[key] is not None], float)
+            if values.size:
+                axis.plot(values, np.full(values.shape, y), "o", color=BLUE, alpha=0.45, markersize=4)
+                axis.plot([values.mean()], [y], "|", color=BLUE, markersize=16, markeredgewidth=2)
+        axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+        axis.grid(axis="x", color=GREY, alpha=0.3)
+    left.invert_yaxis()
+    left.set(xlabel="accuracy on held-out events")
+    count = next((row["chirp_n"] for each in rows.values() for row in each), 0)
+    right.set(xlabel=f"chirps missed, of {count}")
+    for label, value in controls.items():
+        left.axvline(value, color=RED, linestyle="--", linewidth=1)
+        left.annotate(label, (value, -0.45), color=RED, fontsize=8, ha="left", va="bottom")
+    figure.savefig(path, dpi=130)
+    return path

@@ -1,0 +1,241 @@
+"""The talk's table for events: every ablation over several seeds, with intervals, baselines and controls.
+
+    python -m lensjax.studies.events configs/gravity_spy_study.py --out runs/events_study
+
+Trains each with train.py (a finished one is kept) and writes table.md, table.json and table.png: parameters,
+seconds an epoch, epochs, accuracy, macro-F1, chirps missed and what they were taken for, by window where
+windows are decided one by one. Beside them stands what the displayed Q plane alone gives away.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+from lensjax import intervals, logs, metrics, run
+from lensjax.config import Config, EventData, load_config_file
+from lensjax.data import datasets
+from lensjax.events import CLASSES, WINDOWS
+from lensjax.report import studies as pictures
+
+CHIRP = CLASSES.index("Chirp")
+
+
+@dataclass(frozen=True)
+class Command:
+    config: Annotated[Path, tyro.conf.Positional]
+    """Configuration file that the ablations change."""
+    out: Path
+    """Folder of the runs and the table."""
+    seeds: int = 5
+    ablations: Path = Path("configs/ablations.py")
+    """File with ABLATIONS, a dict of name -> edit of a Config."""
+    only: tuple[str, ...] = ()
+    """Names of some of them; all where none is given."""
+
+
+def main(command: Command) -> None:
+    base = load_config_file(command.config)
+    if not isinstance(base.data, EventData):
+        raise ValueError(
+            f"'{command.config}' has data '{base.data.name}'; this study needs simulated_events."
+        )
+    edits = load_ablations(command.ablations, command.only)
+    folder = datasets.prepare(base.data)
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in edits}
+    # Seed by seed: a study that is stopped has something of everything.
+    for seed in range(command.seeds):
+        for name, edit in edits.items():
+            workdir = train(replace(edit(base), seed=seed), command.out / name / f"seed{seed}")
+            rows[name].append(outcome(workdir))
+    train_set, test_set = datasets.load(folder, "train"), datasets.load(folder, "test")
+    control = plane_alone(train_set, test_set)
+    lines = [*table_lines(rows), "", *window_lines(rows), "", plane_line(control, len(test_set))]
+    result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "base": asdict(base)}
+    logs.write_json(command.out / "table.json", result | {"rows": rows, "plane_alone": control})
+    (command.out / "table.md").write_text("\n".join(lines) + "\n")
+    pictures.save(command.out / "table.png", rows, {"Q plane alone": control["accuracy"]})
+    print("\n".join(lines))
+    print(f"\ntable: {command.out / 'table.md'}\nplot:  {command.out / 'table.png'}")
+
+
+def load_ablations(path: Path, only: Sequence[str]) -> dict[str, Callable[[Config], Config]]:
+    """ABLATIONS of a Python file.
+
+    Raises:
+      ValueError: no such file, no such dict in it, or an unknown name.
+    """
+    spec = importlib.util.spec_from_file_location("ablations", path) if path.is_file() else None
+    if spec is None or spec.loader is None:
+        raise ValueError(f"'{path}' is no Python file: give one that defines ABLATIONS.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    edits = getattr(module, "ABLATIONS", None)
+    if not isinstance(edits, dict):
+        raise ValueError(f"'{path}' defines no ABLATIONS; add a dict of name -> edit of a Config.")
+    unknown = sorted(set(only) - set(edits))
+    if unknown:
+        raise ValueError(f"unknown ablation {', '.join(unknown)}: choose from {', '.join(edits)}.")
+    return {name: edits[name] for name in only or edits}
+
+
+def train(config: Config, workdir: Path) -> Path:
+    """Train in a process of its own; a run that has ended is kept.
+
+    Raises:
+      ValueError: the training failed; its own message stands above.
+    """
+    if (workdir / "summary.json").exists():
+        run.check(workdir, config)
+        return workdir
+    if not Path("train.py").exists():
+        raise ValueError("train.py is not in this folder: run from the project's root.")
+    source = workdir.with_suffix(".json")
+    source.parent.mkdir(parents=True, exist_ok=True)
+    logs.write_json(source, asdict(config))
+    print(f"\n== {workdir.parent.name}, seed {config.seed}", flush=True)
+    failed = subprocess.run([sys.executable, "train.py", str(source), "--workdir", str(workdir)]).returncode
+    if failed or not (workdir / "summary.json").exists():
+        raise ValueError(f"training of '{workdir}' did not end; see above, and run the same command again.")
+    return workdir
+
+
+def outcome(workdir: Path) -> dict[str, Any]:
+    """What a run came to: its summary, and its decisions window by window where there are any."""
+    summary = json.loads((workdir / "summary.json").read_text())
+    test = summary["test"]
+    row = {
+        name: summary.get(name) for name in ("parameters", "seconds_per_epoch", "epochs", "joules_per_epoch")
+    }
+    row |= {name: test.get(name) for name in ("accuracy", "macro_f1", "chirp_n", "chirp_errors")}
+    row["chirp_taken_for"] = test.get("chirp_taken_for", [])
+    row["peak_time_error_median_ms"] = test.get("peak_time_error_median_ms")
+    row["peak_frequency_error_median_octaves"] = test.get("peak_frequency_error_median_octaves")
+    with np.load(workdir / "test_predictions.npz", allow_pickle=False) as saved:
+        if "window_logits" in saved:
+            row["windows"] = by_window(saved["window_logits"], saved["label"])
+    return row
+
+
+def by_window(logits: np.ndarray, label: np.ndarray) -> dict[str, Any]:
+    """Accuracy and chirps missed in each window [n t k], and accuracy of the majority of the windows."""
+    said, chirp = logits.argmax(-1), label == CHIRP
+    # Of a tie, the class whose windows are surer.
+    votes = (said[..., None] == np.arange(logits.shape[-1])).sum(1) + 1e-3 * softmax_mean(logits)
+    missed = [
+        Counter(CLASSES[c] for c in said[chirp, t] if c != CHIRP).most_common(3) for t in range(len(WINDOWS))
+    ]
+    return {
+        "accuracy": (said == label[:, None]).mean(0).tolist(),
+        "chirp_errors": (said[chirp] != CHIRP).sum(0).tolist(),
+        "chirp_taken_for": [[f"{count} {name}" for name, count in window] for window in missed],
+        "votes_accuracy": float((votes.argmax(-1) == label).mean()),
+        "image_accuracy": float((said == label[:, None]).mean()),
+    }
+
+
+def softmax_mean(logits: np.ndarray) -> np.ndarray:
+    """Mean over windows of the probabilities, [n k]."""
+    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+    return (shifted / shifted.sum(-1, keepdims=True)).mean(1)
+
+
+def plane_alone(train_set: datasets.Source, test_set: datasets.Source) -> dict[str, float]:
+    """The best guess from the displayed Q plane and nothing else: the commonest class of each plane."""
+    planes = train_set.truth["q_plane"].astype(int)
+    counts = np.zeros((planes.max() + 1, len(CLASSES)), int)
+    np.add.at(counts, (planes, train_set.label), 1)
+    said = counts.argmax(1)[np.minimum(test_set.truth["q_plane"].astype(int), planes.max())]
+    table = metrics.confusion(said.astype(np.int32), test_set.label, len(CLASSES))
+    return {"accuracy": float(metrics.accuracy(table)), "macro_f1": float(metrics.macro_f1(table))}
+
+
+def plane_line(control: dict[str, float], count: int) -> str:
+    low, high = intervals.wilson(round(control["accuracy"] * count), count)
+    chance = 1 / len(CLASSES)
+    return (
+        f"From the displayed Q plane alone: accuracy {control['accuracy']:.3f} ({low:.3f}–{high:.3f}), "
+        f"macro-F1 {control['macro_f1']:.3f}; chance {chance:.3f}."
+    )
+
+
+def spread(values: Sequence[float | None], digits: int) -> str:
+    """Mean ± standard deviation."""
+    known = np.array([value for value in values if value is not None], float)
+    if not known.size:
+        return ""
+    if known.size == 1:
+        return f"{known[0]:.{digits}f}"
+    return f"{known.mean():.{digits}f} ± {known.std(ddof=1):.{digits}f}"
+
+
+def table_lines(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Markdown, a line an ablation: mean ± s.d. over seeds, Wilson interval of the mean chirp errors."""
+    joules = any(row["joules_per_epoch"] for each in rows.values() for row in each)
+    head = ["network", "parameters", "s/epoch", "epochs", "accuracy", "macro-F1", "chirp errors", "taken for"]
+    head += ["J/epoch"] if joules else []
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name, each in rows.items():
+        column = {key: [row[key] for row in each] for key in each[0] if key != "windows"}
+        n, errors = each[0]["chirp_n"], float(np.mean(column["chirp_errors"]))
+        low, high = intervals.wilson(round(errors), n)
+        cells = [
+            name,
+            f"{each[0]['parameters']:,}",
+            spread(column["seconds_per_epoch"], 1),
+            spread(column["epochs"], 1),
+            spread(column["accuracy"], 3),
+            spread(column["macro_f1"], 3),
+            f"{spread(column['chirp_errors'], 1)} of {n} ({100 * low:.0f}–{100 * high:.0f} %)",
+            commonest(column["chirp_taken_for"]),
+        ]
+        cells += [spread(column["joules_per_epoch"], 0)] if joules else []
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def commonest(lists: Sequence[Sequence[str]], most: int = 3) -> str:
+    """The classes that chirps were taken for most often, over all seeds."""
+    total: Counter[str] = Counter()
+    for entry in (entry for each in lists for entry in each):
+        count, name = entry.split(" ", 1)
+        total[name] += int(count)
+    return ", ".join(f"{name} {count}" for name, count in total.most_common(most))
+
+
+def window_lines(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Markdown: networks that decide window by window, in each window and by vote."""
+    deciding = {name: [row["windows"] for row in each] for name, each in rows.items() if "windows" in each[0]}
+    if not deciding:
+        return []
+    windows = [f"{length:g} s" for length in WINDOWS]
+    lines = [f"| window by window | {' | '.join(windows)} | per image | votes |", "|---|" + "---|" * 6]
+    for name, each in deciding.items():
+        accuracy = [spread([row["accuracy"][t] for row in each], 3) for t in range(len(WINDOWS))]
+        pooled = [spread([row[key] for row in each], 3) for key in ("image_accuracy", "votes_accuracy")]
+        lines.append(f"| {name}, accuracy | {' | '.join([*accuracy, *pooled])} |")
+        errors = [spread([row["chirp_errors"][t] for row in each], 1) for t in range(len(WINDOWS))]
+        lines.append(f"| {name}, chirp errors | {' | '.join(errors)} | | |")
+        named = [commonest([row["chirp_taken_for"][t] for row in each]) for t in range(len(WINDOWS))]
+        lines.append(f"| {name}, taken for | {' | '.join(named)} | | |")
+    return lines
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Command, prog="python -m lensjax.studies.events", description=__doc__))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from what is saved.")
