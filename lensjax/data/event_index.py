@@ -1,0 +1,170 @@
+"""Pictures → events: four windows under one key, in one class and one split; whatever does not fit is told."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lensjax.data.archives import SPLITS, Entry, Problem, Source, list_sources
+from lensjax.data.trigger_table import Trigger, read_triggers
+from lensjax.events import CLASSES, WINDOWS
+
+DETECTORS = ("H1", "L1", "V1")
+# Of the golden pictures, where leaving out case and underscores does not give the class.
+_OTHER_NAMES = {
+    "1080line": "1080Lines",
+    "1400ripple": "1400Ripples",
+    "lowfreqburst": "Low_Frequency_Burst",
+    "lowfreqline": "Low_Frequency_Lines",
+    "noa": "None_of_the_Above",
+}
+_CLASS = {name.lower().replace("_", ""): name for name in CLASSES} | _OTHER_NAMES
+
+
+@dataclass(frozen=True)
+class EventFiles:
+    """The four windows of one event."""
+
+    key: str
+    """<IFO>_<id>; the id alone where nothing tells the detector."""
+    ifo: str
+    label: str
+    split: str
+    sources: tuple[Source, ...]
+    """In the order of WINDOWS."""
+    trigger: Trigger
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What is at a path. `examples` adds the problems that it meets to `problems`."""
+
+    path: Path
+    layout: str
+    """folder, tar or hdf5."""
+    events: dict[str, list[EventFiles]]
+    """By split, sorted by key."""
+    problems: list[Problem]
+
+
+def class_named(name: str) -> str | None:
+    """The class of events.CLASSES that a name means: KoiFish is Koi_Fish, NOA is None_of_the_Above."""
+    return _CLASS.get(name.lower().replace("_", "").replace(" ", ""))
+
+
+def index(path: str | Path, metadata: str | Path = "") -> Archive:
+    """Events at `path`: the Kaggle folder, a tar archive of it, or the Zenodo HDF5. No picture is read.
+
+    Args:
+      metadata: CSV of the training set; by default the one `*metadata*.csv` in the folder or beside the file.
+
+    Raises:
+      ValueError: the path or the metadata cannot be read, or there is no picture at all.
+    """
+    path = Path(path)
+    layout, entries, problems = list_sources(path)
+    if not entries and not problems:
+        layouts = "train/train/<Label>/*.png, a tar archive of it, or HDF5 label/split/id/0.5.png"
+        raise ValueError(f"'{path}' holds no picture of an event; give {layouts}.")
+    triggers = read_triggers(metadata, path)
+    entries, unknown = _known([_joined(entry, triggers) for entry in entries])
+    groups, twice = _grouped(entries)
+    problems += unknown + twice
+    places: dict[str, list[tuple[str, str]]] = {}
+    for key, split, label in groups:
+        places.setdefault(key, []).append((split, label))
+    events: dict[str, list[EventFiles]] = {split: [] for split in SPLITS}
+    for key in sorted(places):
+        trigger = triggers.get(_id(key), Trigger())
+        copies, faults = _one_label(key, places[key], trigger)
+        problems += faults
+        if copies:
+            split, label = copies[0]
+            windows = groups[key, split, label]
+            lacking = [f"{window} s" for i, window in enumerate(WINDOWS) if i not in windows]
+            if lacking:
+                what = f"lacks the window {', '.join(lacking)}; an event needs all four: copy it again."
+                problems.append(Problem("missing window", f"{split}/{label}/{key}", what))
+            else:
+                sources = tuple(windows[i] for i in range(len(WINDOWS)))
+                ifo = key.split("_")[0] if key[:3] in [f"{d}_" for d in DETECTORS] else ""
+                events[split].append(EventFiles(key, ifo, label, split, sources, trigger))
+    return Archive(path, layout, events, problems)
+
+
+def _id(key: str) -> str:
+    return key.split("_", 1)[-1]
+
+
+def _joined(entry: Entry, triggers: dict[str, Trigger]) -> Entry:
+    """With the split and the detector from the metadata where the place of the picture does not tell them."""
+    trigger = triggers.get(entry.id, Trigger())
+    split = trigger.split if trigger.split in SPLITS else ""
+    ifo = trigger.ifo if trigger.ifo in DETECTORS else ""
+    return replace(entry, split=entry.split or split, ifo=entry.ifo or ifo)
+
+
+def _known(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:
+    """Entries of a known class and split, and a line for each folder or event left out."""
+    known, classes, splits = [], Counter[str](), Counter[str]()
+    for entry in entries:
+        label = class_named(entry.label)
+        if label is None:
+            classes[entry.label] += 1
+        elif not entry.split:
+            splits[entry.label] += 1
+        else:
+            known.append(replace(entry, label=label))
+    problems = []
+    for name, count in sorted(classes.items()):
+        near = difflib.get_close_matches(name, CLASSES, 1)
+        hint = f"did you mean {near[0]}?" if near else f"the classes are {', '.join(CLASSES)}."
+        problems.append(Problem("unknown class", name, f"is no class ({count} pictures left out): {hint}"))
+    for name, count in sorted(splits.items()):
+        rule = "put it in train, validation or test, or give metadata with a sample_type for each id."
+        problems.append(Problem("unknown split", name, f"has {count} pictures in no split: {rule}"))
+    return known, problems
+
+
+def _grouped(
+    entries: Sequence[Entry],
+) -> tuple[dict[tuple[str, str, str], dict[int, Source]], list[Problem]]:
+    """Windows by (key, split, label), and a line for each picture that is there twice."""
+    groups: dict[tuple[str, str, str], dict[int, Source]] = {}
+    problems = []
+    for entry in entries:
+        key = f"{entry.ifo}_{entry.id}" if entry.ifo else entry.id
+        windows = groups.setdefault((key, entry.split, entry.label), {})
+        first = windows.setdefault(entry.window, entry.source)
+        if first != entry.source:
+            what = f"is a second copy of {first.name}, which is kept."
+            problems.append(Problem("duplicate picture", entry.source.name, what))
+    return groups, problems
+
+
+def _one_label(
+    key: str, places: list[tuple[str, str]], trigger: Trigger
+) -> tuple[list[tuple[str, str]], list[Problem]]:
+    """Places (split, label) of an event under the one label that holds, the first of which is kept."""
+    places = sorted(places, key=lambda place: (SPLITS.index(place[0]), place[1]))
+    labels = sorted({label for _, label in places})
+    told = class_named(trigger.label)
+    problems = []
+    if len(labels) > 1:
+        where = " and ".join(f"{split}/{label}" for split, label in places)
+        kept = f"{told} is kept, as in the metadata" if told in labels else "left out: delete the wrong one"
+        problems.append(Problem("two labels", key, f"is in {where}; {kept}."))
+        places = [place for place in places if place[1] == told]
+    elif told is not None and told != labels[0]:
+        what = (
+            f"is in {labels[0]} but {told} in the metadata; the folder is kept: is the CSV of this version?"
+        )
+        problems.append(Problem("other label", key, what))
+    if len(places) > 1:
+        others = " and ".join(split for split, _ in places[1:])
+        what = f"is in {places[0][0]} and again in {others}; the copy in {places[0][0]} is kept."
+        problems.append(Problem("duplicate event", key, what))
+    return places, problems

@@ -1,0 +1,230 @@
+"""The real Gravity Spy training set as examples: four pictures an event, read from where they are.
+
+`python -m lensjax.data.gravity_spy PATH` prints what is there and what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from lensjax.data.archives import SPLITS, Fetch, Problem, Source, opened
+from lensjax.data.event_index import DETECTORS, Archive, EventFiles, class_named, index
+from lensjax.data.layers import BadInput
+from lensjax.data.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
+from lensjax.data.trigger_table import Trigger
+from lensjax.events import CLASSES, WINDOWS, Encoding
+from lensjax.shapes import Shaped
+from lensjax.types import Example
+
+TRUTH = {
+    "snr": "signal-to-noise ratio of the trigger",
+    "peak_frequency": "of the trigger, Hz",
+    "duration": "of the trigger, s",
+    "detector": "0 H1, 1 L1, 2 V1",
+}
+"""Scalars of `truth`; NaN where no metadata tell."""
+
+
+def examples(
+    archive: Archive,
+    split: str,
+    size: tuple[int, int] = (140, 170),
+    encoding: Encoding = "clipped",
+    on_problem: Literal["skip", "refuse"] = "skip",
+) -> Iterator[Example]:
+    """Events of a split as stored, one at a time, in the order in which their last window lies in the archive.
+
+    A compressed tar archive is read once from beginning to end.
+
+    Args:
+      on_problem: skip leaves out the event and adds the problem to `archive.problems`.
+
+    Raises:
+      ValueError: unknown split or option; with refuse, any problem, of the index or met while reading.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split '{split}': choose from {', '.join(SPLITS)}.")
+    if on_problem not in ("skip", "refuse"):
+        raise ValueError(f"unknown on_problem '{on_problem}': choose skip or refuse.")
+    if on_problem == "refuse" and archive.problems:
+        raise _refusal(archive)
+    return _examples(archive, archive.events[split], size, encoding, on_problem == "refuse")
+
+
+def _examples(
+    archive: Archive, events: Sequence[EventFiles], size: tuple[int, int], encoding: Encoding, refuse: bool
+) -> Iterator[Example]:
+    windows = [(source, i, event) for event in events for i, source in enumerate(event.sources)]
+    windows.sort(
+        key=lambda window: window[0].offset
+    )  # all 0, so unchanged, where a file is found by its name
+    images: defaultdict[str, dict[int, np.ndarray]] = defaultdict(dict)
+    failed: set[str] = set()
+    with opened(archive.path, archive.layout) as fetch:
+        for source, i, event in windows:
+            if event.key in failed:
+                continue
+            try:
+                images[event.key][i] = _window(fetch, source, size, encoding)
+            except BadInput as error:
+                failed.add(event.key)
+                images.pop(event.key)
+                problem = Problem("unreadable picture", source.name, str(error))
+                if problem not in archive.problems:
+                    archive.problems.append(problem)
+                if refuse:
+                    raise _refusal(archive) from None
+                continue
+            if len(images[event.key]) == len(WINDOWS):
+                parts = images.pop(event.key)
+                yield _example(event, np.stack([parts[i] for i in range(len(WINDOWS))]))
+
+
+def read_event(
+    archive: Archive, event: EventFiles, size: tuple[int, int] = (140, 170), encoding: Encoding = "clipped"
+) -> Shaped[np.ndarray, "t h w c"]:
+    """Image of one event as it is stored: uint8, or float16 for log.
+
+    Raises:
+      BadInput (a ValueError): a picture is damaged or of another size; the message names it.
+    """
+    with opened(archive.path, archive.layout) as fetch:
+        images = []
+        for source in event.sources:
+            try:
+                images.append(_window(fetch, source, size, encoding))
+            except BadInput as error:
+                raise BadInput(f"{source.name} {error}") from None
+    return np.stack(images)
+
+
+def _window(fetch: Fetch, source: Source, size: tuple[int, int], encoding: Encoding) -> np.ndarray:
+    data = fetch(source)
+    if isinstance(data, bytes):
+        return encode_rgb(read_png(data), size, encoding)
+    grey = data[0] if data.ndim == 3 and len(data) == 1 else data
+    if grey.shape != (140, 170) or grey.dtype.kind != "f":
+        shape = "×".join(map(str, data.shape))
+        raise BadInput(
+            f"holds {shape} values of {data.dtype}; the set has 140×170 floats: download it again."
+        )
+    return encode_energy(energy_of_grey(grey.astype(np.float32)), size, encoding)
+
+
+def _example(event: EventFiles, image: np.ndarray) -> Example:
+    detector = DETECTORS.index(event.ifo) if event.ifo else np.nan
+    trigger = event.trigger
+    return {
+        "image": image,
+        "label": CLASSES.index(event.label),
+        "position": np.full(2, np.nan, np.float32),
+        "mask": np.zeros(image.shape[:-1], bool),
+        "id": event.key,
+        "truth": {
+            "snr": trigger.snr,
+            "peak_frequency": trigger.peak_frequency,
+            "duration": trigger.duration,
+            "detector": float(detector),
+        },
+    }
+
+
+def _refusal(archive: Archive) -> ValueError:
+    count = len(archive.problems)
+    many = f"{count} problems, the first: " if count > 1 else ""
+    fix = f"`python -m lensjax.data.gravity_spy {archive.path}` lists them; data.on_problem=skip leaves them out"
+    return ValueError(f"'{archive.path}': {many}{archive.problems[0]} ({fix}).")
+
+
+def report(problems: Sequence[Problem], shown: int = 3) -> str:
+    """Counts by kind, and the first few of each."""
+    if not problems:
+        return "no problems"
+    kinds: defaultdict[str, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        kinds[problem.kind].append(problem)
+    lines = [f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"]
+    for kind, found in sorted(kinds.items()):
+        lines += [f"  {kind}: {len(found)}", *(f"    {problem}" for problem in found[:shown])]
+        lines += [f"    … and {len(found) - shown} more"] if len(found) > shown else []
+    return "\n".join(lines)
+
+
+def fingerprint(archive: Archive) -> str:
+    """Twelve hexadecimal digits of the events, their labels, splits, sizes in bytes and metadata."""
+    events = (event for split in SPLITS for event in archive.events[split])
+    lines = (
+        f"{e.split} {e.label} {e.key} {[source.size for source in e.sources]} {e.trigger}" for e in events
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def read_golden(
+    path: str | Path, size: tuple[int, int] = (140, 170), encoding: Encoding = "clipped"
+) -> list[Example]:
+    """Hand-picked events of the classes in events.CLASSES, from an .npz of `images` [n 4 h w 3], `label`, `id`.
+
+    Raises:
+      ValueError: the file is no such archive.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            images, labels, ids = (file[name] for name in ("images", "label", "id"))
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"'{path}' is no .npz with images, label and id ({str(error)[:80]}); give the golden set."
+        ) from None
+    found = []
+    for image, name, stem in zip(images, labels, ids, strict=True):
+        label = class_named(str(name))
+        if label is not None:
+            windows = np.stack([encode_rgb(window, size, encoding) for window in image])
+            key = f"golden_{str(stem).split('.')[0]}"
+            found.append(_example(EventFiles(key, "", label, "test", (), Trigger()), windows))
+    return found
+
+
+def describe(archive: Archive) -> str:
+    """Events by class and split, by detector, and what is wrong."""
+    events = [event for split in SPLITS for event in archive.events[split]]
+    counts = Counter((event.label, event.split) for event in events)
+    rows = [("class", *SPLITS)]
+    for label in [*(name for name in CLASSES if any(counts[name, split] for split in SPLITS))]:
+        rows.append((label, *(str(counts[label, split]) for split in SPLITS)))
+    rows.append(("all", *(str(len(archive.events[split])) for split in SPLITS)))
+    width = max(len(row[0]) for row in rows)
+    lines = [f"{row[0]:{width}s}" + "".join(f"{cell:>12s}" for cell in row[1:]) for row in rows]
+    detectors = Counter(event.ifo or "unknown" for event in events)
+    joined = sum(bool(event.trigger.label) for event in events)
+    return "\n".join(
+        [
+            f"{archive.path}: {len(events)} events ({archive.layout}), fingerprint {fingerprint(archive)}",
+            *lines,
+            "detectors: " + ", ".join(f"{name} {count}" for name, count in sorted(detectors.items())),
+            f"in the metadata: {joined} of {len(events)}",
+            report(archive.problems),
+        ]
+    )
+
+
+def main() -> None:
+    """Prints the events in a Gravity Spy folder or archive, and what is wrong with it."""
+    parser = argparse.ArgumentParser(prog="python -m lensjax.data.gravity_spy", description=main.__doc__)
+    parser.add_argument("path", help="folder in the Kaggle layout, tar archive, or Zenodo HDF5")
+    parser.add_argument("--metadata", default="", help="CSV of the training set; by default found beside it")
+    options = parser.parse_args()
+    try:
+        print(describe(index(options.path, options.metadata)))
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

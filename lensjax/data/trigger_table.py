@@ -1,0 +1,75 @@
+"""The metadata CSV of the Gravity Spy training set: what the trigger generator measured, by gravityspy_id."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One row; empty and NaN where the table does not tell."""
+
+    ifo: str = ""
+    label: str = ""
+    split: str = ""
+    snr: float = math.nan
+    peak_frequency: float = math.nan
+    """Hz."""
+    duration: float = math.nan
+    """Seconds."""
+
+
+def read_triggers(metadata: str | Path, beside: Path) -> dict[str, Trigger]:
+    """Rows by id of `metadata`, or of the one `*metadata*.csv` in the folder (beside the file) `beside`.
+
+    Raises:
+      ValueError: the file is no such table, a number in it is none, or several files could be meant.
+    """
+    folder = beside if beside.is_dir() else beside.parent
+    found = [Path(metadata)] if metadata else sorted(folder.glob("*metadata*.csv"))
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ValueError(f"'{folder}' has {len(found)} metadata files ({names}): name one as the metadata.")
+    return _read(found[0]) if found else {}
+
+
+def _read(path: Path) -> dict[str, Trigger]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if "gravityspy_id" not in (reader.fieldnames or ()):
+                columns = ", ".join(map(str, reader.fieldnames or ())) or "none"
+                raise ValueError(
+                    f"metadata '{path}' has no column gravityspy_id (columns: {columns[:200]}): "
+                    "give the CSV of the training set."
+                )
+            return {
+                (row["gravityspy_id"] or "").strip(): _trigger(row, f"metadata '{path}' line {line}")
+                for line, row in enumerate(reader, start=2)
+            }
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = str(error).split("\n")[0][:120]
+        raise ValueError(f"metadata '{path}' is no readable CSV file ({reason}).") from None
+
+
+def _trigger(row: dict[str, str | None], where: str) -> Trigger:
+    def text(column: str) -> str:
+        return (row.get(column) or "").strip()
+
+    def number(column: str) -> float:
+        try:
+            return float(text(column) or "nan")
+        except ValueError:
+            raise ValueError(f"{where}: {column} is '{text(column)}'; give a number or nothing.") from None
+
+    return Trigger(
+        ifo=text("ifo").upper(),
+        label=text("label"),
+        split=text("sample_type").lower(),
+        snr=number("snr"),
+        peak_frequency=number("peak_frequency"),
+        duration=number("duration"),
+    )
