@@ -2,7 +2,7 @@
 
 The image of an event is [t h w c]: windows of 0.5, 1, 2 and 4 s in this order, the highest frequency in
 row 0, a logarithmic frequency axis, the trigger in the middle column. A position is (peak frequency, peak
-time) as fractions (row, column) of the FIRST window. Class names are those of Gravity Spy's training set v1.1.
+time) as fractions (row, column) of the FIRST window. Class names are of Gravity Spy's training set v1.1.
 """
 
 from __future__ import annotations

@@ -149,8 +149,14 @@ def default_methods(trained: Trained) -> list[Method]:
     on_grid = trained.config.model.view in ("event", "border")  # else layers have no place on the event
     names = ["attention"] if trained.config.model.attention.at and on_grid else []
     names += ["grad_cam"] if on_grid else []
-    names += ["gradient", "input_x_gradient", "smooth_grad", "integrated_gradients", "occlusion"]
-    return [(name, name, {}) for name in names]
+    names += ["gradient", "input_x_gradient", "smooth_grad", "integrated_gradients"]
+    methods: list[Method] = [(name, name, {}) for name in names]
+    if trained.events is None:
+        return [*methods, ("occlusion", "occlusion", {})]
+    # A pixel of one window is another place in the next: they are covered one at a time.
+    window = (1, *(max(2, n // 5) for n in trained.events.shape))
+    options = {"window": window, "stride": (1, *(n // 2 for n in window[1:]))}
+    return [*methods, (f"occlusion(window={window})", "occlusion", options)]
 
 
 def completeness_lines(

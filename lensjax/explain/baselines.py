@@ -29,11 +29,12 @@ def random(
 def centre(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None, sigma: float = 1 / 6
 ) -> Float[Array, "*s 1"]:
-    """A Gaussian in the middle of the image, `sigma` of each side wide."""
+    """A Gaussian in the middle of the image, of each window of an event, `sigma` of each side wide."""
     if sigma <= 0:
         raise ValueError(f"sigma (={sigma}) must be positive; it is a fraction of the image's side.")
     squared = jnp.zeros((*image.shape[:-1], 1))
-    for axis, n in enumerate(image.shape[:-1]):
+    for axis in (image.ndim - 3, image.ndim - 2):
+        n = image.shape[axis]
         fraction = (jax.lax.broadcasted_iota(jnp.float32, squared.shape, axis) + 0.5) / n
         squared += ((fraction - 0.5) / sigma) ** 2
     return jnp.exp(-squared / 2)
@@ -51,9 +52,12 @@ def abs_input(
 def sobel(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """Edges: the length of the Sobel gradient (in units per pixel), the border repeated."""
+    """Edges: the length of the Sobel gradient (in units per pixel), the border repeated.
+
+    Along rows and columns only: the windows of an event have no edge between them.
+    """
     image = at_least_float32(image)
-    axes = range(image.ndim - 1)
+    axes = (image.ndim - 3, image.ndim - 2)
     squared = jnp.zeros_like(image)
     for along in axes:
         edge = image

@@ -170,7 +170,7 @@ def plane_line(control: dict[str, float], count: int) -> str:
     )
 
 
-def spread(values: Sequence[float | None], digits: int) -> str:
+def spread(values: Sequence[float | int | None], digits: int) -> str:
     """Mean ± standard deviation."""
     known = np.array([value for value in values if value is not None], float)
     if not known.size:

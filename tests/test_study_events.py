@@ -1,0 +1,108 @@
+"""The study of events: its table from runs that are made up, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lensjax import power
+from lensjax.data.datasets import Source
+from lensjax.events import CLASSES
+from lensjax.report import studies as pictures
+from lensjax.studies import events
+
+CHIRP, BLIP, SCRATCHY = (CLASSES.index(name) for name in ("Chirp", "Blip", "Scratchy"))
+
+
+def logits_of(said):
+    return 9.0 * np.eye(len(CLASSES), dtype=np.float32)[np.asarray(said)]
+
+
+def test_windows_are_counted_one_by_one_and_vote():
+    label = np.array([CHIRP, CHIRP, BLIP])
+    said = [[CHIRP, CHIRP, CHIRP, BLIP], [CHIRP, CHIRP, BLIP, SCRATCHY], [BLIP, BLIP, BLIP, BLIP]]
+    found = events.by_window(logits_of(said), label)
+    assert found["chirp_errors"] == [0, 0, 1, 2]
+    assert found["chirp_taken_for"][3] == ["1 Blip", "1 Scratchy"]
+    assert found["accuracy"] == pytest.approx([1, 1, 2 / 3, 1 / 3])
+    assert found["votes_accuracy"] == 1.0
+    assert found["image_accuracy"] == pytest.approx(9 / 12)
+
+
+def test_a_tied_vote_goes_to_the_surer_windows():
+    logits = logits_of([[CHIRP, CHIRP, BLIP, BLIP]])
+    logits[0, 0] *= 0.1
+    assert events.by_window(logits, np.array([BLIP]))["votes_accuracy"] == 1.0
+
+
+def source(labels, planes):
+    n = len(labels)
+    return Source(
+        image=np.zeros((n, 4, 2, 2, 1), np.uint8),
+        mask=np.zeros((n, 4, 2, 2), bool),
+        label=np.array(labels, np.int32),
+        position=np.full((n, 2), np.nan, np.float32),
+        id=np.arange(n).astype(str),
+        truth={"q_plane": np.array(planes, np.float32)},
+    )
+
+
+def test_the_plane_alone_names_its_commonest_class():
+    train = source([BLIP, BLIP, CHIRP, SCRATCHY, SCRATCHY], [0, 0, 0, 3, 3])
+    found = events.plane_alone(train, source([BLIP, CHIRP, SCRATCHY, SCRATCHY], [0, 0, 3, 3]))
+    assert found["accuracy"] == 0.75
+    assert "0.750 (" in events.plane_line(found, 4)
+
+
+def rows():
+    row = {"parameters": 1234, "seconds_per_epoch": 2.0, "epochs": 8, "joules_per_epoch": None}
+    row |= {"accuracy": 0.9, "macro_f1": 0.88, "chirp_n": 40, "chirp_errors": 2}
+    row |= {"chirp_taken_for": ["2 Blip"]}
+    other = row | {"accuracy": 0.8, "chirp_errors": 4, "chirp_taken_for": ["1 Blip", "3 Tomte"]}
+    return {"event_3d": [row, other]}
+
+
+def test_the_table_has_spread_and_interval():
+    head, _, line = events.table_lines(rows())
+    assert "J/epoch" not in head
+    assert "0.850 ± 0.071" in line and "3.0 ± 1.4 of 40 (3–20 %)" in line and "Blip 3, Tomte 3" in line
+
+
+def test_the_picture_is_drawn(tmp_path):
+    path = pictures.save(tmp_path / "table.png", rows(), {"Q plane alone": 0.3})
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_mistakes_are_told(tmp_path):
+    with pytest.raises(ValueError, match="no Python file"):
+        events.load_ablations(tmp_path / "none.py", ())
+    (tmp_path / "a.py").write_text("ABLATIONS = {'one': lambda config: config}")
+    with pytest.raises(ValueError, match="unknown ablation two: choose from one"):
+        events.load_ablations(tmp_path / "a.py", ("two",))
+    (tmp_path / "b.py").write_text("")
+    with pytest.raises(ValueError, match="defines no ABLATIONS"):
+        events.load_ablations(tmp_path / "b.py", ())
+
+
+def test_energy_is_read_or_left_out(tmp_path):
+    assert power.cpu_joules(tmp_path) is None
+    for package, value in (("intel-rapl:0", "2000000"), ("intel-rapl:1", "1000000")):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "energy_uj").write_text(value)
+    assert power.cpu_joules(tmp_path) == 3.0
+    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("none")
+    assert power.cpu_joules(tmp_path) is None
+
+
+def test_a_run_of_a_configuration_file_in_json(tmp_path):
+    from dataclasses import asdict
+
+    from lensjax.config import Config, EventData, load_config_file
+    from lensjax.logs import write_json
+
+    config = Config(data=EventData(size=(35, 42)))
+    write_json(tmp_path / "config.json", asdict(config))
+    assert load_config_file(tmp_path / "config.json") == config
+    (tmp_path / "broken.json").write_text(json.dumps({"data": 3}))
+    with pytest.raises(ValueError, match="no configuration of a run"):
+        load_config_file(tmp_path / "broken.json")
