@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lensjax.report import marks, png, render
+from lensjax.events import EventGrid
+from lensjax.report import event_cards, marks, png, render, windows
 from lensjax.report.entry import Entry, finite_pair, position_error, verdict
 from lensjax.report.names import CHANCE, is_baseline, method_label, method_text, score_label
 from lensjax.report.numbers import esc, fraction, number
-from lensjax.report.render import Scale
+from lensjax.report.render import Layout, Scale
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,17 @@ class Page:
     ramps: dict[bool, np.ndarray]
     bands: tuple[str, ...]
     pixel_scale: float | None
+    events: EventGrid | None = None
+    log: bool = False
+    """Events are log(1 + energy)."""
 
 
-def shared(entries: Sequence[Entry], bands: Sequence[str], pixel_scale: float | None) -> Page:
+def shared(
+    entries: Sequence[Entry],
+    bands: Sequence[str],
+    pixel_scale: float | None,
+    events: EventGrid | None = None,
+) -> Page:
     """Methods (trivial ones last), scores, and one scale a method over all entries."""
     found = list(dict.fromkeys(m for e in entries for m in e.maps))
     methods = sorted(found, key=is_baseline)
@@ -36,27 +45,30 @@ def shared(entries: Sequence[Entry], bands: Sequence[str], pixel_scale: float | 
     )
     scales = {m: render.map_scale(e.maps[m] for e in entries if m in e.maps) for m in methods}
     ramps = {kind: render.ramp(kind) for kind in (False, True)}
-    return Page(tuple(methods), scores, scales, ramps, tuple(bands), pixel_scale)
+    log = events is not None and windows.is_log(e.image for e in entries)
+    return Page(tuple(methods), scores, scales, ramps, tuple(bands), pixel_scale, events, log)
 
 
 def card(entry: Entry, index: int, page: Page) -> str:
     """An `<article>` with its own pixels inside."""
     judged = verdict(entry)
-    height, width = marks.size(entry)
-    wide = " wide" if width > 1.6 * height else ""
+    layout, grid = render.layouts(entry.image.shape[:-1])[0], page.events
+    wide = " wide" if layout.total > 1.6 * layout.height else ""
     kind = f'<span class="chip">{esc(entry.kind)}</span>' if entry.kind else ""
-    under = png.data_uri(png.encode(_shown(entry, render.luminance)))
+    under = png.data_uri(event_cards.under(entry, page.log) if grid else _under(entry))
+    image = event_cards.image_tile(entry, index, grid, page.log) if grid else _image_tile(entry, index, page)
+    where = event_cards.position(entry, grid) if grid else _position(entry, page.pixel_scale)
     tiles = "".join(_map_tile(entry, index, method, page) for method in page.methods)
     notes = "".join(f"<li>{esc(n)}</li>" for n in entry.notes)
+    symbol = marks.symbol(entry, f"s{index}", page.pixel_scale, grid)
     return (
         f'<article class="card{wide}" id="e{index}" data-i="{index}" aria-labelledby="h{index}" '
-        f'style="--ratio:{width}/{height}"><style>.u{index}{{background-image:url({under})}}</style>'
-        f'<svg class="defs" aria-hidden="true">{marks.symbol(entry, f"s{index}", page.pixel_scale)}</svg>'
+        f'style="--ratio:{layout.total}/{layout.height}"><style>.u{index}{{background-image:url({under})}}</style>'
+        f'<svg class="defs" aria-hidden="true">{symbol}</svg>'
         f'<header><h3 id="h{index}">{esc(entry.id)}</h3>'
         f'<span class="verdict {judged.replace(" ", "-")}">{_verdict_text(entry, judged)}</span>{kind}'
         f'<span class="source">{esc(entry.source)}</span></header>'
-        f'<div class="body"><div class="left">{_image_tile(entry, index, page)}'
-        f"{_probabilities(entry)}{_position(entry, page.pixel_scale)}"
+        f'<div class="body"><div class="left">{image}{_probabilities(entry)}{where}'
         f"{f'<ul class=notes>{notes}</ul>' if notes else ''}</div>"
         f'<div class="maps">{tiles}</div></div>{_score_details(entry, page)}</article>'
     )
@@ -66,26 +78,32 @@ def state(entry: Entry, page: Page) -> dict:
     """What page.js sorts and filters by."""
     truth = None if entry.label is None else float(entry.probabilities[entry.label])
     sigma = finite_pair(entry.position_sigma)
+    apart = windows.errors(entry, page.events) if page.events else None
+    error = {"error": position_error(entry)} if apart is None else {"error": abs(apart[0])}
+    error |= {} if apart is None else {"octaves": abs(apart[1])}
     return {
         "id": entry.id, "source": entry.source, "kind": entry.kind, "verdict": verdict(entry),
         "label": None if entry.label is None else entry.classes[entry.label],
         "predicted": entry.classes[entry.predicted],
         "p": dict(zip(entry.classes, map(float, entry.probabilities), strict=True)),
         "confidence": float(entry.probabilities[entry.predicted]), "truth": truth,
-        "error": position_error(entry), "sigma": None if sigma is None else math.hypot(*sigma),
+        **error, "sigma": None if sigma is None else math.hypot(*sigma),
         "scores": entry.scores, "notes": " ".join(entry.notes),
     }  # fmt: skip
 
 
-def _shown(entry: Entry, paint: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _under(entry: Entry) -> bytes:
+    return png.encode(_shown(entry, render.luminance, render.layouts(entry.image.shape[:-1])[1]))
+
+
+def _shown(entry: Entry, paint: Callable[[np.ndarray], np.ndarray], layout: Layout) -> np.ndarray:
     spatial = entry.image.ndim - 1
-    factor = render.shrink_factor(entry.image.shape[-3:-1])
-    small = render.shrink(entry.image, factor, (spatial - 2, spatial - 1))
+    small = render.shrink(entry.image, layout.factor, (spatial - 2, spatial - 1))
     # Windows are painted on one stretch, then set apart by black.
     if spatial == 2:
         return paint(small)
     flat = paint(small.reshape(-1, *small.shape[2:]))
-    return render.side_by_side(flat.reshape(*small.shape[:3], *flat.shape[2:]), 3, 0)
+    return render.side_by_side(flat.reshape(*small.shape[:3], *flat.shape[2:]), 3, 0, layout.gap)
 
 
 def _image_tile(entry: Entry, index: int, page: Page) -> str:
@@ -96,32 +114,34 @@ def _image_tile(entry: Entry, index: int, page: Page) -> str:
         pixels, text = render.composite(image, page.bands)
         return pixels
 
-    uri = png.data_uri(png.encode(_shown(entry, paint)))
+    uri = png.data_uri(png.encode(_shown(entry, paint, render.layouts(entry.image.shape[:-1])[0])))
     missing = int(np.sum(~np.isfinite(entry.image)))
     gone = f" {number(missing)} missing values are shown as sky." if missing else ""
     windows = f", {entry.image.shape[0]} windows side by side" if entry.image.ndim == 4 else ""
     caption = f"Image{windows} ({esc(text)}).{gone}"
     return (
         f'<figure class="tile image"><button class="zoom" aria-label="Enlarge the image of {esc(entry.id)}">'
-        f'<span class="stack"><img class="photo" src="{uri}" alt="{_alt(entry)}"/>{_marks(index)}</span>'
+        f'<span class="stack"><img class="photo" src="{uri}" alt="{_alt(entry)}"/>{marks.use(index)}</span>'
         f"</button><figcaption>{caption}</figcaption></figure>"
     )
 
 
 def _map_tile(entry: Entry, index: int, method: str, page: Page) -> str:
     tag = ' <span class="tag">trivial</span>' if is_baseline(method) else ""
-    title = f' title="{esc(method_text(method))}"' if method_text(method) else ""
+    text = method_text(method, page.events is not None)
+    title = f' title="{esc(text)}"' if text else ""
     label = f'<span class="name"{title}>{esc(method_label(method))}{tag}</span>'
     values, scale = entry.maps.get(method), page.scales[method]
-    start = f'<figure class="tile map" data-m="{esc(method)}">'
+    kind = "tile map lesser" if is_baseline(method) else "tile map"
+    start = f'<figure class="{kind}" data-m="{esc(method)}">'
     caption = f'<figcaption>{label}<span class="score"></span></figcaption></figure>'
     if values is None or scale is None or not np.all(np.isfinite(values)):
         return f'{start}<div class="absent">{_absence(values)}</div>{caption}'
-    spatial, factor = values.ndim, render.shrink_factor(values.shape[-2:])
-    small = render.shrink(values.astype(np.float64), factor, (spatial - 2, spatial - 1))
+    spatial, layout = values.ndim, render.layouts(values.shape)[1]
+    small = render.shrink(values.astype(np.float64), layout.factor, (spatial - 2, spatial - 1))
     indices, own = render.quantise(small, scale.diverging)
     clear = render.LEVELS // 2 if scale.diverging else 0
-    indices = render.side_by_side(indices, spatial, clear)
+    indices = render.side_by_side(indices, spatial, clear, layout.gap)
     palette = render.rescaled(page.ramps[scale.diverging], own, scale)
     uri = png.data_uri(png.encode(indices, palette))
     what = f"{method_label(method)} map of {entry.id}"
@@ -130,7 +150,7 @@ def _map_tile(entry: Entry, index: int, method: str, page: Page) -> str:
         f'{start}<button class="zoom" aria-label="Enlarge: {esc(what)}">'
         f'<span class="stack"><span class="under u{index}"></span>'
         f'<img class="map" src="{uri}" alt="{esc(alt)}" data-lo="{own.low:.6g}" data-hi="{own.high:.6g}"/>'
-        f"{_marks(index)}</span></button>{caption}"
+        f"{marks.use(index)}</span></button>{caption}"
     )
 
 
@@ -139,10 +159,6 @@ def _absence(values: np.ndarray | None) -> str:
         return "Not available: this method was not run on this example."
     bad = int(np.sum(~np.isfinite(values)))
     return f"Not available: {number(bad)} of {number(int(values.size))} values are not finite."
-
-
-def _marks(index: int) -> str:
-    return f'<svg class="marks" aria-hidden="true"><use href="#s{index}"/></svg>'
 
 
 def _alt(entry: Entry) -> str:
@@ -166,10 +182,11 @@ def _verdict_text(entry: Entry, judged: str) -> str:
 
 def _probabilities(entry: Entry) -> str:
     order = np.argsort(-np.nan_to_num(entry.probabilities, nan=-1.0), kind="stable")
-    # Two classes keep their order, so that cards compare at a glance.
-    order = np.arange(2)[::-1] if len(order) == 2 else order[:4]
+    # Two classes keep their order, so that cards compare at a glance; of many the true one is always told.
+    shown = [1, 0] if len(order) == 2 else [int(k) for k in order[:3]]
+    shown += [] if entry.label is None or entry.label in shown else [entry.label]
     rows = []
-    for k in order:
+    for k in shown:
         p = float(entry.probabilities[k])
         width = 100 * p if math.isfinite(p) else 0.0
         said = " said" if k == entry.predicted else ""

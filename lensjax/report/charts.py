@@ -16,7 +16,8 @@ SPLITS = ("train", "validation", "test")
 # What is worth a chart first; the rest of a history follows while there is room.
 WANTED = (
     "loss", "auroc", "tpr0", "position_error_median_arcsec", "position_error_median_pixels", "accuracy",
-    "macro_f1", "f1", "calibration_error", "learning_rate",
+    "macro_f1", "peak_time_error_median_ms", "peak_frequency_error_median_octaves", "f1", "calibration_error",
+    "learning_rate",
 )  # fmt: skip
 Series = tuple[str, list[float], list[float]]
 

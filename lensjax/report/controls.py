@@ -7,17 +7,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lensjax.report import render
+from lensjax.report import render, windows
 from lensjax.report.cards import Page
 from lensjax.report.entry import Entry, finite_pair, verdict
 from lensjax.report.names import method_label, method_text, score_label, score_text
 from lensjax.report.numbers import esc, number
 
+MANY = 4
+"""Classes: with more, true and predicted ones are chosen apart."""
 READING = (
     "Maps are raw: a positive value supports the score that was explained, a negative one speaks against it. "
     "A map shows what the network used, which is not always the object. Believe a method where it beats the "
     "trivial maps, not where it looks plausible. ▲ beside a score: better than that of every trivial map on "
-    "the same example. Row 0 of an image is drawn at the top."
+    "the same example. "
+)
+ROWS = "Row 0 of an image is drawn at the top."
+AXES = (
+    "The windows show the same event on different scales of time: the highest frequency is at the top, the "
+    "trigger in the middle. Energy is drawn as in the official pictures; move the pointer over a window to "
+    "read time and frequency."
 )
 
 
@@ -27,11 +35,17 @@ def form(entries: Sequence[Entry], page: Page) -> str:
     kinds = sorted({e.kind for e in entries if e.kind})
     verdicts = Counter(verdict(e) for e in entries)
     sorts = [("order", "order given"), ("id", "name"), ("confidence", "confidence in its answer")]
-    sorts += [(f"p:{c}", f"probability of {c}") for c in classes[:8]]
+    many = len(classes) > MANY
+    sorts += [
+        (f"p:{c}", f"probability of {c}") for c in (sorted({_said(e) for e in entries}) if many else classes)
+    ]
     if any(e.label is not None for e in entries):
         sorts.append(("truth", "probability of the true class"))
     if any(e.position is not None for e in entries):
-        sorts += [("error", "position error"), ("sigma", "stated position σ")]
+        apart = [("error", "position error")]
+        if page.events:
+            apart = [("error", "position error in time"), ("octaves", "position error in frequency")]
+        sorts += [*apart, ("sigma", "stated position σ")]
     scored = list(dict.fromkeys(m for e in entries for m in e.scores))
     groups = "".join(
         f'<optgroup label="{esc(score_label(s))}">'
@@ -51,15 +65,13 @@ def form(entries: Sequence[Entry], page: Page) -> str:
         )
         if count or key == "mistakes"
     ]
-    of_class = [("", "any")] + [(f"is:{c}", f"is {c}") for c in classes]
-    of_class += [(f"says:{c}", f"said to be {c}") for c in classes]
     shown = [(s, score_label(s)) for s in page.scores]
     scales = [("shared", "one for a method"), ("own", "each map its own")]
     turn = '<button type="button" id="dir" aria-pressed="false" title="Turn the order round">↓</button>'
     fields = [
         _field("Sort by", f'<select id="sort">{_options(sorts)}{groups}</select>{turn}'),
         _field("Show", _select("show", shows)),
-        _field("Class", _select("cls", of_class)),
+        *_class_fields(entries, classes),
         _field("Kind", _select("kind", [("", "any")] + [(k, k) for k in kinds])) if kinds else "",
         _field("Find", '<input id="q" type="search" placeholder="name, source or note">'),
         _field("Scale of maps", _select("scale", scales)),
@@ -72,6 +84,26 @@ def form(entries: Sequence[Entry], page: Page) -> str:
         f'<form id="controls" onsubmit="return false">{"".join(fields)}'
         f'<output id="count" aria-live="polite">{len(entries)} of {len(entries)} shown</output></form>'
     )
+
+
+def _class_fields(entries: Sequence[Entry], classes: Sequence[str]) -> list[str]:
+    """One filter for what an example is and is said to be; of many classes two, with those that occur."""
+    if len(classes) <= MANY:
+        pairs = [("", "any")] + [(f"is:{c}", f"is {c}") for c in classes]
+        return [_field("Class", _select("cls", pairs + [(f"says:{c}", f"said to be {c}") for c in classes]))]
+    true = Counter(e.classes[e.label] for e in entries if e.label is not None)
+    fields = []
+    for name, label, found in (
+        ("is", "True class", true),
+        ("says", "Said to be", Counter(map(_said, entries))),
+    ):
+        pairs = [("", "any")] + [(c, f"{c} ({found[c]})") for c in sorted(found)]
+        fields += [_field(label, _select(name, pairs))] if found else []
+    return fields
+
+
+def _said(entry: Entry) -> str:
+    return entry.classes[entry.predicted]
 
 
 def _field(label: str, control: str) -> str:
@@ -89,10 +121,11 @@ def _options(pairs: Sequence[tuple[str, str]]) -> str:
 
 def legend(entries: Sequence[Entry], page: Page) -> str:
     """What is drawn over the images, what the colours mean, and every method in a sentence."""
+    place = "peak" if page.events else "centre"
     drawn = (
         ("arc", "true evidence", any(e.mask is not None and e.mask.any() for e in entries)),
-        ("true", "true centre", any(finite_pair(e.true_position) for e in entries)),
-        ("pred", "predicted centre, 1σ", any(finite_pair(e.position) for e in entries)),
+        ("true", f"true {place}", any(finite_pair(e.true_position) for e in entries)),
+        ("pred", f"predicted {place}, 1σ", any(finite_pair(e.position) for e in entries)),
     )
     keys = "".join(f'<span><i class="g {name}"></i>{text}</span>' for name, text, there in drawn if there)
     diverging = any(s and s.diverging for s in page.scales.values())
@@ -105,7 +138,8 @@ def legend(entries: Sequence[Entry], page: Page) -> str:
     if sequential:
         bars += '<span class="bar"><i class="ramp q"></i>low is clear · high</span>'
     rows = "".join(
-        f'<tr><th scope="row">{esc(method_label(m))}</th><td>{esc(method_text(m)) or "–"}</td>'
+        f'<tr><th scope="row">{esc(method_label(m))}</th>'
+        f"<td>{esc(method_text(m, page.events is not None)) or '–'}</td>"
         f"<td>{_scale_text(page.scales[m])}</td></tr>"
         for m in page.methods
     )
@@ -114,7 +148,8 @@ def legend(entries: Sequence[Entry], page: Page) -> str:
     )
     return (
         f'<div class="legend">{keys}{bars}<span id="scale-note"></span></div>'
-        f'<details class="how"><summary>How to read the maps</summary><p>{READING}</p>'
+        f'<details class="how"><summary>How to read the maps</summary>'
+        f"<p>{READING}{AXES if page.events else ROWS}</p>"
         f'<ul>{words}</ul><div class="scroll"><table class="plain"><thead><tr><th scope="col">Map</th>'
         f'<th scope="col">What it is</th><th scope="col">Scale for all examples</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></details>"
@@ -126,7 +161,7 @@ def _scale_text(scale: render.Scale | None) -> str:
 
 
 def ramp_css(page: Page) -> str:
-    """The two colour bars, as CSS."""
+    """The colour bars, as CSS."""
 
     def gradient(colours: np.ndarray) -> str:
         stops = (
@@ -135,4 +170,5 @@ def ramp_css(page: Page) -> str:
         return f"linear-gradient(90deg,{','.join(stops)}),#fff"
 
     bars = (("d", page.ramps[True]), ("q", page.ramps[False]))
-    return "".join(f".ramp.{name}{{background:{gradient(colours)}}}" for name, colours in bars)
+    css = "".join(f".ramp.{name}{{background:{gradient(colours)}}}" for name, colours in bars)
+    return css + (windows.ramp_css() if page.events else "")

@@ -12,8 +12,9 @@ import numpy as np
 class Entry:
     """An example with its prediction, its truth as far as it is known, and its explanations.
 
-    `image` is [*s c] in asinh units; `maps` are raw and signed [*s]; positions and their sigma are
-    fractions (row, column). A score that is undefined is NaN.
+    `image` is [*s c] in asinh units, or an event [t h w c] in an encoding of `lensjax.events`; `maps` are raw
+    and signed [*s]; positions and their sigma are fractions (row, column), of an event's first window. A
+    score that is undefined is NaN. `window_weights` say how much each window of an event counted.
     """
 
     id: str
@@ -31,6 +32,8 @@ class Entry:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     kind: str = ""
+    window_weights: np.ndarray | None = None  # [t]
+    window_probabilities: np.ndarray | None = None  # [t k]
 
 
 def check(entry: Entry, bands: Sequence[str] = ()) -> None:
@@ -52,6 +55,15 @@ def check(entry: Entry, bands: Sequence[str] = ()) -> None:
             raise ValueError(f"{where}: {name} is {index}; it must lie in 0 … {len(entry.classes) - 1}.")
     shapes = {f"map '{name}'": np.shape(values) for name, values in entry.maps.items()}
     shapes |= {} if entry.mask is None else {"mask": np.shape(entry.mask)}
+    windows, classes = shape[:-3], len(entry.classes)
+    for name, values, wanted in (
+        ("window_weights", entry.window_weights, windows),
+        ("window_probabilities", entry.window_probabilities, (*windows, classes)),
+    ):
+        if values is not None and (not windows or np.shape(values) != wanted):
+            raise ValueError(
+                f"{where}: {name} has shape {np.shape(values)}; give one row a window of [t h w c]."
+            )
     for name, got in shapes.items():
         if got != shape[:-1]:
             raise ValueError(f"{where}: {name} has shape {got}, the image {shape[:-1]}; they must agree.")

@@ -12,7 +12,8 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from lensjax.report import cards, charts, controls
+from lensjax.events import EventGrid
+from lensjax.report import cards, charts, confusion, controls, render, windows
 from lensjax.report import summary as numbers_part
 from lensjax.report.cards import Page
 from lensjax.report.entry import Entry, check, verdict
@@ -36,26 +37,35 @@ def write_page(
     score_table: Sequence[Mapping[str, Any]] | None = None,
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     command: str | None = None,
+    events: EventGrid | None = None,
 ) -> Path:
     """Write one HTML file and return its path: `out` itself if it ends in .html, else `out`/index.html.
 
-    `pixel_scale` is arcsec a pixel. `summary` may nest; `x`, `x_low`, `x_high` are one number with its
-    interval. A row of `score_table` has `method`, `n`, and a (mean, low, high) for every score; rows of
+    `pixel_scale` is arcsec a pixel; `events` the axes of the windows where the entries are events, which are
+    then drawn as energy, with times and frequencies. `summary` may nest; `x`, `x_low`, `x_high` are one
+    number with its interval. A row of `score_table` has `method`, `n`, and a (mean, low, high) for every score; rows of
     trivial maps are known by name or by `baseline=True`. `curves` has rows of `epoch` … (history) or of
     `fpr`, `tpr` (ROC).
 
     Raises:
-      ValueError: an entry does not fit together (shapes, classes, bands).
+      ValueError: an entry does not fit together (shapes, classes, bands, windows).
     """
     for entry in entries:
         check(entry, bands)
-    page = cards.shared(entries, bands, pixel_scale)
+        if events is not None:
+            windows.check(entry, events)
+    page = cards.shared(entries, bands, pixel_scale, events)
     table = score_table or []
     sections = [
         _header(title, entries, command),
         _section("The run in numbers", numbers_part.tiles(summary) if summary else "", "run"),
-        _section("Training and detection", charts.charts(curves) if curves else "", "training"),
-        _section("Do the maps point at the truth?", _scores(table), "scores"),
+        _section("Which class is taken for which?", confusion.table(summary or {}), "confusion"),
+        _section(
+            "Training" if events else "Training and detection",
+            charts.charts(curves) if curves else "",
+            "training",
+        ),
+        _section("Do the maps point at the truth?", _scores(table, events is not None), "scores"),
         _examples(entries, page),
     ]
     state = {
@@ -67,6 +77,8 @@ def write_page(
         "lower": list(LOWER_IS_BETTER),
         "ramps": {str(int(kind)): colours.ravel().tolist() for kind, colours in page.ramps.items()},
         "pixel_scale": pixel_scale,
+        "events": None if events is None else [*events.frequency_range, *events.windows],
+        "gap": render.layouts(entries[0].image.shape[:-1])[0].gap if entries else 0,
     }
     out = Path(out)
     path = out if out.suffix == ".html" else out / "index.html"
@@ -84,7 +96,8 @@ def _document(title: str, body: str, state: Mapping[str, Any], page: Page) -> st
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="color-scheme" content="light dark"><title>{esc(title)}</title>'
-        f"<style>\n{css}{controls.ramp_css(page)}</style></head>\n<body>{body}\n{_dialog()}\n"
+        f"<style>\n{css}{controls.ramp_css(page)}</style></head>\n"
+        f"<body{' class=events' if page.events else ''}>{body}\n{_dialog()}\n"
         f'<script type="application/json" id="state">{safe_json(state)}</script>\n'
         f"<script>\n{js}</script></body></html>\n"
     )
@@ -129,16 +142,17 @@ def _section(heading: str, body: str, name: str) -> str:
     return f'<section id="{name}"><h2>{esc(heading)}</h2>{body}</section>' if body else ""
 
 
-def _scores(table: Sequence[Mapping[str, Any]]) -> str:
+def _scores(table: Sequence[Mapping[str, Any]], events: bool) -> str:
     if not table:
         return ""
-    return numbers_part.verdict_on_maps(table) + numbers_part.score_table_html(table)
+    return numbers_part.verdict_on_maps(table) + numbers_part.score_table_html(table, events)
 
 
 def _method_state(method: str, page: Page) -> dict[str, Any]:
     scale = page.scales[method]
     shown = None if scale is None else [scale.low, scale.high, int(scale.diverging)]
-    return {"label": method_label(method), "text": method_text(method), "scale": shown}
+    text = method_text(method, page.events is not None)
+    return {"label": method_label(method), "text": text, "scale": shown}
 
 
 def _examples(entries: Sequence[Entry], page: Page) -> str:
@@ -160,5 +174,5 @@ def _dialog() -> str:
         '<button type="button" id="prev" aria-label="Previous map">←</button>'
         '<button type="button" id="next" aria-label="Next map">→</button>'
         '<button type="button" id="close" aria-label="Close">×</button></div>'
-        '<div id="zoom-view"></div><p id="zoom-text"></p></dialog>'
+        '<div id="zoom-view"></div><p id="zoom-text"></p></dialog><output id="tip" hidden></output>'
     )

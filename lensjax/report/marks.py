@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 
+from lensjax.events import EventGrid
 from lensjax.report.entry import Entry, finite_pair
-from lensjax.report.render import GAP, shrink, shrink_factor, side_by_side
+from lensjax.report.render import Layout, layouts, shrink, side_by_side
+from lensjax.report.windows import in_window, zoom
+
+Pair = tuple[float, float]
 
 
-def size(entry: Entry) -> tuple[int, int]:
-    """(height, width) of the example as it is shown: windows side by side, averaged down."""
-    *windows, height, width = entry.image.shape[:-1]
-    factor = shrink_factor((height, width))
-    height, width, count = -(-height // factor), -(-width // factor), (windows or [1])[0]
-    return height, count * width + (count - 1) * GAP
-
-
-def symbol(entry: Entry, name: str, pixel_scale: float | None) -> str:
-    """An SVG `<symbol>` with the arc's outline, the true centre, the prediction and a scale bar."""
-    height, width = size(entry)
-    count = entry.image.shape[0] if entry.image.ndim == 4 else 1
-    window = (width - (count - 1) * GAP) // count
-    parts = [_mask(entry)]
-    for shift in range(0, width, window + GAP):
-        parts += [_prediction(entry, height, window, shift), _truth(entry, height, window, shift)]
-    if pixel_scale and count == 1:
-        parts.append(_bar(height, window, pixel_scale * shrink_factor(entry.image.shape[-3:-1])))
+def symbol(entry: Entry, name: str, pixel_scale: float | None, events: EventGrid | None = None) -> str:
+    """An SVG `<symbol>` with the evidence's outline, the true place, the prediction and a scale bar."""
+    layout = layouts(entry.image.shape[:-1])[0]
+    height, width = layout.height, layout.width
+    parts, sigma = [_mask(entry, layout)], finite_pair(entry.position_sigma)
+    for window in range(layout.windows):
+        shift = window * (width + layout.gap)
+        if (at := in_window(entry.position, events, window)) is not None:
+            spread = None if sigma is None else (sigma[0], sigma[1] / zoom(events, window))
+            parts.append(_prediction(at, spread, height, width, shift))
+        if (at := in_window(entry.true_position, events, window)) is not None:
+            parts.append(_truth(at, height, width, shift))
+    if pixel_scale and layout.windows == 1:
+        parts.append(_bar(height, width, pixel_scale * layout.factor))
     body = "".join(parts)
-    return f'<symbol id="{name}" viewBox="0 0 {width} {height}">{body}</symbol>'
+    return f'<symbol id="{name}" viewBox="0 0 {layout.total} {height}">{body}</symbol>'
+
+
+def use(index: int) -> str:
+    """The symbol of an entry, laid over a picture or a map."""
+    return f'<svg class="marks" aria-hidden="true"><use href="#s{index}"/></svg>'
 
 
 def outline(mask: np.ndarray) -> str:
@@ -45,29 +50,25 @@ def _runs(line: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _mask(entry: Entry) -> str:
+def _mask(entry: Entry, layout: Layout) -> str:
     if entry.mask is None or not np.any(entry.mask):
         return ""
-    spatial, factor = entry.mask.ndim, shrink_factor(entry.mask.shape[-2:])
-    small = shrink(entry.mask.astype(np.float32), factor, (spatial - 2, spatial - 1)) > 0
-    path = outline(side_by_side(small, spatial, False))
+    spatial = entry.mask.ndim
+    small = shrink(entry.mask.astype(np.float32), layout.factor, (spatial - 2, spatial - 1)) > 0
+    path = outline(side_by_side(small, spatial, False, layout.gap))
     return f'<path class="mk edge" d="{path}"/><path class="mk arc" d="{path}"/>'
 
 
-def _truth(entry: Entry, height: int, width: int, shift: int) -> str:
-    if (pair := finite_pair(entry.true_position)) is None:
-        return ""
+def _truth(pair: Pair, height: int, width: int, shift: int) -> str:
     y, x, arm = pair[0] * height, shift + pair[1] * width, 0.035 * height
     path = f"M{x - arm:.2f} {y:.2f}H{x + arm:.2f}M{x:.2f} {y - arm:.2f}V{y + arm:.2f}"
     return f'<path class="mk case" d="{path}"/><path class="mk true" d="{path}"/>'
 
 
-def _prediction(entry: Entry, height: int, width: int, shift: int) -> str:
-    if (pair := finite_pair(entry.position)) is None:
-        return ""
+def _prediction(pair: Pair, sigma: Pair | None, height: int, width: int, shift: int) -> str:
     y, x = pair[0] * height, shift + pair[1] * width
     centre = f'<circle class="mk dot" cx="{x:.2f}" cy="{y:.2f}" r="{0.012 * height:.2f}"/>'
-    if (sigma := finite_pair(entry.position_sigma)) is None:
+    if sigma is None:
         shape = f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{0.05 * height:.2f}" class="mk {{}} dash"/>'
     else:
         ry, rx = sigma[0] * height, sigma[1] * width

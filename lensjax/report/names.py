@@ -35,6 +35,18 @@ METHODS = {
     "abs_input": ("|Input|", "the brightness itself"),
     "sobel": ("Sobel edges", "an edge filter on the image"),
 }
+ON_EVENTS = {
+    "integrated_gradients": "gradients summed along the way from an event without energy",
+    "expected_gradients": "integrated gradients averaged over real events as the start",
+    "smooth_grad": "the gradient averaged over noisy copies of the event",
+    "input": "the energy itself",
+    "abs_input": "the energy itself",
+    "sobel": "an edge filter on the energy",
+    "occlusion": "the score lost when a patch of one window is covered",
+    "lime": "a local linear model over segments of the event",
+    "centre": "a Gaussian at the trigger, in the middle: what a map scores that never looks",
+}
+"""What else is said of a method on a page of events."""
 BASELINES = ("random", "centre", "center", "input", "abs_input", "|input|", "sobel", "chance")
 SCORES = {
     "energy": ("Energy inside", "share of the map's positive part that lies on the true evidence"),
@@ -71,9 +83,10 @@ def method_label(method: str) -> str:
     return f"{label} ({rest})" if rest else label
 
 
-def method_text(method: str) -> str:
+def method_text(method: str, events: bool = False) -> str:
     """One sentence on a method, or nothing."""
-    return METHODS.get(_base(method)[0], ("", ""))[1]
+    name = _base(method)[0]
+    return (ON_EVENTS.get(name, "") if events else "") or METHODS.get(name, ("", ""))[1]
 
 
 def _base(method: str) -> tuple[str, str]:
@@ -105,7 +118,8 @@ def quantity_label(name: str) -> str:
     words = {"auroc": "AUROC", "tpr0": "TPR0", "tpr10": "TPR10", "f1": "F1", "macro_f1": "Macro F1"}
     if name in words:
         return words[name]
-    for unit in ("arcsec", "pixels"):
+    for unit in ("arcsec", "pixels", "ms", "octaves"):
         if name.endswith("_" + unit):
-            return f"{readable(name.removesuffix('_' + unit))} ({unit})".replace(" median", ", median")
+            label = f"{readable(name.removesuffix('_' + unit))} ({unit})".replace(" median", ", median")
+            return label.replace(" p90", ", 90th percentile")
     return readable(name)

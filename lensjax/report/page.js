@@ -3,10 +3,10 @@
 const data = JSON.parse(document.getElementById("state").textContent);
 const $ = (id) => document.getElementById(id);
 const cards = [...document.querySelectorAll(".card")];
-const FIELDS = ["sort", "show", "cls", "kind", "q", "scale", "score", "under"];
+const FIELDS = ["sort", "show", "cls", "is", "says", "kind", "q", "scale", "score", "under"];
 const initial = Object.fromEntries(FIELDS.filter($).map((name) => [name, $(name).value]));
 // Better first: small errors, otherwise large values; names from a to z.
-const ASCENDING = new Set(["order", "id", "error", "sigma", "truth"]);
+const ASCENDING = new Set(["order", "id", "error", "octaves", "sigma", "truth"]);
 const rises = (sort) => ASCENDING.has(sort) || data.lower.includes(sort.split(":").pop());
 let descending = false;
 
@@ -21,11 +21,14 @@ function value(entry, index, sort) {
 }
 
 function passes(entry) {
-  const show = $("show").value, cls = $("cls").value, kind = $("kind") ? $("kind").value : "";
+  const chosen = (name) => $(name) ? $(name).value : "";
+  const show = $("show").value, cls = chosen("cls"), kind = chosen("kind");
   const mistake = entry.verdict !== "correct" && entry.verdict !== "unknown";
   if (show === "mistakes" ? !mistake : show !== "all" && entry.verdict !== show) return false;
   if (cls.startsWith("is:") && entry.label !== cls.slice(3)) return false;
   if (cls.startsWith("says:") && entry.predicted !== cls.slice(5)) return false;
+  if (chosen("is") && entry.label !== chosen("is")) return false;
+  if (chosen("says") && entry.predicted !== chosen("says")) return false;
   if (kind && entry.kind !== kind) return false;
   const words = $("q").value.toLowerCase().split(/\s+/).filter(Boolean);
   const text = [entry.id, entry.source, entry.kind, entry.notes].join(" ").toLowerCase();
@@ -163,10 +166,12 @@ function enlarge(button) {
   const view = button.querySelector(".stack").cloneNode(true), method = data.methods[tile.dataset.m];
   const ratio = card.style.getPropertyValue("--ratio");
   const [w, h] = ratio.split("/").map(Number);
+  const axes = card.querySelector(".plot"), frame = axes ? axes.cloneNode(true) : view;
+  if (axes) frame.querySelector(".stack").replaceWith(view);
   view.style.setProperty("--ratio", ratio);
-  view.style.width = `min(100%, ${(72 * w) / h}vh)`;
+  frame.style.width = `min(100%, ${(72 * w) / h}vh)`;
   $("zoom").classList.toggle("wide", card.classList.contains("wide"));
-  $("zoom-view").replaceChildren(view);
+  $("zoom-view").replaceChildren(frame);
   $("zoom-title").textContent = `${entry.id}: ${method ? method.label : "image"}`;
   const text = $("zoom-text");
   text.textContent = "";
@@ -181,6 +186,26 @@ function enlarge(button) {
     text.append(`${data.scores[name] || name} `, Object.assign(document.createElement("b"), { textContent: fraction(v) || "–" }), "   ");
   }
 }
+
+// ---- time and frequency under the pointer, on pages of events ----
+function readout(event) {
+  const stack = data.events && event.target.closest(".stack"), tip = $("tip");
+  if (!data.events) return;
+  if (!stack) { tip.hidden = true; return; }
+  const box = stack.getBoundingClientRect(), [low, high, ...windows] = data.events;
+  const [total, height] = getComputedStyle(stack).getPropertyValue("--ratio").split("/").map(Number);
+  const gap = data.gap / total, width = (1 - (windows.length - 1) * gap) / windows.length;
+  const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
+  const i = Math.min(windows.length - 1, Math.floor(x / (width + gap))), at = (x - i * (width + gap)) / width;
+  tip.hidden = at > 1 || y < 0 || y > 1;
+  const time = (at - 0.5) * windows[i], frequency = high * (low / high) ** y;
+  tip.textContent = `${short(+time.toFixed(3))} s · ${short(frequency)} Hz`;
+  const parent = stack.closest("dialog") || document.body;
+  if (tip.parentNode !== parent) parent.append(tip);
+  tip.style.left = `${Math.min(event.clientX + 14, innerWidth - 130)}px`;
+  tip.style.top = `${event.clientY + 16}px`;
+}
+document.addEventListener("pointermove", readout);
 
 function short(x) { return (+x.toPrecision(3)).toString().replace("-", "−"); }
 

@@ -14,6 +14,10 @@ GAP = 2
 """Pixels between the windows of an event."""
 LARGEST = 192
 """Longest side kept on the page; larger images are averaged down by a whole factor."""
+COARSE = 96
+"""Maps over events with a longer side than this are averaged down once more: there are so many."""
+MOST_VALUES = 4_000_000
+"""That the scale of a method's maps is read from."""
 SOFTENING = 4.0
 """Of colours, in units of the background noise."""
 # Central wavelengths in µm, only to sort bands; unknown names keep the order they were given in.
@@ -30,6 +34,34 @@ class Scale:
     low: float
     high: float
     diverging: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Pixels of an example as it is shown: of one window, and between windows."""
+
+    height: int
+    width: int
+    windows: int
+    gap: int
+    factor: int
+    """Averaged down by this."""
+
+    @property
+    def total(self) -> int:
+        return self.windows * self.width + (self.windows - 1) * self.gap
+
+
+def layouts(shape: Sequence[int]) -> tuple[Layout, Layout]:
+    """Of the picture and of the maps of an example [*s]: the same proportions, on pixels of their own."""
+    *windows, height, width = shape
+    factor = shrink_factor((height, width))
+    coarse = 2 if windows and max(height, width) / factor > COARSE else 1
+
+    def layout(by: int, gap: int) -> Layout:
+        return Layout(-(-height // by), -(-width // by), (windows or [1])[0], gap, by)
+
+    return layout(factor, GAP * coarse), layout(factor * coarse, GAP)
 
 
 def composite(image: np.ndarray, bands: Sequence[str]) -> tuple[np.ndarray, str]:
@@ -75,11 +107,11 @@ def luminance(image: np.ndarray) -> np.ndarray:
     return stretch(np.nan_to_num(np.asarray(image, np.float64), nan=0.0, posinf=0.0, neginf=0.0).mean(-1))
 
 
-def side_by_side(values: np.ndarray, spatial: int, fill: int | float) -> np.ndarray:
-    """The windows of an event [t h w …] beside each other, `GAP` pixels apart; a 2D image as it is."""
+def side_by_side(values: np.ndarray, spatial: int, fill: int | float, width: int = GAP) -> np.ndarray:
+    """The windows of an event [t h w …] beside each other, `width` pixels apart; a 2D image as it is."""
     if spatial == 2:
         return values
-    gap = np.full((values.shape[1], GAP, *values.shape[3:]), fill, values.dtype)
+    gap = np.full((values.shape[1], width, *values.shape[3:]), fill, values.dtype)
     pieces = [piece for window in values for piece in (gap, window)]
     return np.concatenate(pieces[1:], axis=1)
 
@@ -108,12 +140,13 @@ def map_scale(maps: Iterable[np.ndarray]) -> Scale | None:
     """One scale for maps of one method: symmetric where any value is clearly negative, else low to high.
 
     The ends are the 0.5th and 99.5th percentiles of all pixels, so that one hot pixel does not blind the
-    rest. None where no map is finite.
+    rest; of very many pixels, of every so manieth. None where no map is finite.
     """
     finite = [np.ravel(m) for m in maps if np.all(np.isfinite(m))]
     if not finite:
         return None
-    values = np.concatenate(finite).astype(np.float64)
+    step = -(-sum(m.size for m in finite) // MOST_VALUES)
+    values = np.concatenate([m[::step] for m in finite]).astype(np.float64)
     top = float(np.max(np.abs(values)))
     if values.min() < -1e-6 * top:
         reach = float(np.quantile(np.abs(values), 0.995)) or top

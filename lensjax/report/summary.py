@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lensjax.report import confusion
 from lensjax.report.names import (
     CHANCE,
     LOWER_IS_BETTER,
@@ -36,6 +37,18 @@ HEADLINES = {
     "epochs": ("Epochs", "", "passes over the training set"),
     "seconds_per_epoch": ("Seconds an epoch", "", "wall clock"),
 }
+MANY = {
+    "accuracy": ("Accuracy", "", "share of held-out examples whose class is right"),
+    "macro_f1": HEADLINES["macro_f1"],
+    "peak_time_error_median_ms": ("Median error of the peak time", " ms", "half of all events are closer"),
+    "peak_frequency_error_median_octaves": (
+        "Median error of the peak frequency",
+        " oct.",
+        "half of all events are closer",
+    ),
+} | {name: HEADLINES[name] for name in ("calibration_error", "parameters", "epochs", "seconds_per_epoch")}
+"""The tiles where there are more than two classes."""
+IN_THE_TABLE = ("confusion", "classes", "n_per_class", "f1_per_class")
 SKIPPED_COLUMNS = ("method", "n", "baseline", "scores", CHANCE)
 
 
@@ -44,12 +57,15 @@ def tiles(summary: Mapping[str, Any]) -> str:
     flat = flatten(summary)
     # With arcseconds given, pixels go to the table.
     hidden = {"position_error_median_pixels"} if "position_error_median_arcsec" in _leaves(flat) else set()
-    chosen, rest = [], dict(flat)
-    for name, (label, unit, text) in HEADLINES.items():
+    many = confusion.is_many(summary)
+    chosen, rest = [], {k: v for k, v in flat.items() if not (many and k.split(".")[-1] in IN_THE_TABLE)}
+    for name, (label, unit, text) in (MANY if many else HEADLINES).items():
         key = next((k for k in flat if k.split(".")[-1] == name), None)
         if key is not None and name not in hidden and isinstance(flat[key], (int, float, tuple)):
             rest.pop(key)
-            chosen.append(_tile(label, unit, text, flat[key]))
+            chosen.append(_tile(label, unit, _beside(flat, key, unit) or text, flat[key]))
+    if (chirps := _chirps(flat)) and many:
+        chosen.insert(2, chirps)
     grid = f'<div class="tiles">{"".join(chosen)}</div>' if chosen else ""
     rows = "".join(f'<tr><th scope="row">{esc(k)}</th><td>{_cell(v)}</td></tr>' for k, v in rest.items())
     table = f'<div class="scroll"><table class="plain"><tbody>{rows}</tbody></table></div>'
@@ -100,7 +116,7 @@ def verdict_on_maps(rows: Sequence[Mapping[str, Any]]) -> str:
     return f'<ul class="verdicts">{"".join(items)}</ul>' if items else ""
 
 
-def score_table_html(rows: Sequence[Mapping[str, Any]]) -> str:
+def score_table_html(rows: Sequence[Mapping[str, Any]], events: bool = False) -> str:
     """Methods × scores: mean, interval, a mark on a 0–1 axis, and how it stands to the best baseline."""
     names = score_names(rows)
     ordered = [r for r in rows if not is_row_baseline(r)] + [r for r in rows if is_row_baseline(r)]
@@ -108,7 +124,7 @@ def score_table_html(rows: Sequence[Mapping[str, Any]]) -> str:
         f'<th scope="col"><span>{esc(score_label(n))}</span><small>{esc(score_text(n))}</small></th>'
         for n in names
     )
-    body = "".join(_score_row(row, rows, names) for row in ordered)
+    body = "".join(_score_row(row, rows, names, events) for row in ordered)
     return (
         '<p class="caption">Mean over examples with a true mask, 95 % interval '
         "in brackets. <b>▲</b> better than the best trivial map, intervals apart; <b>≈</b> not told apart; "
@@ -163,14 +179,16 @@ def triple_of(row: Mapping[str, Any], name: str) -> tuple[float, float, float] |
     return None if value is None else interval(value)
 
 
-def _score_row(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+def _score_row(
+    row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], names: Sequence[str], events: bool
+) -> str:
     trivial = is_row_baseline(row)
     tag = ' <span class="tag">trivial</span>' if trivial else ""
     cells = "".join(_score_cell(row, rows, name, trivial) for name in names)
     method = row["method"]
     return (
         f'<tr{" class=trivial" if trivial else ""}><th scope="row">{esc(method_label(method))}{tag}'
-        f"<small>{esc(method_text(method))}</small></th>{cells}"
+        f"<small>{esc(method_text(method, events))}</small></th>{cells}"
         f'<td class="n">{esc(number(row["n"])) if "n" in row else "–"}</td></tr>'
     )
 
@@ -220,6 +238,33 @@ def _tile(label: str, unit: str, text: str, value: Any) -> str:
     return (
         f'<div class="num"><span class="lab">{esc(label)}</span><span class="big">{shown}</span>'
         f"{ends}<small>{esc(text)}</small></div>"
+    )
+
+
+def _beside(flat: Mapping[str, Any], key: str, unit: str) -> str:
+    """What naming the trigger's place always would give, under the error of a peak."""
+    value = interval(flat.get(key.replace("peak_", "centre_"))) if "peak_" in key else None
+    if value is None or not math.isfinite(value[0]):
+        return ""
+    return f"against {number(value[0])}{unit} of always naming the middle"
+
+
+def _chirps(flat: Mapping[str, Any]) -> str:
+    """A tile of the chirps that are missed: how many of how many, the rate's interval, and for what."""
+    found = {k.split(".")[-1]: v for k, v in flat.items() if k.split(".")[-1].startswith("chirp_")}
+    errors, n = found.get("chirp_errors"), found.get("chirp_n")
+    if not isinstance(errors, int) or not isinstance(n, int) or n == 0:
+        return ""
+    rate = interval(found.get("chirp_error_rate")) or (errors / n, math.nan, math.nan)
+    low, high = (found.get(f"chirp_error_rate_{end}", v) for end, v in (("low", rate[1]), ("high", rate[2])))
+    ends = (
+        f'<span class="ends">rate {number(low)} – {number(high)}</span>' if math.isfinite(low + high) else ""
+    )
+    taken = ", ".join(map(str, found.get("chirp_taken_for") or ()))
+    text = f"taken for: {taken}" if taken else "chirps said to be something else"
+    return (
+        f'<div class="num"><span class="lab">Chirps missed</span><span class="big">{number(errors)} of '
+        f"{number(n)}</span>{ends}<small>{esc(text)}</small></div>"
     )
 
 
