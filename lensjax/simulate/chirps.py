@@ -1,0 +1,88 @@
+"""Chirps: gravitational waves of merging black holes, whitened by the design sensitivity."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.simulate.detector import FREQUENCIES, SAMPLE_RATE, SAMPLES, design_asd, times
+from lensjax.simulate.signals import between, log_between, scaled
+
+SUN = 4.925491e-6
+"""G Msun / c³ in seconds."""
+LONGEST = 6.0
+"""Seconds of inspiral kept: what is older would wrap around the block."""
+_BAND = slice(10 * SAMPLES // int(SAMPLE_RATE), SAMPLES // 4 + 1)
+"""10 to 2048 Hz."""
+
+
+@cache
+def phenom_d() -> Any:
+    """IMRPhenomD of ripplegw (Edwards et al., arXiv:2302.05329); importing it leaves jax's precision alone.
+
+    Raises:
+      ImportError: ripplegw is not installed.
+    """
+    precision = jax.config.jax_enable_x64
+    try:
+        import ripplegw
+    except ImportError as error:
+        raise ImportError('chirps need ripplegw, which is missing: pip install "lensjax[gw]".') from error
+    finally:
+        jax.config.update("jax_enable_x64", precision)
+    return ripplegw.waveform("IMRPhenomD", f_ref=20.0)
+
+
+def inspiral_frequency(time: Array | float, mass: Array | float) -> Array:
+    """Hz at `time` seconds before coalescence, for a chirp mass in Msun (Newtonian order)."""
+    return (5 / (256 * time)) ** 0.375 * (mass * SUN) ** -0.625 / np.pi
+
+
+def newtonian(key: PRNGKeyArray) -> Float[Array, "n"]:
+    """Power-law inspiral that ends in a decaying tone; whitened, of unit SNR."""
+    u = jax.random.uniform(key, (4,))
+    mass, top = between(u[0], 15, 35), between(u[1], 180, 350)
+    left = 0.01 - times()
+    before = jnp.minimum(inspiral_frequency(jnp.maximum(left, 1e-6), mass), top)
+    # Integral of the frequency: (8/5) f · tau until the cap, which is reached at tau = `turn`.
+    turn = 5 / 256 * (mass * SUN) ** (-5 / 3) * (np.pi * top) ** (-8 / 3)
+    cycles = jnp.where(left > turn, -1.6 * before * left, -1.6 * top * turn + top * (turn - left))
+    size = jnp.where(left > 0, before ** (2 / 3), top ** (2 / 3) * jnp.exp(250 * jnp.minimum(left, 0.0)))
+    start = jnp.where((before > 15) & (left < LONGEST), 1.0, 0.0)
+    spectrum = jnp.fft.rfft(start * size * jnp.cos(2 * np.pi * jnp.mod(cycles, 1.0) + 2 * np.pi * u[2]))
+    spectrum = spectrum * _weight(between(u[3], 12, 40))
+    return scaled(jnp.fft.irfft(spectrum, SAMPLES), 1.0)
+
+
+def imr(key: PRNGKeyArray) -> Float[Array, "n"]:
+    """IMRPhenomD of spinning black holes; whitened, of unit SNR."""
+    u = jax.random.uniform(key, (6,))
+    mass = log_between(u[0], 5, 40)
+    parameters = {
+        "M_c": mass, "eta": between(u[1], 0.17, 0.2499), "s1_z": between(u[2], -0.5, 0.7),
+        "s2_z": between(u[3], -0.5, 0.7), "d_L": 400.0, "phase_c": 2 * np.pi * u[4], "iota": 0.0,
+    }  # fmt: skip
+    f = jnp.asarray(FREQUENCIES[_BAND])
+    start = jnp.maximum(inspiral_frequency(LONGEST, mass), 12.0)
+    wave = phenom_d()(f, parameters)["p"] * 1e21 / (1 + (start / f) ** 32)
+    spectrum = jnp.zeros(len(FREQUENCIES), jnp.complex64).at[_BAND].set(wave)
+    spectrum = spectrum * _weight(between(u[5], 12, 40))
+    return scaled(jnp.fft.fftshift(jnp.fft.irfft(spectrum, SAMPLES)), 1.0)
+
+
+def _weight(corner: Array) -> Float[Array, "m"]:
+    """1 / ASD with a corner in Hz below which a real detector is worse than its design."""
+    f = np.maximum(FREQUENCIES, 1.0)
+    return (1e-24 / design_asd(f)).astype(np.float32) / (1 + (corner / f) ** 3)
+
+
+def chirp(key: PRNGKeyArray) -> Float[Array, "n"]:
+    """Half of them IMRPhenomD, half Newtonian; optimal SNR 9 to 30."""
+    keys = jax.random.split(key, 3)
+    u = jax.random.uniform(keys[0], (2,))
+    return log_between(u[0], 9, 30) * jax.lax.cond(u[1] < 0.5, imr, newtonian, keys[1])

@@ -1,0 +1,203 @@
+"""Glitches and chirps in whitened noise, as events with their truth: where the evidence is, how loud, on which plane.
+
+The classes are in `recipes`, the time-frequency scan is `qtransform`. Example `i` of a seed depends on (seed, i)
+and on the settings, not on how many are made or how they are batched.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lensjax import viridis
+from lensjax.events import CLASSES, CLIP, Encoding, EventGrid
+from lensjax.shapes import Array, Float, Int, PRNGKeyArray
+from lensjax.simulate.chirps import phenom_d
+from lensjax.simulate.detector import SAMPLE_RATE, SAMPLES
+from lensjax.simulate.qtransform import ScanConfig, q_scan
+from lensjax.simulate.recipes import NOT_IN_A_MIX, RECIPES
+from lensjax.types import Example
+
+TRUTH: dict[str, str] = {
+    "snr": "optimal signal-to-noise ratio of the whole signal, sqrt(Σ h²) in whitened strain",
+    "q_plane": "number of the Q plane shown",
+    "q": "its Q",
+    "peak_time": "seconds from the trigger to the loudest tile without noise; NaN where there is no signal",
+    "peak_frequency": "Hz, of the same tile; NaN where there is no signal",
+    "peak_energy": "its energy in units of the median of noise; 0 where there is no signal",
+}
+MASK_ENERGY = 8.0
+"""Least energy of a pixel with evidence, without noise. Of noise alone 1 tile in 256 is louder: 2^-8."""
+MASK_FRACTION = 0.01
+"""The same as a fraction of the peak, so that the mask of a loud event keeps the event's shape."""
+SHIFT = 0.03
+"""Seconds by which the trigger misses the signal at most."""
+ODD_SHARE = 0.3
+"""Share of None_of_the_Above that is one odd thing; the others are two other classes at once."""
+SHARES: dict[str, int] = {
+    "1080Lines": 328, "1400Ripples": 81, "Air_Compressor": 58, "Blip": 1821, "Chirp": 60, "Extremely_Loud": 447,
+    "Helix": 279, "Koi_Fish": 706, "Light_Modulation": 512, "Low_Frequency_Burst": 621,
+    "Low_Frequency_Lines": 447, "No_Glitch": 150, "None_of_the_Above": 81, "Paired_Doves": 27, "Power_Line": 449,
+    "Repeating_Blips": 263, "Scattered_Light": 443, "Scratchy": 337, "Tomte": 103, "Violin_Mode": 412,
+    "Wandering_Line": 42, "Whistle": 299,
+}  # fmt: skip
+"""Events in the Gravity Spy training set v1.1."""
+CHUNK = 8
+
+
+def simulate(key: PRNGKeyArray, label: int | Int[Array, ""]) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
+    """Noise-free whitened strain of an event and its white noise, 16 s at 8192 Hz, the trigger in the middle.
+
+    Raises:
+      ImportError: ripplegw is missing.
+    """
+    phenom_d()
+    return _simulate(key, jnp.asarray(label))
+
+
+@jax.jit
+def _simulate(key: PRNGKeyArray, label: Array) -> tuple[Array, Array]:
+    keys = jax.random.split(key, 4)
+    u = jax.random.uniform(keys[0], (3,))
+    mixed = (label == CLASSES.index("None_of_the_Above")) & (u[0] > ODD_SHARE)
+    others = np.array([i for i, name in enumerate(CLASSES) if name not in NOT_IN_A_MIX])
+    pair = jax.random.choice(keys[1], others, (2,), replace=False)
+    # The second is No_Glitch, silence, unless the event is a mix.
+    labels = jnp.where(mixed, pair, jnp.array([0, CLASSES.index("No_Glitch")]) + jnp.array([1, 0]) * label)
+    shifts = jnp.where(jnp.arange(2) == 1, 1.2 * u[1] - 0.6, 0.0) + SHIFT * (2 * u[2] - 1)
+
+    def part(which: tuple[Array, Array, Array]) -> Array:
+        one_key, one_label, shift = which
+        signal = jax.lax.switch(one_label, list(RECIPES.values()), one_key)
+        return jnp.roll(signal, jnp.round(shift * SAMPLE_RATE).astype(jnp.int32))
+
+    parts = jax.lax.map(part, (jax.random.split(keys[2]), labels, shifts))
+    return parts.sum(0), jax.random.normal(keys[3], (SAMPLES,))
+
+
+def encode(energy: Float[np.ndarray, "*s"], encoding: Encoding) -> np.ndarray:
+    """Normalised energy [*s] as it is stored, [*s c]: uint8 of `clipped` or `rgb`, float16 of `log`.
+
+    Raises:
+      ValueError: unknown encoding.
+    """
+    if encoding == "log":
+        return np.log1p(energy).astype(np.float16)[..., None]
+    fraction = np.clip(energy, 0, CLIP) / CLIP
+    if encoding == "clipped":
+        return np.round(255 * fraction).astype(np.uint8)[..., None]
+    if encoding == "rgb":
+        return viridis.colour(fraction)
+    raise ValueError(f"encoding '{encoding}' is unknown; choose {', '.join(get_args(Encoding))}.")
+
+
+def labels(count: int, seed: int, balance: str) -> Int[np.ndarray, "count"]:
+    """Classes of the first examples of a seed: each block of 22 has all of them, or by the real shares.
+
+    Raises:
+      ValueError: unknown balance.
+    """
+    if balance == "uniform":
+        blocks = range(-(-count // len(CLASSES)))
+        drawn = [np.random.default_rng([seed, block]).permutation(len(CLASSES)) for block in blocks]
+        return np.concatenate([*drawn, np.zeros(0, int)])[:count]
+    if balance == "real":
+        edges = np.cumsum(list(SHARES.values())) / sum(SHARES.values())
+        return np.searchsorted(edges, np.random.default_rng(seed).random(count), side="right")
+    raise ValueError(f"balance '{balance}' is unknown; choose uniform or real.")
+
+
+def examples(
+    count: int, seed: int, *, size: tuple[int, int] = (140, 170), encoding: Encoding = "clipped",
+    plane: str = "loudest", balance: str = "uniform", chunk: int = CHUNK,
+) -> Iterator[Example]:  # fmt: skip
+    """`count` events: image [4 h w c] as `encode` stores it, mask, position, and the truths named in `TRUTH`.
+
+    Raises:
+      ValueError: unknown encoding, plane or balance, a negative count or seed, a size below 16.
+      ImportError: ripplegw is missing.
+    """
+    if plane not in ("loudest", "0", "1", "2", "3"):
+        raise ValueError(f"plane '{plane}' is unknown; choose loudest, 0, 1, 2 or 3.")
+    if min(size) < 16 or len(size) != 2:
+        raise ValueError(f"size {size} is no pair of at least 16 rows and columns; use 140 170.")
+    if count < 0 or not 0 <= seed < 2**32 or chunk < 1:
+        raise ValueError(f"count {count}, seed {seed}, chunk {chunk}: use ≥ 0, 0 to 2³² - 1, and ≥ 1.")
+    encode(np.zeros(1, np.float32), encoding)
+    chosen = labels(count, seed, balance)
+    phenom_d()
+    return _in_order(chosen, seed, ScanConfig(shape=size), encoding, plane, chunk)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "plane"))
+def _events(seed: Array, rows: Array, labels: Array, config: ScanConfig, plane: int | None) -> dict[str, Array]:
+    """Energy, mask and truth of events by row; one by one, which is faster on a CPU and kind to memory."""
+
+    def event(which: tuple[Array, Array]) -> dict[str, Array]:
+        row, label = which
+        signal, noise = _simulate(jax.random.fold_in(jax.random.key(seed), row), label)
+        shown = q_scan(signal + noise, config, plane=plane)
+        true = q_scan(signal, config, plane=shown.plane, medians="white")
+        return {
+            "energy": shown.energy,
+            "mask": true.energy > jnp.maximum(MASK_ENERGY, MASK_FRACTION * true.peak_energy),
+            "snr": jnp.sqrt((signal**2).sum()),
+            "q_plane": shown.plane,
+            "q": shown.q,
+            "peak_time": true.peak_time,
+            "peak_frequency": true.peak_frequency,
+            "peak_energy": true.peak_energy,
+        }
+
+    return jax.lax.map(event, (rows, labels))
+
+
+def _in_order(
+    chosen: np.ndarray, seed: int, config: ScanConfig, encoding: Encoding, plane: str, chunk: int
+) -> Iterator[Example]:
+    """Chunks run ahead in one thread a core, examples come in order."""
+    fixed = None if plane == "loudest" else int(plane)
+    padded = np.concatenate([chosen, np.full(-len(chosen) % chunk, CLASSES.index("No_Glitch"))])
+
+    def make(start: int) -> dict[str, np.ndarray]:
+        rows = np.arange(start, start + chunk, dtype=np.uint32)
+        some = padded[start : start + chunk].astype(np.int32)
+        return jax.device_get(_events(np.uint32(seed), rows, some, config, fixed))
+
+    workers = os.cpu_count() or 1
+    starts = iter(range(0, len(padded), chunk))
+    running: deque[tuple[int, Future[dict[str, np.ndarray]]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        while True:
+            while len(running) < workers + 1 and (start := next(starts, None)) is not None:
+                running.append((start, pool.submit(make, start)))
+            if not running:
+                return
+            start, future = running.popleft()
+            events = future.result()
+            for row in range(start, min(start + chunk, len(chosen))):
+                event = {name: value[row - start] for name, value in events.items()}
+                yield _example(event, int(chosen[row]), config, encoding, f"simulated-{seed}-{row}")
+
+
+def _example(
+    event: dict[str, Any], label: int, config: ScanConfig, encoding: Encoding, name: str
+) -> Example:
+    truth = {key: np.float32(event[key]) for key in TRUTH}
+    if not event["mask"].any():
+        truth |= dict.fromkeys(("peak_time", "peak_frequency"), np.float32(np.nan))
+    position = EventGrid(config.shape, config.frequency_range, config.windows).position(
+        truth["peak_frequency"], truth["peak_time"]
+    )
+    return Example(
+        image=encode(event["energy"], encoding), label=label, position=position, mask=np.array(event["mask"]),
+        id=name, truth=truth,
+    )  # fmt: skip
