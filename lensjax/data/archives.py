@@ -77,7 +77,7 @@ def list_sources(path: Path) -> tuple[str, list[Entry], list[Problem]]:
             return "hdf5", *_hdf5(path)
         if tarfile.is_tarfile(path):
             return "tar", *_by_name(_members(path))
-    except (BadInput, zipfile.BadZipFile):
+    except BadInput:
         raise
     except Exception as error:  # damaged archives make tarfile and its decompressors raise nearly anything
         reason = str(error).split("\n")[0][:80] or type(error).__name__
@@ -111,9 +111,7 @@ def _by_name(sources: Iterator[Source]) -> tuple[list[Entry], list[Problem]]:
         match = _NAME.fullmatch(name)
         if not match or not folders or folders[-1].lower() in SPLITS:
             wrong = "is in no class folder" if match else "is no name of a window"
-            rule = (
-                "the layout is <split>/<Label>/<IFO>_<id>_spectrogram_<0.5|1.0|2.0|4.0>.png, IFO H1, L1, V1"
-            )
+            rule = "the layout is <split>/<Label>/<H1|L1|V1>_<id>_spectrogram_<0.5|1.0|2.0|4.0>.png"
             problems.append(Problem("wrong file name", source.name, f"{wrong}; {rule}."))
             continue
         splits = [folder.lower() for folder in folders[:-1] if folder.lower() in SPLITS]

@@ -1,4 +1,4 @@
-"""Pictures → events: four windows under one key, in one class and one split; whatever does not fit is told."""
+"""Pictures → events: four windows under one key, in one class and one split; what does not fit is told."""
 
 from __future__ import annotations
 
@@ -159,9 +159,7 @@ def _one_label(
         problems.append(Problem("two labels", key, f"is in {where}; {kept}."))
         places = [place for place in places if place[1] == told]
     elif told is not None and told != labels[0]:
-        what = (
-            f"is in {labels[0]} but {told} in the metadata; the folder is kept: is the CSV of this version?"
-        )
+        what = f"is in {labels[0]}, {told} in the metadata, perhaps of another version; {labels[0]} is kept."
         problems.append(Problem("other label", key, what))
     if len(places) > 1:
         others = " and ".join(split for split, _ in places[1:])

@@ -39,7 +39,7 @@ def examples(
     encoding: Encoding = "clipped",
     on_problem: Literal["skip", "refuse"] = "skip",
 ) -> Iterator[Example]:
-    """Events of a split as stored, one at a time, in the order in which their last window lies in the archive.
+    """Events of a split as stored, in the order in which their last windows lie in the archive.
 
     A compressed tar archive is read once from beginning to end.
 
@@ -62,9 +62,7 @@ def _examples(
     archive: Archive, events: Sequence[EventFiles], size: tuple[int, int], encoding: Encoding, refuse: bool
 ) -> Iterator[Example]:
     windows = [(source, i, event) for event in events for i, source in enumerate(event.sources)]
-    windows.sort(
-        key=lambda window: window[0].offset
-    )  # all 0, so unchanged, where a file is found by its name
+    windows.sort(key=lambda window: window[0].offset)  # all 0, so unchanged, outside tar archives
     images: defaultdict[str, dict[int, np.ndarray]] = defaultdict(dict)
     failed: set[str] = set()
     with opened(archive.path, archive.layout) as fetch:
@@ -75,7 +73,7 @@ def _examples(
                 images[event.key][i] = _window(fetch, source, size, encoding)
             except BadInput as error:
                 failed.add(event.key)
-                images.pop(event.key)
+                images.pop(event.key, None)
                 problem = Problem("unreadable picture", source.name, str(error))
                 if problem not in archive.problems:
                     archive.problems.append(problem)
@@ -112,9 +110,7 @@ def _window(fetch: Fetch, source: Source, size: tuple[int, int], encoding: Encod
     grey = data[0] if data.ndim == 3 and len(data) == 1 else data
     if grey.shape != (140, 170) or grey.dtype.kind != "f":
         shape = "×".join(map(str, data.shape))
-        raise BadInput(
-            f"holds {shape} values of {data.dtype}; the set has 140×170 floats: download it again."
-        )
+        raise BadInput(f"holds {shape} {data.dtype}; the set has 140×170 floats: download it again.")
     return encode_energy(energy_of_grey(grey.astype(np.float32)), size, encoding)
 
 
@@ -139,7 +135,7 @@ def _example(event: EventFiles, image: np.ndarray) -> Example:
 def _refusal(archive: Archive) -> ValueError:
     count = len(archive.problems)
     many = f"{count} problems, the first: " if count > 1 else ""
-    fix = f"`python -m lensjax.data.gravity_spy {archive.path}` lists them; data.on_problem=skip leaves them out"
+    fix = "list them with `python -m lensjax.data.gravity_spy PATH`; data.on_problem=skip leaves them out"
     return ValueError(f"'{archive.path}': {many}{archive.problems[0]} ({fix}).")
 
 
@@ -169,7 +165,7 @@ def fingerprint(archive: Archive) -> str:
 def read_golden(
     path: str | Path, size: tuple[int, int] = (140, 170), encoding: Encoding = "clipped"
 ) -> list[Example]:
-    """Hand-picked events of the classes in events.CLASSES, from an .npz of `images` [n 4 h w 3], `label`, `id`.
+    """Hand-picked events of the classes in events.CLASSES; .npz of `images` [n 4 h w 3], `label`, `id`.
 
     Raises:
       ValueError: the file is no such archive.
@@ -195,10 +191,10 @@ def describe(archive: Archive) -> str:
     """Events by class and split, by detector, and what is wrong."""
     events = [event for split in SPLITS for event in archive.events[split]]
     counts = Counter((event.label, event.split) for event in events)
-    rows = [("class", *SPLITS)]
-    for label in [*(name for name in CLASSES if any(counts[name, split] for split in SPLITS))]:
-        rows.append((label, *(str(counts[label, split]) for split in SPLITS)))
-    rows.append(("all", *(str(len(archive.events[split])) for split in SPLITS)))
+    labels = [label for label in CLASSES if any(counts[label, split] for split in SPLITS)]
+    rows = [["class", *SPLITS]]
+    rows += [[label, *(str(counts[label, split]) for split in SPLITS)] for label in labels]
+    rows += [["all", *(str(len(archive.events[split])) for split in SPLITS)]]
     width = max(len(row[0]) for row in rows)
     lines = [f"{row[0]:{width}s}" + "".join(f"{cell:>12s}" for cell in row[1:]) for row in rows]
     detectors = Counter(event.ifo or "unknown" for event in events)
