@@ -92,8 +92,21 @@ def test_the_likelihood_learns_the_true_spread():
     assert float(sigmas[jax.vmap(loss)(sigmas).argmin()]) == pytest.approx(0.05, abs=0.002)
 
 
+def test_window_cross_entropy_trains_every_window_as_an_image():
+    windows = jnp.stack([LOGITS, -LOGITS, 0 * LOGITS], axis=1)
+    options = LossConfig(label_smoothing=0.1, class_weights=(1.0, 3.0))
+    each = [term("cross_entropy", options, logits=windows[:, t]) for t in range(3)]
+    expected = sum(each) / 3
+    np.testing.assert_allclose(
+        term("window_cross_entropy", options, window_logits=windows), expected, rtol=1e-5
+    )
+    with pytest.raises(ValueError, match="needs model.decide window"):
+        term("window_cross_entropy")
+
+
 def test_attention_sparsity():
     gates = {"input": jnp.full((3, 4, 4), 0.25), "stage1": jnp.full((3, 2, 2), 0.75)}
+    gates["windows"] = jnp.full((3, 4), 0.25)  # no gate over space
     np.testing.assert_allclose(term("attention_sparsity", attention=gates), 0.5)
     with pytest.raises(ValueError, match="needs attention"):
         term("attention_sparsity")
