@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import softmax
 
 from lensjax.explain import TRIVIAL, bootstrap_interval
 from lensjax.explained import Item, Predicted
@@ -30,32 +31,57 @@ def check_counts(**counts: int) -> None:
 
 
 def write_predictions(path: Path, trained: Trained, items: Sequence[Item], predicted: Predicted) -> None:
-    """id, class, probabilities, position in pixels and in arcseconds from the middle, its sigma."""
-    classes, size = trained.classes, np.asarray(items[0].image.shape[-3:-1])
-    positions = (
-        ["row", "column", "row_arcsec", "column_arcsec", "sigma_arcsec"] if trained.has_position else []
-    )
+    """id, class, probabilities, and the position with its sigma.
+
+    Of images in pixels and in arcseconds from the middle; of events time from the trigger, and frequency.
+    """
+    classes = trained.classes
+    positions = ["row", "column", "row_arcsec", "column_arcsec", "sigma_arcsec"]
+    if trained.events is not None:
+        positions = ["time_s", "frequency_hz", "sigma_time_s", "sigma_octaves"]
+    if not trained.has_position:
+        positions = []
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["id", "source", "class", *(f"p_{name}" for name in classes), *positions])
+        writer.writerow(
+            [
+                "id",
+                "source",
+                "class",
+                *(f"p_{name}" for name in classes),
+                *(positions if trained.has_position else ()),
+            ]
+        )
         for i, item in enumerate(items):
             row = [item.id, item.source, classes[predicted.classes[i]]]
             row += [f"{p:.6f}" for p in predicted.probabilities[i]]
             if predicted.position is not None and predicted.position_sigma is not None:
-                pixels = predicted.position[i] * size - 0.5
-                offset = (predicted.position[i] - 0.5) * size * trained.pixel_scale
-                sigma = np.sqrt(np.mean((predicted.position_sigma[i] * size) ** 2)) * trained.pixel_scale
-                row += [f"{value:.4f}" for value in (*pixels, *offset, sigma)]
+                row += _place(trained, item, predicted.position[i], predicted.position_sigma[i])
             writer.writerow(row)
 
 
+def _place(trained: Trained, item: Item, position: np.ndarray, sigma: np.ndarray) -> list[str]:
+    """A position and its sigma, fractions (row, column), in the columns of `write_predictions`."""
+    if (grid := trained.events) is not None:
+        widths = sigma[1] * grid.windows[0], sigma[0] * grid.octaves
+        values = (grid.time(position[1]), grid.frequency(position[0]), *widths)
+        return [f"{value:.5f}" for value in values]
+    size, scale = np.asarray(item.image.shape[-3:-1]), trained.pixel_scale or np.nan
+    width = np.sqrt(np.mean((sigma * size) ** 2)) * scale
+    return [f"{v:.4f}" for v in (*(position * size - 0.5), *((position - 0.5) * size * scale), width)]
+
+
 def prediction_lines(trained: Trained, items: Sequence[Item], predicted: Predicted) -> list[str]:
-    """One line an image for a terminal: class, probability, position, and how it was read."""
-    lines, size = [], np.asarray(items[0].image.shape[-3:-1])
+    """One line an example for a terminal: class, probability, position, and how it was read."""
+    lines: list[str] = []
     for i, item in enumerate(items):
         index = predicted.classes[i]
         line = f"{item.id}: {trained.classes[index]} (p = {predicted.probabilities[i, index]:.3f})"
-        if predicted.position is not None:
+        if predicted.position is not None and (grid := trained.events) is not None:
+            row, column = predicted.position[i]
+            line += f", peak at {grid.time(column):+.3f} s from the trigger and {grid.frequency(row):.0f} Hz"
+        elif predicted.position is not None and trained.pixel_scale is not None:
+            size = np.asarray(item.image.shape[-3:-1])
             down, right = (predicted.position[i] - 0.5) * size * trained.pixel_scale
             line += f', {right:+.2f}" in columns and {down:+.2f}" in rows from the middle'
         lines += [line, *(f"  {note}" for note in item.notes)]
@@ -118,6 +144,8 @@ def entries(
     classes: tuple[str, ...],
 ) -> list[Entry]:
     """Everything about each example, as the page takes it."""
+    each = None if predicted.window_logits is None else softmax(predicted.window_logits, axis=-1)
+    weights = predicted.window_weights
     return [
         Entry(
             id=item.id,
@@ -138,6 +166,8 @@ def entries(
             },
             notes=item.notes,
             kind=item.kind,
+            window_weights=None if weights is None else weights[i],
+            window_probabilities=None if each is None else each[i],
         )
         for i, item in enumerate(items)
     ]

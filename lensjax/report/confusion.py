@@ -60,8 +60,8 @@ def table(summary: Mapping[str, Any]) -> str:
     right, n = int(np.trace(counts)), int(counts.sum())
     return (
         f'<p class="caption">A row is what an example is, a column what the network says it is: '
-        f"{number(right)} of {number(n)} held-out examples lie on the diagonal. Colour is the share of the row, red off the "
-        "diagonal. Recall with its 95 % interval (Wilson).</p>"
+        f"{number(right)} of {number(n)} held-out examples lie on the diagonal. Colour is the share of "
+        "the row, red off the diagonal. Recall with its 95 % interval (Wilson).</p>"
         '<div class="scroll"><table class="confusion"><thead><tr><th scope="col">is \\ said to be</th>'
         f'{heads}<th scope="col" class="n">n</th><th scope="col" class="rec">Recall</th>'
         '<th scope="col" class="n">Precision</th><th scope="col" class="n">F1</th></tr></thead>'

@@ -4,61 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse
 
-from lensjax.report import charts, render
-from lensjax.report.entry import Entry, check, finite_pair, position_error
+from lensjax.events import EventGrid
+from lensjax.report import charts, windows
+from lensjax.report.entry import Entry, position_error
+from lensjax.report.examples import example_figure
 from lensjax.report.names import method_label, quantity_label, readable, score_label
-from lensjax.report.numbers import fraction, number
+from lensjax.report.panels import BLUE, GREY, blank, plain
 from lensjax.report.summary import chance_level, is_row_baseline, score_names, triple_of
 
-BLUE, GREY, GREEN, PINK = "#1f4e9c", "#9aa0aa", "#2fe07a", "#ff4fd8"
-
-
-def example_figure(entry: Entry, *, bands: Sequence[str] = (), pixel_scale: float | None = None) -> Figure:
-    """Image with truth and prediction, then every map with its colour bar, windows of an event side by side.
-
-    Six panels a row. A map that is not finite is named and left blank. Raises ValueError where the
-    entry does not fit together.
-    """
-    check(entry, bands)
-    panels = 1 + len(entry.maps)
-    columns = min(panels, 6 if entry.image.ndim == 3 else 2)
-    rows = -(-panels // columns)
-    wide = 1.0 if entry.image.ndim == 3 else 0.9 * entry.image.shape[0]
-    figure = _figure(2.2 * columns * wide, 2.75 * rows, layout=None)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    figure.subplots_adjust(0.01, 0.3 / (2.75 * rows), 0.99, 1 - 0.42 / (2.75 * rows), 0.06, 0.28)
-    spatial = entry.image.ndim - 1
-    # A figure paints each window by itself and then joins them, as the page does.
-    flat = entry.image.reshape(-1, *entry.image.shape[-2:])
-    pixels = render.composite(flat, bands)[0].reshape(*entry.image.shape[:-1], 3)
-    axes[0].imshow(render.side_by_side(pixels, spatial, 255), interpolation="nearest")
-    _draw_marks(axes[0], entry)
-    said = f"{entry.classes[entry.predicted]}, p = {fraction(float(entry.probabilities[entry.predicted]))}"
-    axes[0].set_title(_plain(f"{entry.id}\n{said}"), loc="left")
-    if (error := position_error(entry)) is not None:
-        length = f"{error:.2f} px" if pixel_scale is None else f"{error * pixel_scale:.2f}″"
-        axes[0].set_xlabel(f"position error {length}")
-    for axis, (method, values) in zip(axes[1:], entry.maps.items(), strict=False):
-        _draw_map(axis, entry, method, values)
-    for axis in axes:
-        axis.set(xticks=[], yticks=[])
-    for axis in axes[panels:]:
-        axis.set_visible(False)
-    return figure
+__all__ = ["example_figure", "save_figures"]
 
 
 def roc_figure(rows: Sequence[Mapping[str, Any]], auroc: tuple[float, float, float] | None = None) -> Figure:
     """True against false positives, linear and logarithmic; `rows` have fpr and tpr, `auroc` its interval."""
-    figure = _figure(7.2, 3.4)
+    figure = blank(7.2, 3.4)
     fpr, tpr = (np.array([float(row[k]) for row in rows]) for k in ("fpr", "tpr"))
     for axis, scale in zip(figure.subplots(1, 2), ("linear", "log"), strict=True):
         keep = fpr > 0 if scale == "log" else np.ones(fpr.shape, bool)
@@ -77,7 +43,7 @@ def history_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     key, quantities = charts.history_series(rows) if rows else ("epoch", [])
     columns = min(3, max(1, len(quantities)))
     lines = max(1, -(-len(quantities) // columns))
-    figure = _figure(3.1 * columns, 2.4 * lines)
+    figure = blank(3.1 * columns, 2.4 * lines)
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for axis, (quantity, series) in zip(axes, quantities, strict=False):
         for split, x, y in series:
@@ -97,24 +63,30 @@ def history_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Counts [true, predicted] in words, shaded by the share of the true class."""
+    """Counts [true, predicted] in words, shaded by the share of the true class; of many classes no zeros."""
     counts = np.asarray(counts)
     if counts.shape != (len(classes), len(classes)):
         raise ValueError(f"confusion has shape {counts.shape} for {len(classes)} classes; give [k k].")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 1.6 + 0.55 * len(classes)
-    figure = _figure(side + 0.6, side)
+    many = len(classes) > 6
+    side = 1.6 + (0.36 if many else 0.55) * len(classes)
+    figure = blank(side + 0.6, side)
     axis = figure.subplots()
     picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (i, j), count in np.ndenumerate(counts):
-        axis.text(
-            j, i, f"{count:d}", ha="center", va="center", color="white" if shares[i, j] > 0.6 else "black"
-        )
+        colour = "white" if shares[i, j] > 0.6 else "black"
+        if count or not many:
+            axis.text(
+                j, i, f"{count:d}", ha="center", va="center", color=colour, fontsize=8 if many else None
+            )
     ticks = np.arange(len(classes))
-    names = [_plain(c) for c in classes]
+    names = [plain(c) for c in classes]
     axis.set(xticks=ticks, yticks=ticks, xlabel="predicted", ylabel="true")
     axis.set_xticklabels(
-        names, rotation=45 if len(classes) > 3 else 0, ha="right" if len(classes) > 3 else "center"
+        names,
+        rotation=45 if len(classes) > 3 else 0,
+        ha="right" if len(classes) > 3 else "center",
+        rotation_mode="anchor" if len(classes) > 3 else "default",
     )
     axis.set_yticklabels(names)
     figure.colorbar(picture, ax=axis, label="share of the true class", shrink=0.8)
@@ -125,7 +97,7 @@ def score_figure(score_table: Sequence[Mapping[str, Any]]) -> Figure:
     """Bars with intervals, one panel a score: trivial maps in grey, chance as a dotted line."""
     names = score_names(score_table)
     rows = sorted(score_table, key=is_row_baseline)[::-1]
-    figure = _figure(2.0 + 2.5 * max(1, len(names)), 1.0 + 0.27 * max(1, len(rows)))
+    figure = blank(2.0 + 2.5 * max(1, len(names)), 1.0 + 0.27 * max(1, len(rows)))
     axes = figure.subplots(1, max(1, len(names)), sharey=True, squeeze=False)[0]
     labels = [method_label(row["method"]) for row in rows]
     for axis, name in zip(axes, names, strict=False):
@@ -157,7 +129,7 @@ def position_figure(
     known = np.isfinite(predicted).all(axis=1) & np.isfinite(true).all(axis=1)
     offset = (predicted[known] - true[known]) * np.array(shape) * scale
     centre = (0.5 - true[known]) * np.array(shape) * scale
-    figure = _figure(7.2, 3.4)
+    figure = blank(7.2, 3.4)
     sky, cumulative = figure.subplots(1, 2)
     sky.scatter(offset[:, 1], offset[:, 0], s=6, alpha=0.5, color=BLUE, linewidths=0)
     reach = float(np.quantile(np.abs(offset), 0.99)) * 1.2 if len(offset) else 1.0
@@ -186,6 +158,31 @@ def position_figure(
     return figure
 
 
+def peak_figure(entries: Sequence[Entry], grid: EventGrid) -> Figure:
+    """Offsets predicted − true of events in time and frequency, and their cumulative distributions.
+
+    Entries without a known truth are left out. Dashed: what naming the middle of a window would give.
+    """
+    middle = np.full(2, 0.5)
+    offset = np.array([v for e in entries if (v := windows.errors(e, grid))]).reshape(-1, 2)
+    naive = [windows.errors(replace(e, position=middle), grid) for e in entries]
+    centre = np.array([v for v in naive if v]).reshape(-1, 2)
+    figure = blank(10.0, 3.4)
+    plane, *cumulative = figure.subplots(1, 3)
+    plane.scatter(*offset.T, s=6, alpha=0.5, color=BLUE, linewidths=0)
+    plane.axhline(0, color=GREY, lw=0.6)
+    plane.axvline(0, color=GREY, lw=0.6)
+    plane.set(xlabel="time, predicted − true (ms)", ylabel="frequency, predicted − true (octaves)")
+    for i, (axis, label) in enumerate(zip(cumulative, ("time (ms)", "frequency (octaves)"), strict=True)):
+        for values, style, colour, name in ((offset, "-", BLUE, "model"), (centre, "--", GREY, "middle")):
+            distance = np.concatenate([[0.0], np.sort(np.abs(values[:, i]))])
+            share = np.linspace(0, 1, len(distance))
+            axis.step(distance, share, style, where="post", color=colour, label=name)
+        axis.legend(frameon=False, loc="lower right")
+        axis.set(xlabel=f"error of {label}", ylabel="share of events", ylim=(0, 1.02), xlim=(0, None))
+    return figure
+
+
 def save_figures(
     out: Path,
     entries: Sequence[Entry] = (),
@@ -195,11 +192,13 @@ def save_figures(
     summary: Mapping[str, Any] | None = None,
     score_table: Sequence[Mapping[str, Any]] | None = None,
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    events: EventGrid | None = None,
 ) -> list[Path]:
     """Write PNGs into `out`, the figures of the whole run as PDF too, and return the paths.
 
     `summary` gives the confusion matrix (`confusion`, `classes`) and AUROC with its interval; `curves` as for
-    `lensjax.report.html.write_page`; the positions are those of the entries.
+    `lensjax.report.html.write_page`; the positions are those of the entries, in time and frequency where
+    `events` has the axes of their windows.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -216,76 +215,23 @@ def save_figures(
     if score_table:
         figures["scores"] = score_figure(score_table)
     placed = [e for e in entries if position_error(e) is not None]
-    if len(placed) > 1 and len({e.image.shape[-3:-1] for e in placed}) == 1:
+    if len(placed) > 1 and events is not None:
+        figures["positions"] = peak_figure(placed, events)
+    elif len(placed) > 1 and len({e.image.shape[-3:-1] for e in placed}) == 1:
         predicted = np.array([e.position for e in placed], float)
         true = np.array([e.true_position for e in placed], float)
         figures["positions"] = position_figure(predicted, true, placed[0].image.shape[-3:-1], pixel_scale)
     for name, figure in figures.items():
         paths += [_save(figure, out / f"{name}.{kind}") for kind in ("png", "pdf")]
     for i, entry in enumerate(entries):
-        figure = example_figure(entry, bands=bands, pixel_scale=pixel_scale)
+        figure = example_figure(entry, bands=bands, pixel_scale=pixel_scale, events=events)
         paths.append(_save(figure, out / f"example_{i:03d}_{_file(entry.id)}.png"))
     return paths
-
-
-def _draw_map(axis: Axes, entry: Entry, method: str, values: np.ndarray) -> None:
-    axis.set_title(method_label(method))
-    scale = render.map_scale([values])
-    if scale is None:
-        bad = int(np.sum(~np.isfinite(values)))
-        text = f"not available:\n{bad} of {values.size}\nvalues not finite"
-        axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
-        axis.set_box_aspect(
-            values.shape[-2] / (values.shape[-1] * (values.shape[0] if values.ndim == 3 else 1))
-        )
-        return
-    joined = render.side_by_side(values.astype(float), values.ndim, np.nan)
-    name = "RdBu_r" if scale.diverging else "YlOrRd"
-    axis.imshow(joined, cmap=name, vmin=scale.low, vmax=scale.high, interpolation="nearest")
-    _draw_mask(axis, entry, "black")
-    # A bar of its own: matplotlib's colorbar takes longer than the panel.
-    bar = axis.inset_axes((0.0, -0.075, 1.0, 0.045))
-    bar.imshow(np.linspace(0, 1, 128)[None], cmap=name, aspect="auto", extent=(0, 1, 0, 1))
-    bar.set(xticks=[], yticks=[])
-    for at, value, side in ((0, scale.low, "left"), (1, scale.high, "right")):
-        bar.text(at, -0.5, number(value), ha=side, va="top", fontsize=7, transform=bar.transAxes)
-
-
-def _draw_marks(axis: Axes, entry: Entry) -> None:
-    _draw_mask(axis, entry, GREEN)
-    *windows, height, width = entry.image.shape[:-1]
-    for window in range((windows or [1])[0]):
-        shift = window * (width + render.GAP) - 0.5
-        if (at := finite_pair(entry.true_position)) is not None:
-            axis.plot(shift + at[1] * width, at[0] * height - 0.5, "+", color="white", markersize=9)
-        if (at := finite_pair(entry.position)) is not None:
-            centre = (shift + at[1] * width, at[0] * height - 0.5)
-            axis.plot(*centre, ".", color=PINK, markersize=4)
-            if (sigma := finite_pair(entry.position_sigma)) is not None:
-                size = (2 * sigma[1] * width, 2 * sigma[0] * height)
-                axis.add_patch(Ellipse(centre, *size, fill=False, color=PINK, lw=1.2))
-
-
-def _draw_mask(axis: Axes, entry: Entry, colour: str) -> None:
-    if entry.mask is not None and entry.mask.any() and not entry.mask.all():
-        joined = render.side_by_side(entry.mask.astype(float), entry.mask.ndim, 0.0)
-        axis.contour(joined, levels=[0.5], colors=[colour], linewidths=0.8)
-
-
-def _figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
-    figure = Figure(figsize=(width, height), layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _save(figure: Figure, path: Path) -> Path:
     figure.savefig(path, dpi=130)
     return path
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
 
 
 def _file(name: str) -> str:

@@ -43,9 +43,9 @@ def write_page(
 
     `pixel_scale` is arcsec a pixel; `events` the axes of the windows where the entries are events, which are
     then drawn as energy, with times and frequencies. `summary` may nest; `x`, `x_low`, `x_high` are one
-    number with its interval. A row of `score_table` has `method`, `n`, and a (mean, low, high) for every score; rows of
-    trivial maps are known by name or by `baseline=True`. `curves` has rows of `epoch` … (history) or of
-    `fpr`, `tpr` (ROC).
+    number with its interval. A row of `score_table` has `method`, `n`, and a (mean, low, high) for every
+    score; rows of trivial maps are known by name or by `baseline=True`. `curves` has rows of `epoch` …
+    (history) or of `fpr`, `tpr` (ROC).
 
     Raises:
       ValueError: an entry does not fit together (shapes, classes, bands, windows).

@@ -1,0 +1,87 @@
+"""Pieces of a figure: a blank one, a map with its colour bar, truth and prediction over an image."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
+
+from lensjax.events import EventGrid
+from lensjax.report import render
+from lensjax.report.entry import Entry, finite_pair
+from lensjax.report.names import method_label
+from lensjax.report.numbers import number
+from lensjax.report.windows import in_window, zoom
+
+BLUE, GREY, GREEN, PINK = "#1f4e9c", "#9aa0aa", "#2fe07a", "#ff4fd8"
+
+
+def blank(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plain(text: str) -> str:
+    """Text that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
+
+
+def between(width: int) -> int:
+    """Pixels between windows of this width."""
+    return max(render.GAP, width // 40)
+
+
+def joined(values: np.ndarray, spatial: int, fill: int | float) -> np.ndarray:
+    """Windows of an event beside each other."""
+    return render.side_by_side(values, spatial, fill, between(values.shape[spatial - 1]))
+
+
+def draw_map(axis: Axes, entry: Entry, method: str, values: np.ndarray) -> None:
+    """On the map's own scale, which is written under it; a map that is not finite is named."""
+    axis.set_title(method_label(method))
+    scale = render.map_scale([values])
+    if scale is None:
+        bad = int(np.sum(~np.isfinite(values)))
+        text = f"not available:\n{bad} of {values.size}\nvalues not finite"
+        axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
+        axis.set_box_aspect(
+            values.shape[-2] / (values.shape[-1] * (values.shape[0] if values.ndim == 3 else 1))
+        )
+        return
+    name = "RdBu_r" if scale.diverging else "YlOrRd"
+    picture = joined(values.astype(float), values.ndim, np.nan)
+    axis.imshow(picture, cmap=name, vmin=scale.low, vmax=scale.high, interpolation="nearest")
+    draw_mask(axis, entry, "black")
+    # A bar of its own: matplotlib's colorbar takes longer than the panel.
+    bar = axis.inset_axes((0.0, -0.075, 1.0, 0.045))
+    bar.imshow(np.linspace(0, 1, 128)[None], cmap=name, aspect="auto", extent=(0, 1, 0, 1))
+    bar.set(xticks=[], yticks=[])
+    for at, value, side in ((0, scale.low, "left"), (1, scale.high, "right")):
+        bar.text(at, -0.5, number(value), ha=side, va="top", fontsize=7, transform=bar.transAxes)
+
+
+def draw_marks(axis: Axes, entry: Entry, colour: str = GREEN, events: EventGrid | None = None) -> None:
+    """Outline of the evidence, the true place (cross), the prediction and its sigma (dot and ellipse)."""
+    draw_mask(axis, entry, colour)
+    *windows, height, width = entry.image.shape[:-1]
+    for window in range((windows or [1])[0]):
+        shift = window * (width + between(width)) - 0.5
+        if (at := in_window(entry.true_position, events, window)) is not None:
+            axis.plot(shift + at[1] * width, at[0] * height - 0.5, "+", color="white", markersize=9)
+        if (at := in_window(entry.position, events, window)) is not None:
+            centre = (shift + at[1] * width, at[0] * height - 0.5)
+            axis.plot(*centre, ".", color=PINK, markersize=4)
+            if (sigma := finite_pair(entry.position_sigma)) is not None:
+                size = (2 * sigma[1] * width / zoom(events, window), 2 * sigma[0] * height)
+                axis.add_patch(Ellipse(centre, *size, fill=False, color=PINK, lw=1.2))
+
+
+def draw_mask(axis: Axes, entry: Entry, colour: str) -> None:
+    if entry.mask is not None and entry.mask.any() and not entry.mask.all():
+        picture = joined(entry.mask.astype(float), entry.mask.ndim, 0.0)
+        axis.contour(picture, levels=[0.5], colors=[colour], linewidths=0.8)
