@@ -10,7 +10,6 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -37,14 +36,14 @@ def examples(
     split: str,
     size: tuple[int, int] = (140, 170),
     encoding: Encoding = "clipped",
-    on_problem: Literal["skip", "refuse"] = "skip",
+    on_problem: str = "skip",
 ) -> Iterator[Example]:
     """Events of a split as stored, in the order in which their last windows lie in the archive.
 
     A compressed tar archive is read once from beginning to end.
 
     Args:
-      on_problem: skip leaves out the event and adds the problem to `archive.problems`.
+      on_problem: skip leaves out the event and adds the problem to `archive.problems`; refuse stops.
 
     Raises:
       ValueError: unknown split or option; with refuse, any problem, of the index or met while reading.

@@ -10,7 +10,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lensjax.data.layers import BadInput
 from lensjax.events import CLIP, Encoding
@@ -45,6 +45,8 @@ def read_png(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
                 pixels = np.asarray(picture.convert("RGB"))
     except BadInput:
         raise
+    except UnidentifiedImageError:
+        raise BadInput("is no PNG, or its beginning is damaged; copy it again.") from None
     except Exception as error:  # damaged files make Pillow raise nearly anything
         reason = str(error).split("\n")[0][:80] or type(error).__name__
         raise BadInput(f"is damaged or cut short ({reason}); copy it again.") from None
