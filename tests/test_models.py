@@ -19,15 +19,22 @@ KEY = jax.random.key(0)
 
 
 def images(*shape: int) -> jax.Array:
-    return jax.random.normal(jax.random.key(7), shape)
+    return jnp.asarray(np.random.default_rng(7).normal(size=shape), jnp.float32)
+
+
+def drawn(model, x: jax.Array):
+    """Parameters of a network's shapes, drawn by NumPy: compiling `init` takes longer than all the rest."""
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(model.init, KEY, x)
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), jnp.float32), shapes)
 
 
 def test_one_window_in_3d_is_2d():
     x = images(2, 12, 12, 3)
     flat, event = build(SMALL), build(SMALL)
-    variables = flat.init(KEY, x)
+    variables = drawn(flat, x)
     lift = jax.tree.map(lambda leaf: leaf[None] if leaf.ndim == 4 else leaf, variables)
-    out2, out3 = flat.apply(variables, x), event.apply(lift, x[:, None])
+    out2, out3 = jax.jit(flat.apply)(variables, x), jax.jit(event.apply)(lift, x[:, None])
     np.testing.assert_allclose(out3.logits, out2.logits, atol=1e-6)
     np.testing.assert_allclose(out3.position, out2.position, atol=1e-6)
     np.testing.assert_allclose(out3.ends["stage2"][:, 0], out2.ends["stage2"], atol=1e-6)
@@ -39,7 +46,7 @@ def test_folded_convolution_equals_conv3d(depth):
     expected = jax.lax.conv_general_dilated(
         x, kernel, (1, 1, 1), "SAME", dimension_numbers=("NDHWC", "DHWIO", "NDHWC")
     )
-    np.testing.assert_allclose(conv(x, kernel), expected, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(conv)(x, kernel), expected, atol=1e-5)
 
 
 def test_max_pool_equals_reduce_window_and_drops_the_remainder():
@@ -53,15 +60,15 @@ def test_max_pool_equals_reduce_window_and_drops_the_remainder():
 def test_gradient_of_a_zero_tap_is_the_gradient_of_the_activation():
     x = images(1, 12, 12, 3)
     model = build(replace(SMALL, head="class", hidden=0))
-    variables = model.init(KEY, x)
-    ends = model.apply(variables, x).ends
+    variables = drawn(model, x)
+    ends = jax.eval_shape(model.apply, variables, x).ends
 
     def score(eps):
         return model.apply(variables, x, {"stage2": eps}).logits[0, 1]
 
-    gradient = jax.grad(score)(jnp.zeros(ends["stage2"].shape))
+    gradient = jax.jit(jax.grad(score))(jnp.zeros(ends["stage2"].shape))
     # Global mean and one dense layer: the gradient is the dense weight over the number of positions.
-    weight = variables["params"]["head"]["logits"]["kernel"][:, 1] / ends["stage2"][0, ..., 0].size
+    weight = variables["params"]["head"]["logits"]["kernel"][:, 1] / np.prod(ends["stage2"].shape[1:3])
     np.testing.assert_allclose(gradient[0], np.broadcast_to(weight, gradient[0].shape), rtol=1e-5)
 
 
@@ -80,23 +87,23 @@ def test_attention_is_the_talks_layer():
 def test_attention_over_events_shares_a_kernel_or_has_one_a_window(per_window, kernels):
     x = images(2, 4, 6, 6, 3)
     layer = SpatialAttention(per_window=per_window)
-    variables = layer.init(KEY, x)
-    _, gate = layer.apply(variables, x)
+    variables = drawn(layer, x)
+    _, gate = jax.jit(layer.apply)(variables, x)
     assert variables["params"]["kernel"].shape == (kernels, 1, 1, 3, 1) and gate.shape == x.shape[:-1]
 
 
 def test_softmax_attention_has_a_mean_gate_of_one():
     x = images(2, 6, 6, 3)
     layer = SpatialAttention(kernel=3, kind="softmax")
-    _, gate = layer.apply(layer.init(KEY, x), x)
+    _, gate = jax.jit(layer.apply)(drawn(layer, x), x)
     np.testing.assert_allclose(gate.mean((1, 2)), 1.0, rtol=1e-5)
 
 
 def test_gates_come_back_under_their_places():
     model = build(replace(SMALL, attention=AttentionConfig(at=("input", "stage1", "stage2"))))
     x = images(2, 12, 12, 3)
-    outputs = model.apply(model.init(KEY, x), x)
-    assert list(outputs.attention) == ["input", "stage1", "stage2"]
+    outputs = jax.jit(model.apply)(drawn(model, x), x)
+    assert set(outputs.attention) == {"input", "stage1", "stage2"}
     assert outputs.ends["attention:stage2"].shape == (2, 6, 6)
 
 
@@ -105,7 +112,7 @@ def test_gates_come_back_under_their_places():
 def test_heads(head, position, shape):
     model = build(replace(SMALL, head=head))
     x = images(*shape)
-    outputs = model.apply(model.init(KEY, x), x)
+    outputs = jax.jit(model.apply)(drawn(model, x), x)
     assert (outputs.position is not None) == position
     if position:
         assert outputs.position.shape == (2, 2) and bool((outputs.position_sigma > 0).all())
@@ -144,16 +151,16 @@ def test_soft_argmax_finds_a_peak():
 def test_dropout_only_in_training():
     model = build(replace(SMALL, dropout=0.5))
     x = images(2, 12, 12, 3)
-    variables = model.init(KEY, x)
-    still = [model.apply(variables, x).logits for _ in range(2)]
-    shaken = model.apply(variables, x, train=True, rngs={"dropout": jax.random.key(1)}).logits
+    variables, apply = drawn(model, x), jax.jit(model.apply, static_argnames="train")
+    still = [apply(variables, x).logits for _ in range(2)]
+    shaken = apply(variables, x, train=True, rngs={"dropout": jax.random.key(1)}).logits
     np.testing.assert_array_equal(*still)
     assert not np.allclose(shaken, still[0])
 
 
 def test_parameters_are_counted():
     model = build(replace(SMALL, head="class", attention=AttentionConfig(at=())))
-    variables = model.init(KEY, images(1, 12, 12, 3))
+    variables = jax.eval_shape(model.init, KEY, images(1, 12, 12, 3))
     assert count_parameters(variables) == (27 * 4 + 8) + (36 * 6 + 12) + (6 * 5 + 5) + (5 * 2 + 2)
 
 

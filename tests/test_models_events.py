@@ -178,8 +178,10 @@ def test_attention_has_c_weights_or_c_a_window_and_each_window_is_its_own():
 
 
 def test_an_event_does_not_depend_on_its_batch():
-    at = AttentionConfig(at=("input", "stage1", "stage2"), kernel=3, per_window=True, kind="softmax")
-    config = replace(SMALL, attention=at, time_kernel=(1, 3), head="heatmap", pooling="gated")
+    at = AttentionConfig(at=("input",), per_window=True, kind="softmax")
+    config = replace(
+        SMALL, features=(4,), pool=(3,), time_kernel=(3,), attention=at, head="heatmap", pooling="gated"
+    )
     x = events(3, 4, 9, 12, 1)
     variables, together = run(config, x)
     alone = jax.jit(jax.vmap(lambda v, one: build(config).apply(v, one[None]), (None, 0)))(variables, x)
