@@ -61,12 +61,16 @@ def read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Pr
 
 def from_spectrograms(trained: Trained, inputs: Sequence[Path]) -> tuple[list[Item], list[Problem]]:
     """Events from official spectrogram images: folders of four PNG an event, archives, or golden .npz."""
-    from lensjax.data import gravity_spy
+    from lensjax.data.event_files import read_events
 
     data = trained.config.data
     assert not isinstance(data, LensData)  # `read` has seen that these are events
-    examples, problems = gravity_spy.read_inputs(inputs, size=data.size, encoding=data.encoding)
-    return [held_out_item(example, "spectrograms") for example in examples], problems
+    found, problems = read_events(inputs, data.size, data.encoding)
+    items = [
+        Item(event.id, event.source, as_float(event.image), event.label, kind=event.label_name)
+        for event in found
+    ]
+    return items, [Problem(problem.where, problem.what) for problem in problems]
 
 
 def from_files(

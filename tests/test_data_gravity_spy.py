@@ -429,3 +429,20 @@ def test_names_of_classes():
     assert class_named("NOA") == "None_of_the_Above"
     assert class_named("KoiFish") == "Koi_Fish"
     assert class_named("Crown") is None
+
+
+def test_a_users_pictures_are_grouped_and_told_apart(real_data, tmp_path):
+    from lensjax.data.event_files import read_events
+
+    layout = real_data / "gravity_spy_kaggle_layout"
+    found, problems = read_events([layout / "test"], (35, 42), "clipped")
+    assert not problems and {event.label_name for event in found} == {"Blip", "Whistle", "Scratchy"}
+    assert all(event.image.shape == (4, 35, 42, 1) for event in found)
+    pictures = sorted((layout / "test").rglob("Blip/*.png"))
+    for picture in pictures[:3]:
+        (tmp_path / picture.name).write_bytes(picture.read_bytes())
+    (tmp_path / "notes.png").write_bytes(b"no picture")
+    (tmp_path / "set.h5").write_bytes(b"no archive")
+    found, problems = read_events([tmp_path, tmp_path / "set.h5"], (35, 42), "clipped")
+    assert not found
+    assert {p.kind for p in problems} == {"missing window", "wrong file name", "unreadable"}

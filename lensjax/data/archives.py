@@ -22,7 +22,7 @@ from lensjax.events import WINDOWS
 
 SPLITS = ("train", "validation", "test")
 Fetch = Callable[["Source"], bytes | np.ndarray]
-_NAME = re.compile(r"([HLV]1)_([0-9A-Za-z]+)_spectrogram_(0\.5|1\.0|2\.0|4\.0)\.png")
+WINDOW_NAME = re.compile(r"([HLV]1)_([0-9A-Za-z]+)_spectrogram_(0\.5|1\.0|2\.0|4\.0)\.png")
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ def _by_name(sources: Iterator[Source]) -> tuple[list[Entry], list[Problem]]:
     entries, problems = [], []
     for source in sources:
         *folders, name = source.name.split("/")
-        # macOS leaves ._NAME.png and __MACOSX beside the files it packs.
+        # macOS leaves .WINDOW_NAME.png and __MACOSX beside the files it packs.
         hidden = name.startswith(".") or any(f.startswith(".") or f == "__MACOSX" for f in folders)
         if hidden or not name.lower().endswith(".png"):
             continue
-        match = _NAME.fullmatch(name)
+        match = WINDOW_NAME.fullmatch(name)
         if not match or not folders or folders[-1].lower() in SPLITS:
             wrong = "is in no class folder" if match else "is no name of a window"
             rule = "the layout is <split>/<Label>/<H1|L1|V1>_<id>_spectrogram_<0.5|1.0|2.0|4.0>.png"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -156,14 +157,15 @@ def gravity_spy_recipe(config: Any) -> Recipe:
             archive, split, size=config.size, encoding=config.encoding, on_problem=config.on_problem
         )
         if split == SPLITS[-1] and archive.problems:
-            print(gravity_spy.report(archive.problems), flush=True)
+            print(gravity_spy.report(archive.problems), file=sys.stderr, flush=True)
 
     return Recipe(
-        name=f"gravity_spy_{height}x{width}-{config.encoding}-{gravity_spy.fingerprint(archive)}",
+        name=f"gravity_spy_{height}x{width}-{config.encoding}-{gravity_spy.fingerprint(archive)}"
+        f"-{config.on_problem}",
         counts=counts,
         shape=(len(WINDOWS), height, width, len(channels(config.encoding))),
         classes=CLASSES,
-        truth=gravity_spy.TRUTH,
+        truth=tuple(gravity_spy.TRUTH),
         generate=read,
         dtype=np.uint8,
         exact=False,

@@ -1,0 +1,107 @@
+"""A user's own pictures of events: loose PNG, class folders, archives, the golden set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lensjax.data import gravity_spy
+from lensjax.data.archives import WINDOW_NAME, Problem
+from lensjax.data.event_index import class_named
+from lensjax.data.layers import BadInput
+from lensjax.data.spectrograms import encode_rgb, read_png
+from lensjax.events import CLASSES, WINDOWS, Encoding
+from lensjax.types import Example
+
+
+@dataclass(frozen=True)
+class PicturedEvent:
+    """Four windows as stored, and the class that a folder or archive gives it, if any."""
+
+    id: str
+    source: str
+    image: np.ndarray  # [4 h w c]
+    label: int | None
+
+    @property
+    def label_name(self) -> str:
+        return "" if self.label is None else CLASSES[self.label]
+
+
+def read_events(
+    inputs: Sequence[Path], size: tuple[int, int], encoding: Encoding
+) -> tuple[list[PicturedEvent], list[Problem]]:
+    """Every event in files and folders, and a line for each that could not be used.
+
+    PNG are grouped by their names, <IFO>_<id>_spectrogram_<window>.png; a folder named after a class labels
+    them. `.npz` is the golden set, anything else an archive of the training set.
+    """
+    events: list[PicturedEvent] = []
+    problems: list[Problem] = []
+    pictures: list[Path] = []
+    for path in map(Path, inputs):
+        try:
+            if path.is_dir():
+                pictures += sorted(p for p in path.rglob("*.png") if not p.name.startswith("."))
+            elif path.suffix.lower() == ".png":
+                pictures.append(path)
+            elif path.suffix.lower() == ".npz":
+                events += [_of_example(e, path) for e in gravity_spy.read_golden(path, size, encoding)]
+            else:
+                archive = gravity_spy.index(path)
+                for split in archive.events:
+                    events += [
+                        _of_example(e, path) for e in gravity_spy.examples(archive, split, size, encoding)
+                    ]
+                problems += archive.problems
+        except ValueError as error:
+            problems.append(Problem("unreadable", str(path), f"({error})"))
+    found, faults = _grouped(pictures, size, encoding)
+    return events + found, problems + faults
+
+
+def _of_example(example: Example, path: Path) -> PicturedEvent:
+    return PicturedEvent(example["id"], str(path), example["image"], example["label"])
+
+
+def _grouped(
+    pictures: Sequence[Path], size: tuple[int, int], encoding: Encoding
+) -> tuple[list[PicturedEvent], list[Problem]]:
+    groups: dict[tuple[Path, str], dict[int, Path]] = {}
+    problems = []
+    for path in pictures:
+        match = WINDOW_NAME.fullmatch(path.name)
+        if match:
+            ifo, key, window = match.groups()
+            groups.setdefault((path.parent, f"{ifo}_{key}"), {})[WINDOWS.index(float(window))] = path
+        else:
+            rule = "is not named <H1|L1|V1>_<id>_spectrogram_<0.5|1.0|2.0|4.0>.png: rename it."
+            problems.append(Problem("wrong file name", str(path), rule))
+    events = []
+    for (folder, key), windows in groups.items():
+        lacking = [f"{length} s" for i, length in enumerate(WINDOWS) if i not in windows]
+        if lacking:
+            what = f"lacks the window {', '.join(lacking)}; an event needs all four."
+            problems.append(Problem("missing window", str(folder / key), what))
+            continue
+        try:
+            parts = [_window(windows[i], size, encoding) for i in range(len(WINDOWS))]
+        except BadInput as error:
+            problems.append(Problem("unreadable picture", str(folder / key), f"({error})"))
+            continue
+        label = class_named(folder.name)
+        index = CLASSES.index(label) if label in CLASSES else None
+        events.append(PicturedEvent(key, str(folder), np.stack(parts), index))
+    return events, problems
+
+
+def _window(path: Path, size: tuple[int, int], encoding: Encoding) -> np.ndarray:
+    try:
+        return encode_rgb(read_png(path.read_bytes()), size, encoding)
+    except BadInput as error:
+        raise BadInput(f"{path.name} {error}") from None
+    except OSError as error:
+        raise BadInput(f"{path.name} cannot be read: {error.strerror}") from None
