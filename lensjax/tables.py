@@ -64,7 +64,7 @@ def _place(trained: Trained, item: Item, position: np.ndarray, sigma: np.ndarray
     """A position and its sigma, fractions (row, column), in the columns of `write_predictions`."""
     if (grid := trained.events) is not None:
         widths = sigma[1] * grid.windows[0], sigma[0] * grid.octaves
-        values = (grid.time(position[1]), grid.frequency(position[0]), *widths)
+        values = (grid.time(float(position[1])), grid.frequency(float(position[0])), *widths)
         return [f"{value:.5f}" for value in values]
     size, scale = np.asarray(item.image.shape[-3:-1]), trained.pixel_scale or np.nan
     width = np.sqrt(np.mean((sigma * size) ** 2)) * scale
@@ -78,7 +78,7 @@ def prediction_lines(trained: Trained, items: Sequence[Item], predicted: Predict
         index = predicted.classes[i]
         line = f"{item.id}: {trained.classes[index]} (p = {predicted.probabilities[i, index]:.3f})"
         if predicted.position is not None and (grid := trained.events) is not None:
-            row, column = predicted.position[i]
+            row, column = map(float, predicted.position[i])
             line += f", peak at {grid.time(column):+.3f} s from the trigger and {grid.frequency(row):.0f} Hz"
         elif predicted.position is not None and trained.pixel_scale is not None:
             size = np.asarray(item.image.shape[-3:-1])

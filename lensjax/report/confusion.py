@@ -33,15 +33,15 @@ def scores(counts: np.ndarray) -> list[dict[str, Any]]:
     """A row a class: n, recall with its Wilson interval, precision, F1; NaN where undefined."""
     from lensjax.intervals import wilson  # here, because it imports jax
 
-    right, true, said = np.diag(counts), counts.sum(1), counts.sum(0)
+    right, true, said = (v.tolist() for v in (np.diag(counts), counts.sum(1), counts.sum(0)))
 
-    def ratio(top: float, bottom: float) -> float:
-        return float(top / bottom) if bottom else float("nan")
+    def ratio(top: int, bottom: int) -> float:
+        return top / bottom if bottom else float("nan")
 
     return [
         {
-            "n": int(true[k]),
-            "recall": (ratio(right[k], true[k]), *wilson(int(right[k]), int(true[k]))),
+            "n": true[k],
+            "recall": (ratio(right[k], true[k]), *wilson(right[k], true[k])),
             "precision": ratio(right[k], said[k]),
             "f1": ratio(2 * right[k], true[k] + said[k]),
         }

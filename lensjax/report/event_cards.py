@@ -18,8 +18,8 @@ def image_tile(entry: Entry, index: int, grid: EventGrid, log: bool) -> str:
     return (
         f'<figure class="tile image"><button class="zoom" aria-label="Enlarge the event {esc(entry.id)}">'
         f"{plot}</button>{decisions(entry)}"
-        f'<figcaption>Normalised energy <i class="ramp e"></i> 0 to {CLIP:g}; Hz against seconds from the '
-        f"trigger.{_decided(entry)}{gone}</figcaption></figure>"
+        f'<figcaption>Normalised energy <i class="ramp e"></i> 0 to {CLIP:g}; Hz, and seconds from '
+        f"the trigger.{_decided(entry)}{gone}</figcaption></figure>"
     )
 
 
@@ -30,15 +30,16 @@ def picture(entry: Entry, log: bool) -> bytes:
         small = render.shrink(entry.image.astype(np.float32), layout.factor, (1, 2))
         return png.encode(render.side_by_side(windows.colours(small), 3, 255, layout.gap))
     small = render.shrink(windows.energy(entry.image, log), layout.factor, (1, 2))
-    joined = render.side_by_side(windows.indices(small), 3, windows.BETWEEN, layout.gap)
-    return png.encode(joined, windows.viridis())
+    joined = render.side_by_side(windows.indices(small / CLIP), 3, windows.BETWEEN, layout.gap)
+    return png.encode(joined, windows.palette("viridis"))
 
 
 def under(entry: Entry, log: bool) -> bytes:
     """A grey PNG on the pixels of the maps."""
     layout = render.layouts(entry.image.shape[:-1])[1]
-    small = render.shrink(windows.grey(entry.image, log).astype(np.float32), layout.factor, (1, 2))
-    return png.encode(render.side_by_side(np.round(small).astype(np.uint8), 3, 255, layout.gap))
+    small = render.shrink(windows.grey(entry.image, log), layout.factor, (1, 2))
+    joined = render.side_by_side(windows.indices(small), 3, windows.BETWEEN, layout.gap)
+    return png.encode(joined, windows.palette("gray"))
 
 
 def _plot(uri: str, words: str, index: int, grid: EventGrid) -> str:
@@ -74,15 +75,16 @@ def decisions(entry: Entry) -> str:
         if each is not None:
             k = int(np.argmax(each[i]))
             agrees = ' class="agrees"' if k == entry.predicted else ""
-            line = f"<span{agrees}>{esc(entry.classes[k])} {esc(fraction(float(each[i][k])))}</span>"
+            name = esc(entry.classes[k]).replace("_", "_<wbr>")
+            line = f"<span{agrees}>{name} {esc(fraction(float(each[i][k])))}</span>"
         cells.append(f"<div>{bar}{line}</div>")
     return f'<div class="decisions" style="--windows:{entry.image.shape[0]}">{"".join(cells)}</div>'
 
 
 def _decided(entry: Entry) -> str:
     """What stands under the windows, in words."""
-    bars = " Bars: how much each window counted." if entry.window_weights is not None else ""
-    return bars + (" Below: what it says by itself." if entry.window_probabilities is not None else "")
+    bars = " Bars: weight of a window." if entry.window_weights is not None else ""
+    return bars + (" Below: its own answer." if entry.window_probabilities is not None else "")
 
 
 def position(entry: Entry, grid: EventGrid) -> str:

@@ -14,7 +14,7 @@ from lensjax.report.entry import Entry, check, position_error
 from lensjax.report.numbers import fraction
 from lensjax.report.panels import between, blank, draw_map, draw_marks, joined, plain
 
-TOP, ROW = 3.1, 1.95
+TOP, ROW = 3.1, 1.7
 """Inches of an event's energy, and of a row of maps under it."""
 
 

@@ -16,7 +16,7 @@ from lensjax.report.names import (
     score_label,
     score_text,
 )
-from lensjax.report.numbers import esc, interval, number
+from lensjax.report.numbers import esc, fraction, interval, number
 
 # Tiles, in this order where a summary has them: name → (label, unit, what it means).
 HEADLINES = {
@@ -257,9 +257,8 @@ def _chirps(flat: Mapping[str, Any]) -> str:
         return ""
     rate = interval(found.get("chirp_error_rate")) or (errors / n, math.nan, math.nan)
     low, high = (found.get(f"chirp_error_rate_{end}", v) for end, v in (("low", rate[1]), ("high", rate[2])))
-    ends = (
-        f'<span class="ends">rate {number(low)} – {number(high)}</span>' if math.isfinite(low + high) else ""
-    )
+    span = f'<span class="ends">rate {esc(fraction(low))} – {esc(fraction(high))}</span>'
+    ends = span if math.isfinite(low + high) else ""
     taken = ", ".join(map(str, found.get("chirp_taken_for") or ()))
     text = f"taken for: {taken}" if taken else "chirps said to be something else"
     return (

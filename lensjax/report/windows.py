@@ -88,9 +88,9 @@ def energy(image: np.ndarray, log: bool) -> np.ndarray:
     return np.clip(np.expm1(np.minimum(values, 20.0)) if log else values * CLIP, 0, CLIP)
 
 
-def indices(values: np.ndarray) -> np.ndarray:
-    """uint8 places on the colour scale 0 … `CLIP`, below `BETWEEN`."""
-    return np.round(values / CLIP * (BETWEEN - 1)).astype(np.uint8)
+def indices(share: np.ndarray) -> np.ndarray:
+    """uint8 places on a palette of fractions in [0, 1], below `BETWEEN`."""
+    return np.round(share * (BETWEEN - 1)).astype(np.uint8)
 
 
 def colours(image: np.ndarray) -> np.ndarray:
@@ -98,16 +98,15 @@ def colours(image: np.ndarray) -> np.ndarray:
     return np.round(np.clip(np.nan_to_num(np.asarray(image, np.float32)), 0, 1) * 255).astype(np.uint8)
 
 
-def viridis() -> np.ndarray:
-    """uint8 [256 4], the palette of `indices`, clear at `BETWEEN`."""
-    shades = matplotlib.colormaps["viridis"](np.linspace(0, 1, BETWEEN), bytes=True)
+def palette(name: str) -> np.ndarray:
+    """uint8 [256 4] of a colour map, for `indices`; clear at `BETWEEN`."""
+    shades = matplotlib.colormaps[name](np.linspace(0, 1, BETWEEN), bytes=True)
     return np.append(shades, np.zeros((1, 4), np.uint8), axis=0)
 
 
 def grey(image: np.ndarray, log: bool) -> np.ndarray:
-    """uint8 [*s] to lie under maps; the root lets faint tracks be seen."""
-    share = colours(image) @ WEIGHTS / 255 if is_colour(image) else np.sqrt(energy(image, log) / CLIP)
-    return np.round(share * 255).astype(np.uint8)
+    """float [*s] in [0, 1] to lie under maps; the root lets faint tracks be seen."""
+    return colours(image) @ WEIGHTS / 255 if is_colour(image) else np.sqrt(energy(image, log) / CLIP)
 
 
 def check(entry: Entry, grid: EventGrid) -> None:
@@ -122,5 +121,5 @@ def check(entry: Entry, grid: EventGrid) -> None:
 
 def ramp_css() -> str:
     """The colour bar of energy."""
-    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b, _ in viridis()[:BETWEEN:16])
+    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b, _ in palette("viridis")[:BETWEEN:16])
     return f".ramp.e{{background:linear-gradient(90deg,{stops})}}"
