@@ -293,7 +293,7 @@ def test_predictions_are_written_in_seconds_and_hertz(tmp_path: Path) -> None:
         logits, entry.position[None], entry.position_sigma[None], each, entry.window_weights[None]
     )
     tables.write_predictions(tmp_path / "p.csv", trained, items, predicted)
-    (row,) = csv.DictReader((tmp_path / "p.csv").open())
+    (row,) = csv.DictReader((tmp_path / "p.csv").read_text().splitlines())
     assert list(row)[-4:] == ["time_s", "frequency_hz", "sigma_time_s", "sigma_octaves"]
     assert float(row["time_s"]) == pytest.approx(0.01, abs=1e-4)
     assert float(row["frequency_hz"]) == pytest.approx(100, rel=1e-4)
