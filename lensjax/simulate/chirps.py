@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.shapes import Array, Float
 from lensjax.simulate.detector import FREQUENCIES, SAMPLE_RATE, SAMPLES, design_asd, times
 from lensjax.simulate.signals import between, log_between, scaled
 
@@ -43,9 +43,8 @@ def inspiral_frequency(time: Array | float, mass: Array | float) -> Array:
     return (5 / (256 * time)) ** 0.375 * (mass * SUN) ** -0.625 / np.pi
 
 
-def newtonian(key: PRNGKeyArray) -> Float[Array, "n"]:
+def newtonian(u: Float[Array, "8"]) -> Float[Array, "n"]:
     """Power-law inspiral that ends in a decaying tone; whitened, of unit SNR."""
-    u = jax.random.uniform(key, (4,))
     mass, top = between(u[0], 15, 35), between(u[1], 180, 350)
     left = 0.01 - times()
     before = jnp.minimum(inspiral_frequency(jnp.maximum(left, 1e-6), mass), top)
@@ -59,9 +58,8 @@ def newtonian(key: PRNGKeyArray) -> Float[Array, "n"]:
     return scaled(jnp.fft.irfft(spectrum, SAMPLES), 1.0)
 
 
-def imr(key: PRNGKeyArray) -> Float[Array, "n"]:
+def imr(u: Float[Array, "8"]) -> Float[Array, "n"]:
     """IMRPhenomD of spinning black holes; whitened, of unit SNR."""
-    u = jax.random.uniform(key, (6,))
     mass = log_between(u[0], 5, 40)
     parameters = {
         "M_c": mass, "eta": between(u[1], 0.17, 0.2499), "s1_z": between(u[2], -0.5, 0.7),
@@ -81,8 +79,6 @@ def _weight(corner: Array) -> Float[Array, "m"]:
     return (1e-24 / design_asd(f)).astype(np.float32) / (1 + (corner / f) ** 3)
 
 
-def chirp(key: PRNGKeyArray) -> Float[Array, "n"]:
-    """Half of them IMRPhenomD, half Newtonian; optimal SNR 9 to 30."""
-    keys = jax.random.split(key, 3)
-    u = jax.random.uniform(keys[0], (2,))
-    return log_between(u[0], 9, 30) * jax.lax.cond(u[1] < 0.5, imr, newtonian, keys[1])
+def chirp(u: Float[Array, "m"]) -> Float[Array, "n"]:
+    """Half of them IMRPhenomD, half Newtonian; optimal SNR 9 to 30. `u` holds at least 10 uniform numbers."""
+    return log_between(u[0], 9, 30) * jax.lax.cond(u[1] < 0.5, imr, newtonian, u[2:10])

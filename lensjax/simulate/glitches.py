@@ -23,7 +23,8 @@ from lensjax.shapes import Array, Float, Int, PRNGKeyArray
 from lensjax.simulate.chirps import phenom_d
 from lensjax.simulate.detector import SAMPLE_RATE, SAMPLES
 from lensjax.simulate.qtransform import ScanConfig, q_scan
-from lensjax.simulate.recipes import NOT_IN_A_MIX, RECIPES
+from lensjax.simulate.recipes import NOT_IN_A_MIX, RECIPES, UNIFORM
+from lensjax.simulate.signals import as_arrays, draw
 from lensjax.types import Example
 
 TRUTH: dict[str, str] = {
@@ -74,9 +75,13 @@ def _simulate(key: PRNGKeyArray, label: Array) -> tuple[Array, Array]:
     labels = jnp.where(mixed, pair, jnp.array([0, CLASSES.index("No_Glitch")]) + jnp.array([1, 0]) * label)
     shifts = jnp.where(jnp.arange(2) == 1, 1.2 * u[1] - 0.6, 0.0) + SHIFT * (2 * u[2] - 1)
 
+    recipes = [lambda u, recipe=recipe: as_arrays(recipe(u)) for recipe in RECIPES.values()]
+
     def part(which: tuple[Array, Array, Array]) -> Array:
         one_key, one_label, shift = which
-        signal = jax.lax.switch(one_label, list(RECIPES.values()), one_key)
+        numbers_key, noise_key = jax.random.split(one_key)
+        numbers = jax.random.uniform(numbers_key, UNIFORM)
+        signal = draw(jax.lax.switch(one_label, recipes, numbers), noise_key)
         return jnp.roll(signal, jnp.round(shift * SAMPLE_RATE).astype(jnp.int32))
 
     parts = jax.lax.map(part, (jax.random.split(keys[2]), labels, shifts))
@@ -138,7 +143,9 @@ def examples(
 
 
 @functools.partial(jax.jit, static_argnames=("config", "plane"))
-def _events(seed: Array, rows: Array, labels: Array, config: ScanConfig, plane: int | None) -> dict[str, Array]:
+def _events(
+    seed: Array, rows: Array, labels: Array, config: ScanConfig, plane: int | None
+) -> dict[str, Array]:
     """Energy, mask and truth of events by row; one by one, which is faster on a CPU and kind to memory."""
 
     def event(which: tuple[Array, Array]) -> dict[str, Array]:
@@ -175,6 +182,8 @@ def _in_order(
     workers = os.cpu_count() or 1
     starts = iter(range(0, len(padded), chunk))
     running: deque[tuple[int, Future[dict[str, np.ndarray]]]] = deque()
+    if len(padded):
+        make(0)  # Compiles once; threads that start together would each compile.
     with ThreadPoolExecutor(workers) as pool:
         while True:
             while len(running) < workers + 1 and (start := next(starts, None)) is not None:
@@ -188,9 +197,7 @@ def _in_order(
                 yield _example(event, int(chosen[row]), config, encoding, f"simulated-{seed}-{row}")
 
 
-def _example(
-    event: dict[str, Any], label: int, config: ScanConfig, encoding: Encoding, name: str
-) -> Example:
+def _example(event: dict[str, Any], label: int, config: ScanConfig, encoding: Encoding, name: str) -> Example:
     truth = {key: np.float32(event[key]) for key in TRUTH}
     if not event["mask"].any():
         truth |= dict.fromkeys(("peak_time", "peak_frequency"), np.float32(np.nan))

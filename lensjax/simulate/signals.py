@@ -1,6 +1,12 @@
-"""Shapes that glitches are made of, in whitened strain. Every component has its optimal SNR, sqrt(Σ g²)."""
+"""Shapes that glitches are made of, in whitened strain. Every component has its optimal SNR, sqrt(Σ g²).
+
+A recipe fills the tables of `Parts`; they are drawn once for all classes, which is quick to compile, and rows of
+SNR 0 cost little: put what is there first.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +15,30 @@ import numpy as np
 from lensjax.shapes import Array, Float, PRNGKeyArray
 from lensjax.simulate.detector import FREQUENCIES, LOWEST, SAMPLE_RATE, SAMPLES, design_asd, times
 
+DOTS, BLIPS = 160, 5
 _WHITE = np.where(FREQUENCIES < LOWEST, 0.0, 1e-24 / design_asd(FREQUENCIES)).astype(np.float32)
 _LOG_FREQUENCY = np.log(np.maximum(FREQUENCIES, LOWEST))
+TURN = 2 * np.pi
+
+
+class Parts(NamedTuple):
+    """What an event is made of. Times in seconds from the trigger, frequencies in Hz."""
+
+    dots: Array = np.zeros((DOTS, 6), np.float32)  # type: ignore[assignment]
+    """Sine-Gaussians within ±0.25 s: time, frequency, q, turns, SNR, chirp rate in Hz/s."""
+    tone: Array = np.zeros((1, 6), np.float32)  # type: ignore[assignment]
+    """The same within ±1.5 s."""
+    blips: Array = np.zeros((BLIPS, 5), np.float32)  # type: ignore[assignment]
+    """Log-normals: time, frequency, width g, turns, SNR."""
+    bursts: Array = np.zeros((2, 7), np.float32)  # type: ignore[assignment]
+    """Noise: time, lowest frequency, highest frequency, rise, fall, power of the envelope, SNR."""
+    rest: Array = np.zeros(SAMPLES, np.float32)  # type: ignore[assignment]
+    """A signal as it is."""
+
+
+def as_arrays(parts: Parts) -> Parts:
+    """The same in float32, so that all recipes agree."""
+    return Parts(*(jnp.asarray(part, jnp.float32) for part in parts))
 
 
 def between(u: Array, low: float, high: float) -> Array:
@@ -28,64 +56,11 @@ def scaled(signal: Float[Array, "n"], snr: Array | float) -> Float[Array, "n"]:
     return signal * (snr / jnp.sqrt(jnp.maximum((signal**2).sum(), 1e-20)))
 
 
-def sine_gaussians(
-    time: Float[Array, "m"], frequency: Float[Array, "m"], q: Float[Array, "m"], phase: Float[Array, "m"],
-    snr: Float[Array, "m"], span: float,
-) -> Float[Array, "n"]:  # fmt: skip
-    """Sum of exp(-((t - t0) / s)²) cos(2 pi f (t - t0) + phase), s = q / (sqrt(2) pi f).
-
-    Each is built over `span` seconds alone, which must hold it; times in seconds, frequencies in Hz.
-    """
-    length = int(span * SAMPLE_RATE)
-    local = jnp.arange(length)
-
-    def add(total: Array, one: tuple[Array, ...]) -> tuple[Array, None]:
-        t0, f, quality, ph, rho = one
-        start = jnp.round(t0 * SAMPLE_RATE).astype(jnp.int32) + (SAMPLES - length) // 2
-        start = jnp.clip(start, 0, SAMPLES - length)
-        t = (start + local - SAMPLES // 2) / SAMPLE_RATE - t0
-        g = jnp.exp(-((t * f * (np.sqrt(2) * np.pi) / quality) ** 2)) * jnp.cos(2 * np.pi * f * t + ph)
-        here = jax.lax.dynamic_slice(total, (start,), (length,))
-        return jax.lax.dynamic_update_slice(total, here + scaled(g, rho), (start,)), None
-
-    columns = (time, frequency, q, phase, snr)
-    return jax.lax.scan(add, jnp.zeros(SAMPLES), jnp.broadcast_arrays(*columns))[0]
-
-
-def log_normals(
-    time: Float[Array, "m"], frequency: Float[Array, "m"], width: Float[Array, "m"], phase: Float[Array, "m"],
-    snr: Float[Array, "m"],
-) -> Float[Array, "n"]:  # fmt: skip
-    """Sum of blips exp(-(g/2) ln²(f/f0)) e^(i phase) / ASD(f) in frequency (github andrew-lundgren/antiglitch).
-
-    `frequency` f0 is that of the strain's peak, before the division by the ASD; `width` is g.
-    """
-
-    def add(total: Array, one: tuple[Array, ...]) -> tuple[Array, None]:
-        t0, f0, g, ph, rho = one
-        size = _WHITE * jnp.exp(-0.5 * g * (_LOG_FREQUENCY - jnp.log(f0)) ** 2)
-        # Parseval: Σ g² over n samples is (2/n) Σ |G|² over the positive frequencies.
-        size *= rho / jnp.sqrt((size**2).sum() * 2 / SAMPLES)
-        return total + size * jnp.exp(1j * (ph - 2 * np.pi * _wrapped(t0))), None
-
-    columns = jnp.broadcast_arrays(time, frequency, width, phase, snr)
-    spectrum = jax.lax.scan(add, jnp.zeros(len(FREQUENCIES), jnp.complex64), columns)[0]
-    return jnp.fft.fftshift(jnp.fft.irfft(spectrum, SAMPLES))
-
-
-def _wrapped(t0: Array) -> Array:
-    """f · t0 modulo 1 at the block's frequencies, exact enough in float32 for a few seconds."""
-    return jnp.mod(FREQUENCIES * t0, 1.0)
-
-
-def line(frequency: Float[Array, "n"], envelope: Float[Array, "n"], phase: Array, snr: Array) -> Array:
-    """envelope · cos(2 pi ∫ f dt + phase), f in Hz along the block."""
-    # In turns modulo 1, second by second: float32 would lose the phase of 16 000 turns.
-    turns = jnp.cumsum(frequency.reshape(-1, 512) / SAMPLE_RATE, 1)
-    before = jnp.concatenate([jnp.zeros(1), jnp.mod(turns[:-1, -1], 1.0)])
-    start = jnp.mod(jnp.cumsum(before), 1.0)
-    angle = 2 * np.pi * jnp.mod(turns + start[:, None], 1.0).reshape(-1) + phase
-    return scaled(envelope * jnp.cos(angle), snr)
+def table(*columns: Array | float, rows: int) -> Float[Array, "rows columns"]:
+    """Columns of `Parts`, each a number, or one number a row; rows that are missing are 0."""
+    widest = max(jnp.shape(c)[0] if jnp.ndim(c) else 1 for c in columns)
+    known = jnp.stack([jnp.broadcast_to(c, (widest,)) for c in columns], -1)
+    return jnp.zeros((rows, len(columns))).at[:widest].set(known)
 
 
 def plateau(duration: Array | float, time: Array | float = 0.0) -> Float[Array, "n"]:
@@ -93,11 +68,83 @@ def plateau(duration: Array | float, time: Array | float = 0.0) -> Float[Array, 
     return jnp.exp(-((2 * (times() - time) / duration) ** 4))
 
 
-def noise_burst(
-    key: PRNGKeyArray, low: Array | float, high: Array | float, envelope: Float[Array, "n"], snr: Array | float
+def line(frequency: Float[Array, "n"], envelope: Float[Array, "n"], turns: Array, snr: Array) -> Array:
+    """envelope · cos(2 pi (∫ f dt + turns)), f in Hz along the block."""
+    # In turns modulo 1, block by block: float32 would lose the phase of 16 000 turns.
+    inner = jnp.cumsum(frequency.reshape(-1, 512) / SAMPLE_RATE, 1)
+    before = jnp.concatenate([jnp.zeros(1), jnp.mod(inner[:-1, -1], 1.0)])
+    start = jnp.mod(jnp.cumsum(before), 1.0)
+    angle = TURN * (jnp.mod(inner + start[:, None], 1.0).reshape(-1) + turns)
+    return scaled(envelope * jnp.cos(angle), snr)
+
+
+def draw(parts: Parts, key: PRNGKeyArray) -> Float[Array, "n"]:
+    """Whitened strain of an event; `key` makes the noise of its bursts."""
+    total = sine_gaussians(parts.rest, parts.dots, 0.5)
+    total = sine_gaussians(total, parts.tone, 3.0)
+    total = total + log_normals(parts.blips)
+    return noise_bursts(total, parts.bursts, key)
+
+
+def _used(snr: Array) -> Array:
+    """Rows up to the last that is not silent."""
+    return jnp.max(jnp.where(snr > 0, jnp.arange(1, len(snr) + 1), 0))
+
+
+def sine_gaussians(total: Float[Array, "n"], dots: Float[Array, "m 6"], span: float) -> Float[Array, "n"]:
+    """Adds exp(-((t - t0) / s)²) cos(2 pi (f (t - t0) + rate (t - t0)² + turns)), s = q / (sqrt(2) pi f)."""
+    length = int(span * SAMPLE_RATE)
+    local = jnp.arange(length)
+
+    def add(number: Array, total: Array) -> Array:
+        t0, f, q, turns, snr, rate = dots[number]
+        start = jnp.round(t0 * SAMPLE_RATE).astype(jnp.int32) + (SAMPLES - length) // 2
+        start = jnp.clip(start, 0, SAMPLES - length)
+        t = (start + local - SAMPLES // 2) / SAMPLE_RATE - t0
+        width = jnp.maximum(q, 1e-3) / (np.sqrt(2) * np.pi * jnp.maximum(f, 1.0))
+        g = jnp.exp(-((t / width) ** 2)) * jnp.cos(TURN * (f * t + rate * t**2 + turns))
+        here = jax.lax.dynamic_slice(total, (start,), (length,)) + scaled(g, snr)
+        return jax.lax.dynamic_update_slice(total, here, (start,))
+
+    return jax.lax.fori_loop(0, _used(dots[:, 4]), add, total)
+
+
+def log_normals(blips: Float[Array, "m 5"]) -> Float[Array, "n"]:
+    """Sum of exp(-(g/2) ln²(f/f0)) e^(-2 pi i (f t0 - turns)) / ASD(f) in frequency, the form of
+    github andrew-lundgren/antiglitch; f0 is that of the strain's peak, before the division by the ASD.
+    """
+
+    def add(number: Array, spectrum: Array) -> Array:
+        t0, f0, g, turns, snr = blips[number]
+        size = _WHITE * jnp.exp(-0.5 * g * (_LOG_FREQUENCY - jnp.log(f0)) ** 2)
+        # Parseval: Σ g² over n samples is (2/n) Σ |G|² over the positive frequencies.
+        size *= snr / jnp.sqrt((size**2).sum() * 2 / SAMPLES)
+        return spectrum + size * jnp.exp(1j * TURN * (turns - jnp.mod(FREQUENCIES * t0, 1.0)))
+
+    used = _used(blips[:, 4])
+    empty = jnp.zeros(len(FREQUENCIES), jnp.complex64)
+
+    def some() -> Array:
+        return jnp.fft.fftshift(jnp.fft.irfft(jax.lax.fori_loop(0, used, add, empty), SAMPLES))
+
+    return jax.lax.cond(used > 0, some, lambda: jnp.zeros(SAMPLES))
+
+
+def noise_bursts(
+    total: Float[Array, "n"], bursts: Float[Array, "m 7"], key: PRNGKeyArray
 ) -> Float[Array, "n"]:
-    """Gaussian noise between two frequencies in Hz, with a slope of 1/f and steep sides, under an envelope."""
+    """Adds Gaussian noise with a slope of 1/f and steep sides, under exp(-(t / rise)^p) before its time and
+    exp(-(t / fall)^p) after.
+    """
     f = np.maximum(FREQUENCIES, LOWEST)
-    band = (low / f) / ((1 + (low / f) ** 8) * (1 + (f / high) ** 8)) * (FREQUENCIES >= LOWEST)
-    noise = jnp.fft.irfft(jnp.fft.rfft(jax.random.normal(key, (SAMPLES,))) * band, SAMPLES)
-    return scaled(noise * envelope, snr)
+
+    def add(number: Array, total: Array) -> Array:
+        t0, low, high, rise, fall, power, snr = bursts[number]
+        band = (low / f) / ((1 + (low / f) ** 8) * (1 + (f / high) ** 8)) * (FREQUENCIES >= LOWEST)
+        white = jax.random.normal(jax.random.fold_in(key, number), (SAMPLES,))
+        noise = jnp.fft.irfft(jnp.fft.rfft(white) * band, SAMPLES)
+        t = times() - t0
+        envelope = jnp.exp(-((jnp.abs(t) / jnp.where(t < 0, rise, fall)) ** power))
+        return total + scaled(noise * envelope, snr)
+
+    return jax.lax.fori_loop(0, _used(bursts[:, 6]), add, total)

@@ -1,0 +1,1 @@
+"""`python -m lensjax.simulate.gallery`: every class of event, simulated and real, side by side."""
