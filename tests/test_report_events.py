@@ -6,6 +6,8 @@ import base64
 import csv
 import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from lensjax.restore import Trained
 SHAPE = (14, 20)
 GRID = EventGrid(SHAPE)
 CHIRP = CLASSES.index("Chirp")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def event(name: str = "e", *, label: int | None = CHIRP, predicted: int = CHIRP, shape=SHAPE) -> Entry:
@@ -304,3 +307,29 @@ def test_predictions_are_written_in_seconds_and_hertz(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.window_probabilities, 1 / 22)
     assert made.window_weights is not None and made.window_weights[0] == 0.7
     assert event_cards.decisions(made).count("<div>") == 4
+
+
+# ---- behaviour, in a browser --------------------------------------------------
+
+POINT = """<script>setTimeout(() => {
+  document.querySelectorAll("button.zoom")[1].click();
+  const stack = document.querySelector("#zoom-view .stack"), box = stack.getBoundingClientRect();
+  stack.dispatchEvent(new PointerEvent("pointermove", {
+    bubbles: true, clientX: box.left + 0.001 * box.width, clientY: box.top + 0.5 * box.height }));
+}, 200)</script></body>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_classes_filter_and_the_pointer_reads_time_and_frequency(tmp_path: Path) -> None:
+    text = page(tmp_path, event("a"), event("b", label=3), event("c", label=3, predicted=3))
+    (tmp_path / "index.html").write_text(text.replace("</body>", POINT))
+    command = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000",
+        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+        f"{(tmp_path / 'index.html').as_uri()}#is=Blip&says=Chirp",
+    ]  # fmt: skip
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    cards = re.findall(r"<article ([^>]*)>.*?<h3[^>]*>(.*?)</h3>", dom, re.S)
+    assert [name for attributes, name in cards if not re.search(r"\bhidden\b", attributes)] == ["b"]
+    assert re.search(r'<output id="tip"[^>]*>−0.248 s · 14[23] Hz<', dom)  # √(10 · 2048) = 143
