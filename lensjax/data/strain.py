@@ -1,7 +1,7 @@
 """Strain of a detector from GWOSC HDF5 files, its gaps and its quality flags.
 
-Layout of a file (https://gwosc.org): `strain/Strain` float64 with the attributes Xstart (GPS) and Xspacing
-(s), `meta/Detector`, `meta/GPSstart`, and bit masks by the second in `quality/simple` and `quality/injections`.
+Layout of a file (https://gwosc.org): `strain/Strain` float64 with the attributes Xstart (GPS), Xspacing (s);
+`meta/Detector`, `meta/GPSstart`; in `quality/simple` and `quality/injections` a bit mask a second.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def _notes(strain: Strain, gps: float, config: ScanConfig, centre: float) -> tup
 def loudest(block: jax.Array, centres: jax.Array, config: ScanConfig) -> dict[str, jax.Array]:
     """The loudest tile within `config.search` of each time [n] from the block's middle, on all planes.
 
-    Only this is computed of the scan: the tiles once for all times, and no picture.
+    The tiles are computed once for all times; pictures nobody looks at are best small (`config.shape`).
     """
 
     def one(centre: jax.Array) -> dict[str, jax.Array]:
