@@ -43,44 +43,24 @@ class ScanConfig:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Neighbouring rows with as many tiles, and so of one FFT length."""
-
-    tiles: int
-    frequency: np.ndarray  # [rows] Hz, ascending
-    first: np.ndarray  # [rows] first bin of the block's spectrum under the window
-    middle: np.ndarray  # [rows] bins from there to the middle of the window
-    half_width: np.ndarray  # [rows] bins, not whole
-    bins: int
-    """Bins under the widest window."""
-    white_median: np.ndarray  # [rows] median |tile|² of unit-variance white noise
-
-
-@dataclass(frozen=True)
 class Plane:
     """Rows of one Q, lowest frequency first, and between which of them each row of pixels lies."""
 
     q: float
-    groups: tuple[Group, ...]
     frequency: np.ndarray  # [rows] Hz
     below: np.ndarray  # [h] row under a pixel, row 0 of the pixels at the top
     above: np.ndarray  # [h]
-    weight: np.ndarray  # [h] share of `above`
+    share: np.ndarray  # [h] of `above`
     covered: np.ndarray  # [h] False above what the sampling rate carries
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything static about a scan."""
+    """Planes of a scan and the middles of its pixels."""
 
     planes: tuple[Plane, ...]
-    pixel_time: np.ndarray  # [windows w] seconds from the centre, middles of the pixels
+    pixel_time: np.ndarray  # [windows w] seconds from the centre
     pixel_frequency: np.ndarray  # [h] Hz
-
-    @property
-    def q(self) -> np.ndarray:
-        """Q of each plane, float32 [planes]."""
-        return np.array([plane.q for plane in self.planes], np.float32)
 
 
 def _check(config: ScanConfig) -> None:
@@ -125,44 +105,26 @@ def _row_frequencies(config: ScanConfig, q: float, step: float) -> np.ndarray:
     number = int(np.ceil(length / step))
     nominal = low * np.exp(2 / np.sqrt(2 + q**2) * length / number * (np.arange(number) + 0.5))
     rows = np.unique(np.floor(nominal * config.duration)) / config.duration
-    return rows[(rows > 0) & (rows <= config.sample_rate / 2 / (1 + BISQUARE / q))]
-
-
-def _groups(config: ScanConfig, q: float, rows: np.ndarray, step: float) -> tuple[Group, ...]:
-    needed = 2 * np.pi * rows * config.duration / q / step
-    tiles = 2 ** np.ceil(np.log2(needed)).astype(int)
-    groups = []
-    for number in np.unique(tiles):
-        frequency = rows[tiles == number]
-        half_width = BISQUARE * frequency * config.duration / q
-        middle = np.floor(half_width).astype(np.int32)
-        first = np.round(frequency * config.duration).astype(np.int32) - middle
-        power = [
-            np.sum((1 - (np.arange(-m, m + 1) / width) ** 2) ** 4)
-            for m, width in zip(middle, half_width, strict=True)
-        ]
-        white = np.log(2) * config.samples * np.array(power) / float(number) ** 2
-        bins = 2 * int(middle.max()) + 1
-        groups.append(Group(int(number), frequency, first, middle, half_width, bins, white))
-    return tuple(groups)
+    return rows[(rows > 0) & (rows <= _reach(config, q))]
 
 
 def _plane(config: ScanConfig, q: float, pixels: np.ndarray, step: float) -> Plane:
     rows = _row_frequencies(config, q, step)
     if not len(rows):
-        reach = config.sample_rate / 2 / (1 + BISQUARE / q)
         raise ValueError(
-            f"{config.sample_rate:g} Hz carries the Q {q:.1f} plane up to {reach:.0f} Hz, "
+            f"{config.sample_rate:g} Hz carries the Q {q:.1f} plane up to {_reach(config, q):.0f} Hz, "
             f"below frequency_range {config.frequency_range}; lower the range or raise the sampling rate."
         )
     place = np.interp(np.log(pixels), np.log(rows), np.arange(len(rows)))
-    below = np.minimum(np.floor(place), max(len(rows) - 2, 0)).astype(np.int32)
-    above = np.minimum(below + 1, len(rows) - 1).astype(np.int32)
-    half_step = np.exp(step / np.sqrt(2 + q**2))
-    covered = pixels <= max(rows[-1] * half_step, rows[-1] + 1 / config.duration)
-    return Plane(
-        q, _groups(config, q, rows, step), rows, below, above, (place - below).astype(np.float32), covered
-    )
+    below = np.floor(place).astype(np.int32)
+    above = np.minimum(below + 1, len(rows) - 1)
+    half_step = max(np.exp(step / np.sqrt(2 + q**2)), 1 + 1 / (rows[-1] * config.duration))
+    return Plane(q, rows, below, above, (place - below).astype(np.float32), pixels <= rows[-1] * half_step)
+
+
+def _reach(config: ScanConfig, q: float) -> float:
+    """Hz of the highest row whose window ends below half the sampling rate."""
+    return config.sample_rate / 2 / (1 + BISQUARE / q)
 
 
 @cache
@@ -186,7 +148,7 @@ def plan(config: ScanConfig) -> Plan:
 def carried(config: ScanConfig) -> str:
     """How far up the sampling rate carries each plane, in words; the picture is 0 above."""
     high = config.frequency_range[1]
-    limits = [(p.q, config.sample_rate / 2 / (1 + BISQUARE / p.q)) for p in plan(config).planes]
+    limits = [(plane.q, _reach(config, plane.q)) for plane in plan(config).planes]
     if all(limit >= high for _, limit in limits):
         return f"{config.sample_rate:g} Hz carries every plane up to {high:g} Hz."
     parts = [f"the Q {q:.1f} plane up to {min(limit, high):.0f} Hz" for q, limit in limits]

@@ -87,5 +87,9 @@ def whiten(
     taper[np.arange(-(taps // 2), taps // 2)] = np.hanning(taps + 1)[:-1]
     impulse = jnp.fft.irfft(inverse, n) * taper
     impulse = jnp.where(taper > 0, impulse - jnp.sum(impulse) / jnp.sum(taper > 0), 0.0)
-    detrended = strain / unit - jnp.mean(strain / unit)
+    # The ends do not meet, and their jump would ring through lines of the noise for seconds.
+    ramp = np.ones(n, np.float32)
+    ramp[: taps // 2] = np.hanning(taps + 1)[: taps // 2]
+    ramp[n - taps // 2 :] = ramp[: taps // 2][::-1]
+    detrended = (strain / unit - jnp.mean(strain / unit)) * ramp
     return jnp.fft.irfft(jnp.fft.rfft(detrended) * jnp.fft.rfft(impulse), n) * np.sqrt(2 / sample_rate)

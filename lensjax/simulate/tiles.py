@@ -1,0 +1,114 @@
+"""Energy of rows of tiles: an inverse FFT of the spectrum under a window, over the row's median.
+
+Chatterji et al. 2004, CQG 21 S1809 (gr-qc/0412119). Of each row only what a picture needs is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from lensjax.shapes import Array, Float, Num
+from lensjax.simulate.layout import Group, Layout
+from lensjax.simulate.tiling import ScanConfig, plan
+
+Medians = Literal["measured", "white"]
+"""measured: over the row, as in the official pictures; white: that of unit-variance white noise, for signals
+without noise, whose own median is 0."""
+
+
+MANY = 2048
+"""Tiles in a row from which on half of them give the median."""
+STEPS = 20
+"""Bits of the median."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Rows:
+    """What is kept of each row of tiles, in the order of a layout."""
+
+    peak_energy: Float[Array, " rows"]  # loudest tile near the centre
+    peak_time: Float[Array, " rows"]
+    columns: Float[Array, "rows columns"]  # energy at the times of the pixels, windows side by side
+
+
+def row_median(energy: Float[Array, "rows n"], steps: int = STEPS) -> Float[Array, " rows"]:
+    """Median of each row by bisection on the bits: floats ≥ 0 sort as their bits do.
+
+    Counting is several times faster than XLA's sort on a CPU; 31 steps are exact, 20 leave 1 part in 4000.
+    """
+    bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(energy), jnp.int32)
+    rank = energy.shape[-1] // 2
+
+    def refine(step: Array, low: Array) -> Array:
+        trial = low | (1 << (30 - step))
+        return jnp.where(jnp.sum(bits < trial[:, None], -1) <= rank, trial, low)
+
+    found = jax.lax.fori_loop(0, steps, refine, jnp.zeros(len(energy), jnp.int32))
+    upper = jax.lax.bitcast_convert_type(found, jnp.float32)
+    if energy.shape[-1] % 2:
+        return upper
+    lower = jnp.max(jnp.where(energy < upper[:, None], energy, -1.0), -1)
+    return jnp.where(lower < 0, upper, (lower + upper) / 2)
+
+
+def _tiles(spectrum: Num[Array, " f"], group: Group) -> Float[Array, "rows tiles"]:
+    # The window starts at bin 0 instead of around it: that turns phases only, and energy has none.
+    cut = jax.vmap(lambda first: jax.lax.dynamic_slice(spectrum, (first,), (group.bins,)))
+    offset = (jnp.arange(group.bins) - group.middle[:, None]) / group.half_width[:, None]
+    window = jnp.maximum(1 - offset**2, 0.0) ** 2
+    amplitude = jnp.fft.ifft(cut(jnp.asarray(group.first)) * window, group.tiles)
+    return amplitude.real**2 + amplitude.imag**2
+
+
+def _unit(energy: Float[Array, "rows tiles"], group: Group, medians: Medians) -> Float[Array, "rows 1"]:
+    """What to divide a row by."""
+    if medians == "white":
+        return jnp.asarray(group.white_median)[:, None]
+    # Tiles are twice as many as independent values, or more: every other one has the same median.
+    median = row_median(energy[:, :: 2 if group.tiles >= MANY else 1])
+    return jnp.where(median > 0, median, 1.0)[:, None]
+
+
+def _near(
+    energy: Float[Array, "rows tiles"], config: ScanConfig, centre: Float[Array, ""]
+) -> tuple[Float[Array, " rows"], Float[Array, " rows"]]:
+    """Energy and time, seconds from the centre, of each row's loudest tile near the centre."""
+    tiles = energy.shape[-1]
+    spacing = config.duration / tiles
+    length = min(int(2 * config.search / spacing) + 2, tiles)
+    middle = config.duration / 2 + centre
+    start = jnp.floor((middle - config.search) / spacing).astype(jnp.int32)
+    start = jnp.clip(start, 0, tiles - length)
+    time = (start + jnp.arange(length)) * spacing - middle
+    near = jax.lax.dynamic_slice_in_dim(energy, start, length, axis=1)
+    near = jnp.where(jnp.abs(time) < config.search, near, 0.0)
+    return jnp.max(near, -1), time[jnp.argmax(near, -1)]
+
+
+def _columns(
+    energy: Float[Array, "rows tiles"], config: ScanConfig, centre: Float[Array, ""]
+) -> Float[Array, "rows columns"]:
+    """Energy at the times of the pixels, linear between tiles."""
+    tiles = energy.shape[-1]
+    time = plan(config).pixel_time.ravel() + (config.duration / 2 + centre)
+    place = time * (tiles / config.duration)
+    before = jnp.floor(place)
+    share, index = place - before, before.astype(jnp.int32)
+    return energy[:, index % tiles] * (1 - share) + energy[:, (index + 1) % tiles] * share
+
+
+def kept_rows(
+    spectrum: Num[Array, " f"], config: ScanConfig, rows: Layout, centre: Float[Array, ""], medians: Medians
+) -> Rows:
+    parts = []
+    for group in rows.groups:
+        energy = _tiles(spectrum, group)
+        unit = _unit(energy, group, medians)
+        peak, time = _near(energy, config, centre)
+        parts.append(Rows(peak / unit[:, 0], time, _columns(energy, config, centre) / unit))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
