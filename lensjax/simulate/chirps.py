@@ -28,7 +28,7 @@ def phenom_d() -> Any:
     Raises:
       ImportError: ripplegw is not installed.
     """
-    precision = jax.config.jax_enable_x64
+    precision = jax.config.read("jax_enable_x64")
     try:
         import ripplegw
     except ImportError as error:
@@ -38,9 +38,9 @@ def phenom_d() -> Any:
     return ripplegw.waveform("IMRPhenomD", f_ref=20.0)
 
 
-def inspiral_frequency(time: Array | float, mass: Array | float) -> Array:
+def inspiral_frequency(time: Array, mass: Array) -> Array:
     """Hz at `time` seconds before coalescence, for a chirp mass in Msun (Newtonian order)."""
-    return (5 / (256 * time)) ** 0.375 * (mass * SUN) ** -0.625 / np.pi
+    return jnp.power(5 / (256 * time), 0.375) * (mass * SUN) ** -0.625 / np.pi
 
 
 def newtonian(u: Float[Array, "8"]) -> Float[Array, "n"]:
@@ -66,7 +66,7 @@ def imr(u: Float[Array, "8"]) -> Float[Array, "n"]:
         "s2_z": between(u[3], -0.5, 0.7), "d_L": 400.0, "phase_c": 2 * np.pi * u[4], "iota": 0.0,
     }  # fmt: skip
     f = jnp.asarray(FREQUENCIES[_BAND])
-    start = jnp.maximum(inspiral_frequency(LONGEST, mass), 12.0)
+    start = jnp.maximum(inspiral_frequency(jnp.asarray(LONGEST), mass), 12.0)
     wave = phenom_d()(f, parameters)["p"] * 1e21 / (1 + (start / f) ** 32)
     spectrum = jnp.zeros(len(FREQUENCIES), jnp.complex64).at[_BAND].set(wave)
     spectrum = spectrum * _weight(between(u[5], 12, 40))
@@ -76,7 +76,7 @@ def imr(u: Float[Array, "8"]) -> Float[Array, "n"]:
 def _weight(corner: Array) -> Float[Array, "m"]:
     """1 / ASD with a corner in Hz below which a real detector is worse than its design."""
     f = np.maximum(FREQUENCIES, 1.0)
-    return (1e-24 / design_asd(f)).astype(np.float32) / (1 + (corner / f) ** 3)
+    return jnp.asarray(1e-24 / design_asd(f), jnp.float32) / (1 + (corner / f) ** 3)
 
 
 def chirp(u: Float[Array, "m"]) -> Float[Array, "n"]:

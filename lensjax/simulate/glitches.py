@@ -1,7 +1,7 @@
-"""Glitches and chirps in whitened noise, as events with their truth: where the evidence is, how loud, on which plane.
+"""Glitches and chirps in whitened noise, as events with their truth: where the evidence is, and how loud.
 
-The classes are in `recipes`, the time-frequency scan is `qtransform`. Example `i` of a seed depends on (seed, i)
-and on the settings, not on how many are made or how they are batched.
+The classes are in `recipes`, the time-frequency scan is `qtransform`. Example `i` of a seed depends on
+(seed, i) and on the settings, not on how many are made or how they are batched.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from lensjax import viridis
 from lensjax.events import CLASSES, CLIP, Encoding, EventGrid
 from lensjax.shapes import Array, Float, Int, PRNGKeyArray
+from lensjax.simulate.balance import labels
 from lensjax.simulate.chirps import phenom_d
 from lensjax.simulate.detector import SAMPLE_RATE, SAMPLES
 from lensjax.simulate.qtransform import ScanConfig, q_scan
@@ -37,20 +38,14 @@ TRUTH: dict[str, str] = {
 }
 MASK_ENERGY = 8.0
 """Least energy of a pixel with evidence, without noise. Of noise alone 1 tile in 256 is louder: 2^-8."""
-MASK_FRACTION = 0.01
+MASK_FRACTION = 0.001
 """The same as a fraction of the peak, so that the mask of a loud event keeps the event's shape."""
 SHIFT = 0.03
 """Seconds by which the trigger misses the signal at most."""
+APART = 0.6
+"""Seconds by which the second signal of a None_of_the_Above is off the first at most."""
 ODD_SHARE = 0.3
 """Share of None_of_the_Above that is one odd thing; the others are two other classes at once."""
-SHARES: dict[str, int] = {
-    "1080Lines": 328, "1400Ripples": 81, "Air_Compressor": 58, "Blip": 1821, "Chirp": 60, "Extremely_Loud": 447,
-    "Helix": 279, "Koi_Fish": 706, "Light_Modulation": 512, "Low_Frequency_Burst": 621,
-    "Low_Frequency_Lines": 447, "No_Glitch": 150, "None_of_the_Above": 81, "Paired_Doves": 27, "Power_Line": 449,
-    "Repeating_Blips": 263, "Scattered_Light": 443, "Scratchy": 337, "Tomte": 103, "Violin_Mode": 412,
-    "Wandering_Line": 42, "Whistle": 299,
-}  # fmt: skip
-"""Events in the Gravity Spy training set v1.1."""
 CHUNK = 8
 
 
@@ -71,24 +66,22 @@ def _simulate(key: PRNGKeyArray, label: Array) -> tuple[Array, Array]:
     mixed = (label == CLASSES.index("None_of_the_Above")) & (u[0] > ODD_SHARE)
     others = np.array([i for i, name in enumerate(CLASSES) if name not in NOT_IN_A_MIX])
     pair = jax.random.choice(keys[1], others, (2,), replace=False)
-    # The second is No_Glitch, silence, unless the event is a mix.
-    labels = jnp.where(mixed, pair, jnp.array([0, CLASSES.index("No_Glitch")]) + jnp.array([1, 0]) * label)
-    shifts = jnp.where(jnp.arange(2) == 1, 1.2 * u[1] - 0.6, 0.0) + SHIFT * (2 * u[2] - 1)
-
+    # The second is silent unless the event is a mix.
+    labels = jnp.where(mixed, pair, jnp.stack([label, CLASSES.index("No_Glitch")]))
+    shifts = SHIFT * (2 * u[2] - 1) + jnp.stack([0.0, APART * (2 * u[1] - 1)])
     recipes = [lambda u, recipe=recipe: as_arrays(recipe(u)) for recipe in RECIPES.values()]
 
     def part(which: tuple[Array, Array, Array]) -> Array:
         one_key, one_label, shift = which
         numbers_key, noise_key = jax.random.split(one_key)
-        numbers = jax.random.uniform(numbers_key, UNIFORM)
-        signal = draw(jax.lax.switch(one_label, recipes, numbers), noise_key)
-        return jnp.roll(signal, jnp.round(shift * SAMPLE_RATE).astype(jnp.int32))
+        parts = jax.lax.switch(one_label, recipes, jax.random.uniform(numbers_key, UNIFORM))
+        return jnp.roll(draw(parts, noise_key), jnp.round(shift * SAMPLE_RATE).astype(jnp.int32))
 
-    parts = jax.lax.map(part, (jax.random.split(keys[2]), labels, shifts))
-    return parts.sum(0), jax.random.normal(keys[3], (SAMPLES,))
+    signal = jax.lax.map(part, (jax.random.split(keys[2]), labels, shifts)).sum(0)
+    return signal, jax.random.normal(keys[3], (SAMPLES,))
 
 
-def encode(energy: Float[np.ndarray, "*s"], encoding: Encoding) -> np.ndarray:
+def encode(energy: Float[np.ndarray, "*s"], encoding: str) -> np.ndarray:
     """Normalised energy [*s] as it is stored, [*s c]: uint8 of `clipped` or `rgb`, float16 of `log`.
 
     Raises:
@@ -104,24 +97,8 @@ def encode(energy: Float[np.ndarray, "*s"], encoding: Encoding) -> np.ndarray:
     raise ValueError(f"encoding '{encoding}' is unknown; choose {', '.join(get_args(Encoding))}.")
 
 
-def labels(count: int, seed: int, balance: str) -> Int[np.ndarray, "count"]:
-    """Classes of the first examples of a seed: each block of 22 has all of them, or by the real shares.
-
-    Raises:
-      ValueError: unknown balance.
-    """
-    if balance == "uniform":
-        blocks = range(-(-count // len(CLASSES)))
-        drawn = [np.random.default_rng([seed, block]).permutation(len(CLASSES)) for block in blocks]
-        return np.concatenate([*drawn, np.zeros(0, int)])[:count]
-    if balance == "real":
-        edges = np.cumsum(list(SHARES.values())) / sum(SHARES.values())
-        return np.searchsorted(edges, np.random.default_rng(seed).random(count), side="right")
-    raise ValueError(f"balance '{balance}' is unknown; choose uniform or real.")
-
-
 def examples(
-    count: int, seed: int, *, size: tuple[int, int] = (140, 170), encoding: Encoding = "clipped",
+    count: int, seed: int, *, size: tuple[int, int] = (140, 170), encoding: str = "clipped",
     plane: str = "loudest", balance: str = "uniform", chunk: int = CHUNK,
 ) -> Iterator[Example]:  # fmt: skip
     """`count` events: image [4 h w c] as `encode` stores it, mask, position, and the truths named in `TRUTH`.
@@ -168,7 +145,7 @@ def _events(
 
 
 def _in_order(
-    chosen: np.ndarray, seed: int, config: ScanConfig, encoding: Encoding, plane: str, chunk: int
+    chosen: np.ndarray, seed: int, config: ScanConfig, encoding: str, plane: str, chunk: int
 ) -> Iterator[Example]:
     """Chunks run ahead in one thread a core, examples come in order."""
     fixed = None if plane == "loudest" else int(plane)
@@ -197,12 +174,12 @@ def _in_order(
                 yield _example(event, int(chosen[row]), config, encoding, f"simulated-{seed}-{row}")
 
 
-def _example(event: dict[str, Any], label: int, config: ScanConfig, encoding: Encoding, name: str) -> Example:
+def _example(event: dict[str, Any], label: int, config: ScanConfig, encoding: str, name: str) -> Example:
     truth = {key: np.float32(event[key]) for key in TRUTH}
     if not event["mask"].any():
         truth |= dict.fromkeys(("peak_time", "peak_frequency"), np.float32(np.nan))
     position = EventGrid(config.shape, config.frequency_range, config.windows).position(
-        truth["peak_frequency"], truth["peak_time"]
+        float(truth["peak_frequency"]), float(truth["peak_time"])
     )
     return Example(
         image=encode(event["energy"], encoding), label=label, position=position, mask=np.array(event["mask"]),

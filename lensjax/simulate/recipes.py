@@ -1,8 +1,8 @@
 """One recipe for each class: uniform numbers -> the parts of a noise-free event around the trigger.
 
-`u` is [12 160]: row 0 for the event, the others for its components, one a column. Ranges: published means of SNR,
-frequency and duration of the Gravity Spy training set v1.1, the fits of github andrew-lundgren/antiglitch for Blip,
-Koi_Fish and Tomte, and what the eye sees in one public example of each class.
+`u` is [12 160]: row 0 for the event, the others for its components, one a column. Ranges: published means of
+SNR, frequency and duration of the Gravity Spy training set v1.1, the fits of antiglitch (github
+andrew-lundgren) for Blip, Koi_Fish and Tomte, and what the eye sees in one public example of each class.
 Not modelled: non-Gaussian tails, spectral lines, a noise that changes.
 """
 
@@ -29,7 +29,7 @@ def no_glitch(u: Array) -> Parts:
 
 def blip(u: Array) -> Parts:
     s = u[0]
-    f, g = log_between(s[0], 35, 140), log_between(s[1], 0.4, 1.3)
+    f, g = log_between(s[0], 25, 140), log_between(s[1], 0.35, 1.3)
     return Parts(blips=table(0, f, g, s[2], log_between(s[3], 10, 45), rows=BLIPS))
 
 
@@ -85,7 +85,7 @@ def light_modulation(u: Array) -> Parts:
     snr = log_between(s[0], 40, 160)
     time = log_between(s[1], 0.02, 0.3) * (v[0] - 0.5) * (_BLIP[:4] > 0)
     loudness = snr * between(v[1], 0.4, 1.0) * (jnp.floor(between(s[2], 2, 5)) > _BLIP[:4])
-    f, g = log_between(v[2], 20, 50), between(v[3], 0.25, 0.6)
+    f, g = log_between(v[2], 20, 60), log_between(v[3], 0.15, 0.6)
     spikes = table(time, f, g, v[4], loudness, rows=BLIPS)
     top, fall = log_between(s[3], 20, 60), log_between(s[4], 0.3, 1.8)
     low = table(-between(s[5], 0.0, 0.25), 10, top, 0.06, fall, 2, snr * between(s[6], 0.5, 1.3), rows=2)
@@ -95,26 +95,27 @@ def light_modulation(u: Array) -> Parts:
 def low_frequency_burst(u: Array) -> Parts:
     """A short one, or a loud mound of low-frequency noise that fills the bottom."""
     s = u[0]
-    short = s[0] < 0.6
+    short = s[0] < 0.5
     one = table(
         0, between(s[1], 11, 18), between(s[2], 3, 7), s[3], log_between(s[4], 14, 60) * short, 0, rows=1
     )
     snr = log_between(s[5], 40, 500) * ~short
-    high, width = jnp.stack([between(s[6], 12, 18), between(s[7], 20, 40)]), log_between(s[8:10], 0.15, 1.5)
-    mound = table(
-        0, 9, high, jnp.sort(width)[::-1], jnp.sort(width)[::-1], jnp.array([1.0, 2.0]), snr, rows=2
+    high, width = (
+        jnp.stack([between(s[6], 12, 18), between(s[7], 20, 40)]),
+        jnp.sort(log_between(s[8:10], 0.15, 1.5))[::-1],
     )
+    mound = table(0, 9, high, width, width, jnp.array([1.0, 2.0]), snr, rows=2)
     return Parts(tone=one, bursts=mound)
 
 
-def _one(u: Array, f: tuple[float, float], q: tuple[float, float], snr: tuple[float, float]) -> Parts:
+def _one(u: Array, f: tuple, q: tuple, snr: tuple) -> Parts:
     s = u[0]
     row = table(0, between(s[0], *f), between(s[1], *q), s[2], between(s[3], *snr), 0, rows=1)
     return Parts(tone=row)
 
 
 def power_line(u: Array) -> Parts:
-    return _one(u, (59, 61.5), (40, 110), (9, 16))
+    return _one(u, (59, 61.5), (25, 110), (9, 16))
 
 
 def air_compressor(u: Array) -> Parts:
@@ -143,9 +144,9 @@ def violin_mode(u: Array) -> Parts:
     f = (1 + harmonic) * between(s[0], 494, 516) * between(v[1], 0.99, 1.01)
     there = (v[2] < 0.75) & (v[3, :5] < np.array([1.0, 0.8, 0.8, 0.3, 0.3]))[echo]
     always = np.arange(15) == jnp.floor(s[1] * 3)
-    snr = between(v[4], 7, 12) / np.where(echo == 0, 1.0, 1.3) * (there | always)
+    snr = between(v[4], 7, 12) * between(s[2], 0.9, 1.6) / np.where(echo == 0, 1.0, 1.3) * (there | always)
     q = between(v[5], 70, 130) * (1 + harmonic)
-    return Parts(dots=table(side[echo], f, q, v[6], snr, 0, rows=DOTS))
+    return Parts(dots=table(jnp.asarray(side)[echo], f, q, v[6], snr, 0, rows=DOTS))
 
 
 def helix(u: Array) -> Parts:
@@ -175,7 +176,7 @@ def scratchy(u: Array) -> Parts:
 
 
 def paired_doves(u: Array) -> Parts:
-    """Chirps about a second apart: pairs of one that falls and one that rises, or each the other way round."""
+    """Chirps about a second apart: pairs that fall and rise, or one at a time, each the other way round."""
     s, v = u[0], u[1:, :6]
     group, second = np.divmod(np.arange(6), 2)
     paired = s[0] < 0.4

@@ -1,7 +1,7 @@
 """Shapes that glitches are made of, in whitened strain. Every component has its optimal SNR, sqrt(Σ g²).
 
-A recipe fills the tables of `Parts`; they are drawn once for all classes, which is quick to compile, and rows of
-SNR 0 cost little: put what is there first.
+A recipe fills the tables of `Parts`; they are drawn once for all classes, which is quick to compile, and rows
+of SNR 0 cost little: put what is there first.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ DOTS, BLIPS = 160, 5
 _WHITE = np.where(FREQUENCIES < LOWEST, 0.0, 1e-24 / design_asd(FREQUENCIES)).astype(np.float32)
 _LOG_FREQUENCY = np.log(np.maximum(FREQUENCIES, LOWEST))
 TURN = 2 * np.pi
+Number = Array | np.ndarray | float | int
 
 
 class Parts(NamedTuple):
@@ -41,29 +42,29 @@ def as_arrays(parts: Parts) -> Parts:
     return Parts(*(jnp.asarray(part, jnp.float32) for part in parts))
 
 
-def between(u: Array, low: float, high: float) -> Array:
+def between(u: Array, low: float | int, high: float | int) -> Array:
     """u in [0, 1) brought to [low, high)."""
     return low + (high - low) * u
 
 
-def log_between(u: Array, low: float, high: float) -> Array:
+def log_between(u: Array, low: float | int, high: float | int) -> Array:
     """The same, uniform in the logarithm."""
     return low * (high / low) ** u
 
 
-def scaled(signal: Float[Array, "n"], snr: Array | float) -> Float[Array, "n"]:
+def scaled(signal: Float[Array, "n"], snr: Number) -> Float[Array, "n"]:
     """The signal with that optimal SNR; silence stays silent."""
     return signal * (snr / jnp.sqrt(jnp.maximum((signal**2).sum(), 1e-20)))
 
 
-def table(*columns: Array | float, rows: int) -> Float[Array, "rows columns"]:
+def table(*columns: Number, rows: int) -> Float[Array, "rows columns"]:
     """Columns of `Parts`, each a number, or one number a row; rows that are missing are 0."""
     widest = max(jnp.shape(c)[0] if jnp.ndim(c) else 1 for c in columns)
     known = jnp.stack([jnp.broadcast_to(c, (widest,)) for c in columns], -1)
     return jnp.zeros((rows, len(columns))).at[:widest].set(known)
 
 
-def plateau(duration: Array | float, time: Array | float = 0.0) -> Float[Array, "n"]:
+def plateau(duration: Number, time: Number = 0.0) -> Float[Array, "n"]:
     """exp(-|2 (t - time) / duration|⁴): flat in the middle."""
     return jnp.exp(-((2 * (times() - time) / duration) ** 4))
 

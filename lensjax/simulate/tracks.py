@@ -11,7 +11,7 @@ from lensjax.simulate.signals import TURN, Parts, between, line, log_between, pl
 
 def low_frequency_lines(u: Array) -> Parts:
     s = u[0]
-    f = jnp.ones(SAMPLES) * log_between(s[0], 10.5, 20)
+    f = jnp.ones(SAMPLES) * log_between(s[0], 10.5, 24)
     return Parts(rest=line(f, plateau(between(s[1], 1.5, 5.0)), s[2], log_between(s[3], 12, 28)))
 
 
@@ -33,7 +33,7 @@ def scattered_light(u: Array) -> Parts:
 
 
 def whistle(u: Array) -> Parts:
-    """The beat |f_VCO - f_RF| of two oscillators: V, U, or an arch with wings where it passes through zero."""
+    """The beat |f_VCO - f_RF| of two oscillators: V, U, or an arch with wings where it passes zero."""
     s, t = u[0], times()
     lowest = log_between(s[0], 200, 700)
     v = lowest + between(s[1], 2e3, 7e3) * jnp.abs(t)
@@ -42,7 +42,7 @@ def whistle(u: Array) -> Parts:
     kind = jnp.floor(3 * s[5]).astype(int)
     f = jnp.minimum(jnp.stack([v, bowl, arch])[kind], 3500)
     envelope = plateau(between(s[6], 0.35, 0.9), between(s[7], -0.05, 0.05)) * jnp.minimum(1, (f / 250) ** 2)
-    return Parts(rest=line(f, envelope, s[8], log_between(s[9], 22, 45)))
+    return Parts(rest=line(f, envelope, s[8], log_between(s[9], 26, 55)))
 
 
 def wandering_line(u: Array) -> Parts:
