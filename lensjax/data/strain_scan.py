@@ -24,7 +24,7 @@ EDGE = 1.0
 REACH = EDGE + max(WINDOWS) / 2
 """Least seconds from a time to the end of its strain."""
 
-_scan = jax.jit(q_scan, static_argnames=("config", "medians"))
+_scan = jax.jit(q_scan, static_argnames=("config", "plane"))
 _whiten = jax.jit(whiten, static_argnames=("sample_rate",))
 
 
@@ -108,7 +108,7 @@ def event_at(
     """
     local = around(strain, gps)
     block, config, centre = block_at(whitened(local), gps, shape=size)
-    scan = _scan(block, config, np.float32(centre), None if plane == "loudest" else np.int32(plane))
+    scan = _scan(block, config, np.float32(centre), None if plane == "loudest" else int(plane))
     image = as_float(encode(np.asarray(scan.energy), encoding))
     return image, scan, _notes(strain, gps, config, centre)
 
@@ -142,4 +142,4 @@ def loudest(block: jax.Array, centres: jax.Array, config: ScanConfig) -> dict[st
         time = centre + scan.peak_time
         return {"energy": scan.peak_energy, "time": time, "frequency": scan.peak_frequency, "q": scan.q}
 
-    return jax.vmap(one)(centres)
+    return jax.lax.map(one, centres)
