@@ -45,7 +45,7 @@ def koi_fish(u: Array) -> Parts:
     snr = log_between(s[0], 50, 500)
     body = table(0, log_between(s[1], 13, 70), log_between(s[2], 0.5, 2.5), s[3], snr, rows=BLIPS)
     some = _DOT[:24]
-    reach = between(s[4], 0.1, 0.32)
+    reach = between(s[4], 0.1, 0.36)
     away = reach * u[1, :24]
     time = jnp.where(some % 2 == 0, away, -away)
     pitch = log_between(s[5], 28, 60) * log_between(u[2, :24], 0.8, 1.3)
@@ -63,7 +63,7 @@ def extremely_loud(u: Array) -> Parts:
     fall = jnp.where(lasting, log_between(s[3], 0.6, 3.5), log_between(s[3], 0.06, 0.6))
     snr = log_between(s[4], 800, 8000)
     rise = log_between(s[2], 0.01, 0.15)
-    mound = table(start, log_between(s[5], 15, 80), log_between(s[6], 1000, 3500), rise, fall, 1, snr, rows=2)
+    mound = table(start, log_between(s[5], 9, 40), log_between(s[6], 1000, 3500), rise, fall, 1, snr, rows=2)
     peak = table(start, log_between(s[7], 20, 60), between(s[8], 0.2, 0.5), s[9], snr, rows=BLIPS)
     return Parts(bursts=mound, blips=peak)
 
