@@ -6,13 +6,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from lensjax.events import CLASSES, WINDOWS
+from lensjax.events import CLASSES
 from lensjax.simulate.glitches import examples
-from lensjax.types import Example
-from lensjax.viridis import VIRIDIS
 
 SPELLING = {
     "1080Line": "1080Lines", "1400Ripple": "1400Ripples", "LowFreqBurst": "Low_Frequency_Burst",
@@ -60,48 +56,11 @@ def main() -> None:
     except (ValueError, ImportError) as error:
         raise SystemExit(f"error: {error}") from None
     events = {name: [e for e in made if CLASSES[e["label"]] == name] for name in CLASSES}
+    from lensjax.report.event_sheet import draw_sheet
+
     options.out.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(events, golden, options.out, not options.plain)
     print(f"wrote {options.out}")
-
-
-def draw_sheet(
-    events: dict[str, list[Example]], golden: dict[str, np.ndarray], path: Path, marked: bool
-) -> None:
-    """A PNG: a row a class, the four windows of each event, real ones last."""
-    width = max(len(row) for row in events.values()) + bool(golden)
-    figure = Figure(figsize=(4.4 * width + 0.3, 0.95 * len(events)), dpi=100)
-    axes = figure.subplots(len(events), len(WINDOWS) * width, squeeze=False)
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_frame_on(False)
-    for line, (name, row) in zip(axes, events.items(), strict=True):
-        line[0].set_ylabel(name.replace("_", " "), fontsize=7)
-        for number, event in enumerate(row):
-            _draw_event(line[4 * number : 4 * number + 4], event, marked)
-        if name in golden:
-            for axis, image in zip(line[-4:], golden[name], strict=True):
-                axis.imshow(image, aspect="auto")
-    for axis, seconds in zip(axes[0], WINDOWS * width, strict=True):
-        axis.set_title(f"{seconds:g} s", fontsize=7)
-    if golden:
-        axes[0, -4].set_title("real, 0.5 s", fontsize=7)
-    figure.subplots_adjust(0.3 / (4.4 * width + 0.3), 0.002, 0.998, 0.985, 0.02, 0.03)
-    figure.savefig(path)
-
-
-def _draw_event(axes: np.ndarray, event: Example, marked: bool) -> None:
-    for axis, image, mask in zip(axes, event["image"][..., 0], event["mask"], strict=True):
-        axis.imshow(VIRIDIS[image], aspect="auto")
-        if marked and mask.any():
-            axis.contour(mask, levels=[0.5], colors="white", linewidths=0.5)
-    if marked and np.isfinite(event["position"]).all():
-        _cross(axes[0], event["position"] * event["image"].shape[1:3] - 0.5)
-
-
-def _cross(axis: Axes, place: np.ndarray) -> None:
-    axis.plot(place[1], place[0], "+", color="red", markersize=6, markeredgewidth=0.8)
 
 
 if __name__ == "__main__":
