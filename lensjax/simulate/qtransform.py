@@ -8,6 +8,7 @@ loudest tile near the centre, as in the official pictures, or a given one.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,15 +26,18 @@ __all__ = ["Plan", "Scan", "ScanConfig", "asd", "carried", "plan", "q_scan", "q_
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Scan:
-    """Energy of an event and its loudest tile. The median of noise is 1, its mean 1/ln 2."""
+    """Energy of an event and its loudest tile. The median of noise is 1, its mean 1/ln 2.
 
-    energy: Float[Array, "windows h w"]  # not clipped, the highest frequency in row 0
-    plane: Int[Array, ""]
-    q: Float[Array, ""]
-    peak_energy: Float[Array, ""]
-    peak_time: Float[Array, ""]  # seconds from the centre
-    peak_frequency: Float[Array, ""]  # Hz
-    plane_peaks: Float[Array, " planes"]  # 0 for planes not looked at
+    A pytree: `vmap` puts a leading axis on everything.
+    """
+
+    energy: Any  # float32 [windows h w], not clipped, the highest frequency in row 0; 0 where there is none
+    plane: Any  # int32 []
+    q: Any  # float32 []
+    peak_energy: Any  # float32 []
+    peak_time: Any  # float32 [], seconds from the centre
+    peak_frequency: Any  # float32 [], Hz
+    plane_peaks: Any  # float32 [planes], 0 for planes not looked at
 
 
 def _picture(
@@ -53,6 +57,8 @@ def _spectrum(whitened: Float[Array | np.ndarray, " n"], config: ScanConfig) -> 
             f"the whitened block holds {len(whitened)} samples, the scan wants {config.samples} "
             f"({config.duration:g} s at {config.sample_rate:g} Hz); cut it or change ScanConfig."
         )
+    if not isinstance(whitened, jax.core.Tracer) and not np.isfinite(whitened).all():
+        raise ValueError("the whitened block holds values that are no numbers; choose one without a gap.")
     # A window shorter than the widest of its group may be cut beyond the last bin.
     spare = max(group.bins for group in _every(config).groups)
     return jnp.pad(jnp.fft.rfft(jnp.asarray(whitened, jnp.float32)), (0, spare))
@@ -109,7 +115,8 @@ def q_scan(
     rows alone are computed. Over several events `jax.lax.map` is faster than `vmap` on a CPU.
 
     Raises:
-      ValueError: the block has another length than the config says, or a name or plane is unknown.
+      ValueError: the block has another length than the config says or holds no numbers, a name or a plane is
+        unknown, or the config asks for the impossible (`plan`).
     """
     _check_options(config, plane, medians)
     spectrum = _spectrum(whitened, config)
@@ -119,7 +126,7 @@ def q_scan(
 
     planes = range(len(plan(config).planes))
     alone = [lambda p=p: _scan(spectrum, config, layout(config, (p,)), middle, medians) for p in planes]
-    scan = alone[plane]() if isinstance(plane, int) else jax.lax.switch(plane, alone)
+    scan = alone[int(plane)]() if isinstance(plane, int | np.integer) else jax.lax.switch(plane, alone)
     peaks = jnp.zeros(len(planes)).at[plane].set(scan.peak_energy)
     return replace(scan, plane=jnp.asarray(plane, jnp.int32), plane_peaks=peaks)
 

@@ -6,7 +6,7 @@ Chatterji et al. 2004, CQG 21 S1809 (gr-qc/0412119). Of each row only what a pic
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,6 @@ Medians = Literal["measured", "white"]
 without noise, whose own median is 0."""
 
 
-MANY = 2048
-"""Tiles in a row from which on half of them give the median."""
 STEPS = 20
 """Bits of the median."""
 
@@ -31,9 +29,9 @@ STEPS = 20
 class Rows:
     """What is kept of each row of tiles, in the order of a layout."""
 
-    peak_energy: Float[Array, " rows"]  # loudest tile near the centre
-    peak_time: Float[Array, " rows"]
-    columns: Float[Array, "rows columns"]  # energy at the times of the pixels, windows side by side
+    peak_energy: Any  # float32 [rows], of the loudest tile near the centre
+    peak_time: Any  # float32 [rows]
+    columns: Any  # float32 [rows columns], energy at the times of the pixels, windows side by side
 
 
 def row_median(energy: Float[Array, "rows n"], steps: int = STEPS) -> Float[Array, " rows"]:
@@ -69,8 +67,7 @@ def _unit(energy: Float[Array, "rows tiles"], group: Group, medians: Medians) ->
     """What to divide a row by."""
     if medians == "white":
         return jnp.asarray(group.white_median)[:, None]
-    # Tiles are twice as many as independent values, or more: every other one has the same median.
-    median = row_median(energy[:, :: 2 if group.tiles >= MANY else 1])
+    median = row_median(energy)
     return jnp.where(median > 0, median, 1.0)[:, None]
 
 
@@ -93,13 +90,14 @@ def _near(
 def _columns(
     energy: Float[Array, "rows tiles"], config: ScanConfig, centre: Float[Array, ""]
 ) -> Float[Array, "rows columns"]:
-    """Energy at the times of the pixels, linear between tiles."""
+    """Energy at the times of the pixels, linear between tiles; 0 outside the block."""
     tiles = energy.shape[-1]
     time = plan(config).pixel_time.ravel() + (config.duration / 2 + centre)
     place = time * (tiles / config.duration)
     before = jnp.floor(place)
     share, index = place - before, before.astype(jnp.int32)
-    return energy[:, index % tiles] * (1 - share) + energy[:, (index + 1) % tiles] * share
+    columns = energy[:, index % tiles] * (1 - share) + energy[:, (index + 1) % tiles] * share
+    return jnp.where((time >= 0) & (time < config.duration), columns, 0.0)
 
 
 def kept_rows(
