@@ -330,6 +330,9 @@ def test_fetch_tells_what_is_missing_in_one_line(archive, monkeypatch):
     def refused(*_: object, **__: object) -> None:
         raise ConnectionError("Connection refused\nby the peer")
 
+    def wordy(*_: object, **__: object) -> None:
+        raise ConnectionError("HTTPSConnectionPool(host='gwosc.org', port=443): Max retries exceeded " * 2)
+
     def nothing(*_: object, **__: object) -> None:
         raise ValueError("Cannot find a GWOSC dataset")
 
@@ -337,6 +340,7 @@ def test_fetch_tells_what_is_missing_in_one_line(archive, monkeypatch):
         (open_strain.urllib.request, "urlopen", offline, "cannot be reached (Name or service not known)"),
         (open_strain.urllib.request, "urlopen", short, "3 of 10 bytes came"),
         (archive.locate, "get_urls", refused, "cannot be reached (Connection refused)"),
+        (archive.locate, "get_urls", wordy, "cannot be reached (ConnectionError)"),
         (archive.locate, "get_urls", nothing, "GWOSC has no open data of H1"),
     ]
     for owner, name, instead, words in cases:

@@ -84,7 +84,8 @@ def _held(span: tuple[int, int], gps: float, half: float) -> float:
 
 
 def _unreachable(error: Exception) -> str:
-    reason = str(getattr(error, "reason", error)).splitlines()[0][:120]
+    reason = str(getattr(error, "reason", error)).splitlines()[0]
+    reason = reason if len(reason) < 80 else type(error).__name__  # requests tells of pools and retries
     return f"GWOSC cannot be reached ({reason}); connect to the network, or give files by --inputs."
 
 
