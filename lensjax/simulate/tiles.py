@@ -54,7 +54,8 @@ def row_median(energy: Float[Array, "rows n"], steps: int = STEPS) -> Float[Arra
     return jnp.where(lower < 0, upper, (lower + upper) / 2)
 
 
-def _tiles(spectrum: Num[Array, " f"], group: Group) -> Float[Array, "rows tiles"]:
+def tile_energy(spectrum: Num[Array, " f"], group: Group) -> Float[Array, "rows tiles"]:
+    """|tile|², not normalised, of the block's spectrum."""
     # The window starts at bin 0 instead of around it: that turns phases only, and energy has none.
     cut = jax.vmap(lambda first: jax.lax.dynamic_slice(spectrum, (first,), (group.bins,)))
     offset = (jnp.arange(group.bins) - group.middle[:, None]) / group.half_width[:, None]
@@ -63,7 +64,7 @@ def _tiles(spectrum: Num[Array, " f"], group: Group) -> Float[Array, "rows tiles
     return amplitude.real**2 + amplitude.imag**2
 
 
-def _unit(energy: Float[Array, "rows tiles"], group: Group, medians: Medians) -> Float[Array, "rows 1"]:
+def row_unit(energy: Float[Array, "rows tiles"], group: Group, medians: Medians) -> Float[Array, "rows 1"]:
     """What to divide a row by."""
     if medians == "white":
         return jnp.asarray(group.white_median)[:, None]
@@ -105,8 +106,8 @@ def kept_rows(
 ) -> Rows:
     parts = []
     for group in rows.groups:
-        energy = _tiles(spectrum, group)
-        unit = _unit(energy, group, medians)
+        energy = tile_energy(spectrum, group)
+        unit = row_unit(energy, group, medians)
         peak, time = _near(energy, config, centre)
         parts.append(Rows(peak / unit[:, 0], time, _columns(energy, config, centre) / unit))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
