@@ -1,8 +1,9 @@
-"""One training step (forward, gradient, AdamW) of the 2D reference network against PyTorch, as a ratio.
+"""One training step (forward, gradient, AdamW) of the reference networks against PyTorch, as a ratio.
 
-    python benchmarks/train.py [--batch 64 --repeats 9]
+    python benchmarks/train.py [--net images events --batch 64 --repeats 9]
 
-Same layers, same batch, same machine, one process, the two taking turns; the fastest of the repeats counts.
+`images` are 64 × 64 pixels of 4 bands in a 2D network; `events` are 4 windows of 140 × 170 in a 3D one. Same
+layers, same batch, same machine, one process, the two taking turns; the fastest of the repeats counts.
 PyTorch runs at the better of its two memory layouts. Compiler flags as `train.py` sets them; `--plain` leaves
 them out, which shows what they buy.
 """
@@ -13,15 +14,33 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from lensjax import runtime
 
-FEATURES, SIZE, BANDS = (32, 64, 128), 64, 4
+CLASSES = ("a", "b")
 
 
-def jax_step(batch: int) -> Callable[[], object]:
+@dataclass(frozen=True)
+class Net:
+    """A reference network: stages of convolution, ReLU and max-pooling, the mean, and a dense layer."""
+
+    shape: tuple[int, ...]
+    features: tuple[int, ...]
+    pool: int
+    time_kernel: tuple[int, ...]
+    batch: int
+
+
+NETS = {
+    "images": Net((64, 64, 4), (32, 64, 128), 2, (1, 1, 1), 64),
+    "events": Net((4, 140, 170, 1), (8, 16, 16), 3, (1, 1, 3), 8),
+}
+
+
+def jax_step(net: Net, batch: int) -> Callable[[], object]:
     import jax
 
     from lensjax.config import AttentionConfig, Config, LossConfig, ModelConfig, OptimConfig
@@ -29,13 +48,21 @@ def jax_step(batch: int) -> Callable[[], object]:
     from lensjax.optim import make_optimiser
     from lensjax.state import init_state, make_train_step
 
-    plain = AttentionConfig(at=())
-    model = ModelConfig(features=FEATURES, head="class", hidden=0, attention=plain, standardise=False)
+    model = ModelConfig(
+        features=net.features,
+        pool=(net.pool,),
+        time_kernel=net.time_kernel,
+        head="class",
+        hidden=0,
+        attention=AttentionConfig(at=()),
+        standardise=False,
+        classes=CLASSES,
+    )
     config = Config(model=model, loss=LossConfig({"cross_entropy": 1.0}), optim=OptimConfig(clip_norm=0.0))
     network, optimiser = build(model), make_optimiser(config.optim, 1000)
-    images, labels = data(batch)
+    images, labels = data(net, batch)
     examples = {"image": jax.device_put(images), "label": labels, "valid": np.ones(batch, bool)}
-    state = init_state(config, network, optimiser, images[:1])
+    state = jax.jit(lambda x: init_state(config, network, optimiser, x))(images[:1])
     step = jax.jit(make_train_step(config, network, optimiser), donate_argnums=0)
 
     def run() -> object:
@@ -46,18 +73,16 @@ def jax_step(batch: int) -> Callable[[], object]:
     return run
 
 
-def torch_step(batch: int, channels_last: bool) -> Callable[[], object]:
+def torch_step(net: Net, batch: int, channels_last: bool) -> Callable[[], object]:
     import torch
     from torch import nn
 
-    layers: list[nn.Module] = []
-    for before, after in zip((BANDS, *FEATURES), FEATURES, strict=False):
-        layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(FEATURES[-1], 2))
-    images, labels = data(batch)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
+    network, dims = torch_network(net), len(net.shape) - 1
+    images, labels = data(net, batch)
+    last = torch.channels_last if dims == 2 else torch.channels_last_3d
+    layout = last if channels_last else torch.contiguous_format
     network = network.to(memory_format=layout)
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+    x = torch.from_numpy(np.moveaxis(images, -1, 1).copy()).contiguous(memory_format=layout)
     y = torch.from_numpy(labels).long()
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
 
@@ -66,15 +91,36 @@ def torch_step(batch: int, channels_last: bool) -> Callable[[], object]:
         loss = nn.functional.cross_entropy(network(x), y)
         loss.backward()
         optimiser.step()
-        return float(loss)
+        return float(loss.detach())
 
     return run
 
 
-def data(batch: int) -> tuple[np.ndarray, np.ndarray]:
+def torch_network(net: Net):
+    from torch import nn
+
+    if len(net.shape) == 3:
+        convolution, pooling, mean = nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d(1)
+    else:
+        convolution, pooling, mean = nn.Conv3d, nn.MaxPool3d, nn.AdaptiveAvgPool3d(1)
+    layers: list[nn.Module] = []
+    for before, after, time_kernel in zip(
+        (net.shape[-1], *net.features), net.features, net.time_kernel, strict=False
+    ):
+        depth = (time_kernel,) * (len(net.shape) - 3)
+        kernel, pool = (*depth, 3, 3), (*(1 for _ in depth), net.pool, net.pool)
+        layers += [
+            convolution(before, after, kernel, padding=tuple(k // 2 for k in kernel)),
+            nn.ReLU(),
+            pooling(pool),
+        ]
+    return nn.Sequential(*layers, mean, nn.Flatten(), nn.Linear(net.features[-1], len(CLASSES)))
+
+
+def data(net: Net, batch: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    images = rng.normal(size=(batch, SIZE, SIZE, BANDS)).astype(np.float32)
-    return images, rng.integers(0, 2, batch).astype(np.int32)
+    images = rng.normal(size=(batch, *net.shape)).astype(np.float32)
+    return images, rng.integers(0, len(CLASSES), batch).astype(np.int32)
 
 
 def fastest(steps: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
@@ -94,7 +140,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--net", nargs="+", choices=list(NETS), default=list(NETS))
+    parser.add_argument("--batch", type=int, help="examples a step; 64 images or 8 events unless told")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--plain", action="store_true", help="without lensjax's compiler flags")
     arguments = parser.parse_args()
@@ -105,16 +152,22 @@ def main() -> None:
         sys.exit("error: this compares with PyTorch, which is not installed: pip install torch==2.13.0")
     import jax
 
+    print(f"jax {jax.__version__}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name in arguments.net:
+        net = NETS[name]
+        compare(net, arguments.batch or net.batch, arguments.repeats)
+
+
+def compare(net: Net, batch: int, repeats: int) -> None:
     best = fastest(
         {
-            "lensjax": jax_step(arguments.batch),
-            "PyTorch, contiguous": torch_step(arguments.batch, channels_last=False),
-            "PyTorch, channels last": torch_step(arguments.batch, channels_last=True),
+            "lensjax": jax_step(net, batch),
+            "PyTorch, contiguous": torch_step(net, batch, channels_last=False),
+            "PyTorch, channels last": torch_step(net, batch, channels_last=True),
         },
-        arguments.repeats,
+        repeats,
     )
-    print(f"jax {jax.__version__}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(f"training step, batch {arguments.batch} × {SIZE}² × {BANDS}, features {FEATURES}")
+    print(f"training step, batch {batch} × {' × '.join(map(str, net.shape))}, features {net.features}")
     for name, milliseconds in best.items():
         print(f"  {name:24s} {milliseconds:8.1f} ms")
     peer = min(value for name, value in best.items() if name.startswith("PyTorch"))

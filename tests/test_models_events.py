@@ -12,7 +12,7 @@ from lensjax.events import CLASSES, EventGrid
 from lensjax.models import build, count_parameters
 from lensjax.models.attention import SpatialAttention
 from lensjax.models.cnn import grids
-from lensjax.models.conv import max_pool
+from lensjax.models.conv import conv, max_pool
 from lensjax.models.heads import mean_probability, soft_argmax
 from lensjax.models.views import view
 
@@ -187,6 +187,51 @@ def test_an_event_does_not_depend_on_its_batch():
     alone = jax.jit(jax.vmap(lambda v, one: build(config).apply(v, one[None]), (None, 0)))(variables, x)
     for name in ("logits", "position", "position_sigma"):
         np.testing.assert_allclose(np.asarray(getattr(alone, name))[:, 0], getattr(together, name), rtol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("depth, channels", [(1, 1), (2, 1), (3, 2)])
+def test_convolutions_of_events_equal_3d_convolutions(depth, channels, padding):
+    """Windows in the batch, depth among the channels, one channel as shifted sums: values and gradients."""
+    rng = np.random.default_rng(0)
+    x = events(2, 4, 7, 8, channels)
+    kernel = rng.normal(size=(depth, 3, 2, channels, 5)).astype(np.float32)
+
+    def reference(x, kernel):
+        numbers = ("NDHWC", "DHWIO", "NDHWC")
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1, 1), padding, dimension_numbers=numbers)
+
+    def everything(convolve, x, kernel):
+        y, pull = jax.vjp(convolve, x, kernel)
+        return (y, *pull(jnp.sin(y)))
+
+    ours = jax.jit(lambda x, k: everything(lambda x, k: conv(x, k, padding), x, k))(x, kernel)
+    theirs = jax.jit(lambda x, k: everything(reference, x, k))(x, kernel)
+    for value, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(value, expected, atol=2e-4)
+
+
+def test_a_time_kernel_deeper_than_the_event_is_refused():
+    with pytest.raises(ValueError, match="time kernel of 3 exceeds 2 windows"):
+        jax.eval_shape(lambda x: conv(x, jnp.zeros((3, 1, 1, 1, 1)), "VALID"), jnp.zeros((1, 2, 3, 3, 1)))
+
+
+def test_pooling_before_the_relu_changes_nothing():
+    """A tap asks for the activation before pooling, so takes the other order: values and gradients agree."""
+    x, model = events(2, 4, 9, 12, 1), build(SMALL)
+    variables = drawn(model, x)
+
+    @jax.jit
+    def value_and_gradient(variables, taps, x):
+        return jax.value_and_grad(lambda v: jnp.sin(model.apply(v, x, taps).logits).sum())(variables)
+
+    zero = {"stage1": np.zeros((2, 4, 9, 12, 4), np.float32)}
+    for fast, slow in zip(
+        jax.tree.leaves(value_and_gradient(variables, None, x)),
+        jax.tree.leaves(value_and_gradient(variables, zero, x)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(fast, slow, atol=1e-5)
 
 
 def test_pooling_rows_and_columns_of_events_equals_reduce_window():

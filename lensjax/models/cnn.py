@@ -78,9 +78,13 @@ class Network(nn.Module):
             gain = self.param(f"{name}_gain", nn.initializers.ones_init(), (features,))
             weights = standardise(weights) * gain
         bias = self.param(f"{name}_bias", nn.initializers.zeros_init(), (features,))
-        x = ACTIVATIONS[config.activation](conv(x, weights, config.padding) + bias)
-        x = tap(x, taps, ends, name)
-        x = max_pool(x, pool)
+        linear = conv(x, weights, config.padding)
+        x = tap(ACTIVATIONS[config.activation](linear + bias), taps, ends, name)
+        if linear.ndim == 5 and config.activation == "relu" and name not in (taps or {}):
+            # ReLU rises, so it may follow the maximum: the same numbers from fewer of them.
+            x = nn.relu(max_pool(linear, pool) + bias)
+        else:
+            x = max_pool(x, pool)
         return nn.Dropout(config.dropout, deterministic=not train)(x)
 
 

@@ -1,8 +1,9 @@
-"""Convolution and pooling in any number of dimensions, written the way XLA runs them fast."""
+"""Convolution and pooling of images and events, written the way XLA runs them fast."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,30 +12,91 @@ from lensjax.shapes import Array, Float
 
 
 def conv(x: Float[Array, "b *s c"], kernel: Array, padding: str = "SAME") -> Array:
-    """Convolve (correlate) with `kernel` [*k c f], stride 1.
+    """Convolve (correlate) with `kernel` [*k c f], stride 1."""
+    if x.ndim == 5:
+        return conv_events(x, kernel, padding)
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
 
-    A kernel of depth 1 in time is a 2D convolution of every window: with time folded into the batch the
-    CPU runs it several times faster than a 3D convolution of depth 1.
+
+def conv_events(x: Float[Array, "b t h w c"], kernel: Float[Array, "d k l c f"], padding: str) -> Array:
+    """A 3D convolution as a 2D one: windows in the batch, a kernel's depth in time among the channels.
+
+    The same sums, and on the CPU several times faster than a 3D convolution, forward and backward.
+
+    Raises:
+      ValueError: an unpadded kernel is deeper than the event.
     """
-    if x.ndim == 5 and kernel.shape[0] == 1:
-        b, t = x.shape[:2]
-        y = conv(x.reshape(b * t, *x.shape[2:]), kernel[0], padding)
-        return y.reshape(b, t, *y.shape[1:])
-    letters = "DHW"[-(x.ndim - 2) :]
-    numbers = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
-    return jax.lax.conv_general_dilated(x, kernel, (1,) * (x.ndim - 2), padding, dimension_numbers=numbers)
+    depth, t = kernel.shape[0], x.shape[1]
+    if padding == "SAME":
+        x = jnp.pad(x, ((0, 0), ((depth - 1) // 2, depth // 2), (0, 0), (0, 0), (0, 0)))
+    elif depth > t:
+        raise ValueError(f"a time kernel of {depth} exceeds {t} windows: use model.padding SAME.")
+    windows = x.shape[1] - depth + 1
+    x = jnp.concatenate([x[:, i : i + windows] for i in range(depth)], axis=-1)
+    kernel = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
+    folded = x.reshape(-1, *x.shape[2:])
+    small = x.shape[-1] == 1 and kernel.shape[0] * kernel.shape[1] <= LARGEST_SHIFTED
+    y = conv_one_channel(padding, folded, kernel) if small else conv(folded, kernel, padding)
+    return y.reshape(-1, windows, *y.shape[1:])
+
+
+# Each tap of a shifted sum is compiled by itself.
+LARGEST_SHIFTED = 25
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def conv_one_channel(
+    padding: str, x: Float[Array, "b h w 1"], kernel: Float[Array, "k l 1 f"]
+) -> Float[Array, "b i j f"]:
+    """A convolution of one channel: forward a sum of shifted images, which XLA fuses with what follows.
+
+    On the CPU 17 times faster than a convolution, whose inner loop runs over channels. The gradient for the
+    kernel is the convolution's, the faster one there.
+    """
+    return shifted_sum(padding, x, kernel)
+
+
+def shifted_sum(padding: str, x: Array, kernel: Array) -> Array:
+    rows, columns = kernel.shape[:2]
+    if padding == "SAME":
+        sides = [((k - 1) // 2, k // 2) for k in (rows, columns)]
+        x = jnp.pad(x, ((0, 0), *sides, (0, 0)))
+    h, w = x.shape[1] - rows + 1, x.shape[2] - columns + 1
+    taps = [x[:, i : i + h, j : j + w] * kernel[i, j, 0] for i in range(rows) for j in range(columns)]
+    return sum(taps[1:], start=taps[0])
+
+
+def _forward(padding: str, x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return shifted_sum(padding, x, kernel), (x, kernel)
+
+
+def _backward(padding: str, saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    (of_x,) = jax.vjp(lambda x: shifted_sum(padding, x, kernel), x)[1](gradient)
+    (of_kernel,) = jax.vjp(lambda kernel: conv(x, kernel, padding), kernel)[1](gradient)
+    return of_x, of_kernel
+
+
+conv_one_channel.defvjp(_forward, _backward)
 
 
 def max_pool(x: Float[Array, "b *s c"], window: Sequence[int]) -> Array:
     """Maximum over non-overlapping windows; what does not fill a window at the far edge is dropped.
 
-    Reshape and max, not `reduce_window`, whose gradient is several times slower on the CPU.
+    Reshape and max, not `reduce_window`, whose gradient is several times slower on the CPU. Of events,
+    an axis at a time, which is faster still; equal maxima then share the gradient by row first.
     """
     if all(w == 1 for w in window):
         return x
     space = x.shape[1:-1]
     if any(w > n for w, n in zip(window, space, strict=True)):
         raise ValueError(f"pooling window {tuple(window)} exceeds the feature map {space}: pool less.")
+    if len(window) == 3 and sum(w > 1 for w in window) > 1:
+        for axis, w in enumerate(window):
+            x = max_pool(x, tuple(w if axis == other else 1 for other in range(3)))
+        return x
     x = x[(slice(None), *(slice(n // w * w) for n, w in zip(space, window, strict=True)))]
     split = [part for n, w in zip(space, window, strict=True) for part in (n // w, w)]
     return jnp.max(x.reshape(x.shape[0], *split, x.shape[-1]), axis=tuple(range(2, 2 * len(window) + 1, 2)))
