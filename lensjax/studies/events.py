@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +44,8 @@ class Command:
     """File with ABLATIONS, a dict of name -> edit of a Config."""
     only: tuple[str, ...] = ()
     """Names of some of them; all where none is given."""
+    jobs: int = 1
+    """Trainings at once; seconds an epoch are then those of a shared machine."""
 
 
 def main(command: Command) -> None:
@@ -53,11 +56,14 @@ def main(command: Command) -> None:
         )
     edits = load_ablations(command.ablations, command.only)
     folder = datasets.prepare(base.data)
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in edits}
     # Seed by seed: a study that is stopped has something of everything.
-    for seed in range(command.seeds):
-        for name, edit in edits.items():
-            workdir = train(replace(edit(base), seed=seed), command.out / name / f"seed{seed}")
+    runs = [(name, seed) for seed in range(command.seeds) for name in edits]
+    with ThreadPoolExecutor(max(1, command.jobs)) as pool:
+        configs = [replace(edits[name](base), seed=seed) for name, seed in runs]
+        workdirs = [command.out / name / f"seed{seed}" for name, seed in runs]
+        finished = logs.progress(pool.map(train, configs, workdirs), "training", total=len(runs))
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in edits}
+        for (name, _), workdir in zip(runs, finished, strict=True):
             rows[name].append(outcome(workdir))
     train_set, test_set = datasets.load(folder, "train"), datasets.load(folder, "test")
     control = plane_alone(train_set, test_set)
@@ -94,7 +100,7 @@ def train(config: Config, workdir: Path) -> Path:
     """Train in a process of its own; a run that has ended is kept.
 
     Raises:
-      ValueError: the training failed; its own message stands above.
+      ValueError: the training failed; names the file with its own message.
     """
     if (workdir / "summary.json").exists():
         run.check(workdir, config)
@@ -104,10 +110,12 @@ def train(config: Config, workdir: Path) -> Path:
     source = workdir.with_suffix(".json")
     source.parent.mkdir(parents=True, exist_ok=True)
     logs.write_json(source, asdict(config))
-    print(f"\n== {workdir.parent.name}, seed {config.seed}", flush=True)
-    failed = subprocess.run([sys.executable, "train.py", str(source), "--workdir", str(workdir)]).returncode
+    log = workdir.with_suffix(".log")
+    with log.open("w") as file:
+        command = [sys.executable, "train.py", str(source), "--workdir", str(workdir)]
+        failed = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
     if failed or not (workdir / "summary.json").exists():
-        raise ValueError(f"training of '{workdir}' did not end; see above, and run the same command again.")
+        raise ValueError(f"training did not end: '{log}' says why; the same command then goes on from there.")
     return workdir
 
 

@@ -1,0 +1,29 @@
+"""Base of the study of events: a network like the talk's, small enough for five seeds of each ablation.
+
+    python -m lensjax.studies.events configs/gravity_spy_study.py --out runs/events_study --jobs 2
+
+Three blocks of (1, 3, 3) convolution and pooling, everything flattened into the class logits, about 100,000
+parameters; windows of 70 × 85. `configs/ablations.py` says what is varied. Two CPU cores: about 40 minutes.
+"""
+
+from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig
+from lensjax.events import CLASSES
+
+
+def get_config() -> Config:
+    return Config(
+        data=EventData(size=(70, 85), train=1_320, validation=220, test=1_100, augment=("band_limit",)),
+        model=ModelConfig(
+            features=(8, 16, 32),
+            pool=(3, 2, 2),
+            standardise=False,
+            attention=AttentionConfig(at=()),
+            pooling="flatten",
+            hidden=0,
+            dropout=0.2,
+            head="class",
+            classes=CLASSES,
+        ),
+        loss=LossConfig({"cross_entropy": 1.0}),
+        optim=OptimConfig(epochs=10, batch_size=16, learning_rate=2e-3, patience=3),
+    )
