@@ -93,9 +93,8 @@ def main() -> None:
             raise SystemExit(f"pictures correlate by {alike:.3f} only: nothing to compare")
 
     ours = best(lambda: jax.block_until_ready(several(data))) / len(data)
-    print(
-        f"{config.shape[0]} x {config.shape[1]} pixels, {config.duration:g} s at {config.sample_rate:g} Hz, CPU"
-    )
+    height, width = config.shape
+    print(f"{height} x {width} pixels, {config.duration:g} s at {config.sample_rate:g} Hz, CPU")
     print(f"lensjax                {1 / ours:6.2f} events a CPU second")
     ways = {"as lensjax": pixels(config, config.shape[0]), "as the pictures": [{"tres": 0.002, "fres": 0.5}]}
     for name, grids in ways.items():
