@@ -89,7 +89,8 @@ def test_medians_are_exact_where_all_bits_are_counted():
         np.random.default_rng(0).exponential(size=(5, 64)).astype(np.float32)
         * 10.0 ** np.arange(-20, 5, 5)[:, None]
     )
-    energy = np.concatenate([energy, np.zeros((1, 64)), np.ones((1, 64))]).astype(np.float32)
+    ties = np.repeat([[0, 0, 3, 1], [1, 1, 1, 1], [1, 5, 5, 9]], 16, axis=1)
+    energy = np.concatenate([energy, ties]).astype(np.float32)
     np.testing.assert_allclose(row_median(jnp.asarray(energy), 31), np.median(energy, 1), rtol=1e-6)
     np.testing.assert_allclose(row_median(jnp.asarray(energy)), np.median(energy, 1), rtol=3e-4)
     odd = energy[:5, :33]

@@ -11,15 +11,13 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from lensjax.shapes import Array, Float, Num
+from lensjax.shapes import Array, Bool, Float, Int, Num
 from lensjax.simulate.layout import Group, Layout
 from lensjax.simulate.tiling import ScanConfig, plan
 
 Medians = Literal["measured", "white"]
 """measured: over the row, as in the official pictures; white: that of unit-variance white noise, for signals
 without noise, whose own median is 0."""
-
-
 STEPS = 20
 """Bits of the median."""
 
@@ -42,17 +40,22 @@ def row_median(energy: Float[Array, "rows n"], steps: int = STEPS) -> Float[Arra
     energy = jax.lax.stop_gradient(energy)
     rank = energy.shape[-1] // 2
 
-    def refine(step: Array, low: Array) -> Array:
+    def below(bits: Int[Array, " rows"]) -> Bool[Array, "rows n"]:
+        return energy < jax.lax.bitcast_convert_type(bits, jnp.float32)[:, None]
+
+    def count(bits: Int[Array, " rows"]) -> Float[Array, " rows"]:
+        return jnp.sum(jnp.where(below(bits), 1.0, 0.0), -1)  # twice as fast as in integers
+
+    def refine(step: Int[Array, ""], low: Int[Array, " rows"]) -> Int[Array, " rows"]:
         trial = low | (1 << (30 - step))
-        below = jnp.where(energy < jax.lax.bitcast_convert_type(trial, jnp.float32)[:, None], 1.0, 0.0)
-        return jnp.where(jnp.sum(below, -1) <= rank, trial, low)  # counted in float32: twice as fast
+        return jnp.where(count(trial) <= rank, trial, low)
 
     found = jax.lax.fori_loop(0, steps, refine, jnp.zeros(len(energy), jnp.int32))
-    upper = jax.lax.bitcast_convert_type(found, jnp.float32)
-    if energy.shape[-1] % 2:
-        return upper
-    lower = jnp.max(jnp.where(energy < upper[:, None], energy, -1.0), -1)
-    return jnp.where(lower < 0, upper, (lower + upper) / 2)
+    # Denormal numbers are 0 to the processor.
+    upper = jnp.where(found < 1 << 23, 0.0, jax.lax.bitcast_convert_type(found, jnp.float32))
+    lower = jnp.max(jnp.where(below(found), energy, 0.0), -1)
+    between = (count(found) == rank) & (energy.shape[-1] % 2 == 0)
+    return jnp.where(between, (lower + upper) / 2, upper)
 
 
 def tile_energy(spectrum: Num[Array, " f"], group: Group) -> Float[Array, "rows tiles"]:
@@ -105,6 +108,7 @@ def _columns(
 def kept_rows(
     spectrum: Num[Array, " f"], config: ScanConfig, rows: Layout, centre: Float[Array, ""], medians: Medians
 ) -> Rows:
+    """Every row of a layout."""
     parts = []
     for group in rows.groups:
         energy = tile_energy(spectrum, group)
