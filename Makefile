@@ -4,9 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test test-slow bench lint lock clean
+.PHONY: help demo demo-events test test-slow bench lint lock clean
 help:
 	@echo "make demo       simulate, train, explain and report in about five minutes on two cores"
+	@echo "make demo-events  the same for gravitational-wave events"
 	@echo "make test       the test suite (make test-slow adds the slow tests)"
 	@echo "make bench      side-by-side measurements; installs PyTorch into $(VENV)"
 	@echo "make lint       ruff and mypy"
@@ -23,6 +24,10 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/python train.py configs/lens_demo.py --workdir runs/demo
 	$(BIN)/python explain.py runs/demo --out runs/demo/report --count 64
+
+demo-events: $(READY)
+	$(BIN)/python train.py configs/gravity_spy_demo.py --workdir runs/events
+	$(BIN)/python explain.py runs/events --out runs/events/report --count 32
 
 test: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
