@@ -3,7 +3,7 @@
     python -m lensjax.studies.events configs/gravity_spy_study.py --out runs/events_study --jobs 2
 
 Three blocks of (1, 3, 3) convolution and pooling, everything flattened into the class logits, about 100,000
-parameters; windows of 70 × 85. `configs/ablations.py` says what is varied. Two CPU cores: about 40 minutes.
+parameters; windows of 70 × 85. `configs/ablations.py` says what is varied. Two CPU cores: about half an hour.
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig
@@ -25,5 +25,5 @@ def get_config() -> Config:
             classes=CLASSES,
         ),
         loss=LossConfig({"cross_entropy": 1.0}),
-        optim=OptimConfig(epochs=10, batch_size=16, learning_rate=2e-3, patience=3),
+        optim=OptimConfig(epochs=6, batch_size=16, learning_rate=3e-3, patience=3),
     )
