@@ -78,7 +78,7 @@ def main(command: Command) -> None:
     out = command.out or command.run / "explain"
 
     # ---- images --------------------------------------------------------------------------------------------
-    given = bool(command.inputs or command.detector)
+    given = bool(command.inputs or command.detector or command.gps or command.scan)
     out.mkdir(parents=True, exist_ok=True)
     if given:
         images, problems = items.read(trained, command, out)

@@ -85,32 +85,29 @@ def explain(
 ) -> dict[str, np.ndarray]:
     """Maps [n *s] of every method on the image grid, raw and signed, under the name as it was written."""
     images = np.stack([item.image for item in items])
-    # One score function a target class: what is compiled is remembered under the function.
-    groups = target_groups(target, predicted)
-    scores = {c: score_functions(trained, target, c) for c in groups}
+    # The class is an argument of the score: one compilation explains them all.
+    score, forward = score_functions(trained, target)
     maps = {}
     for written, name, options in progress(methods, "explaining", total=len(methods)):
-        maps[written] = np.zeros(images.shape[:-1], np.float32)
-        for c, rows in groups.items():
-            function = scores[c][name in ON_FEATURES]
-            method = batched(METHODS[name], chunk=min(chunk, len(rows)))
-            try:
-                raw = method(function, images[rows], key=jax.random.key(seed), **options)
-            except TypeError as error:  # an option of the wrong kind
-                raise ValueError(f"--methods '{written}': {str(error).splitlines()[0]}") from error
-            maps[written][rows] = on_image_grid(trained, name, options, raw, images.shape[1:])
+        method = batched(METHODS[name], chunk=min(chunk, len(items)))
+        function, key = forward if name in ON_FEATURES else score, jax.random.key(seed)
+        try:
+            raw = method(function, images, key=key, given=predicted.classes, **options)
+        except TypeError as error:  # an option of the wrong kind
+            raise ValueError(f"--methods '{written}': {str(error).splitlines()[0]}") from error
+        maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
     return maps
 
 
-def score_functions(trained: Trained, target: str, predicted_class: int) -> tuple[Callable, Callable]:
-    """`score(image)` and `forward(image, taps) -> (score, ends)` of one target."""
+def score_functions(trained: Trained, target: str) -> tuple[Callable, Callable]:
+    """`score(predicted class, image)` and `forward(predicted class, image, taps) -> (score, ends)`."""
     network = single(trained.model, trained.params)
 
-    def forward(image: Any, taps: Any = None) -> Any:
+    def forward(predicted: Any, image: Any, taps: Any = None) -> Any:
         outputs = network(image, taps)
-        return target_score(outputs, target, trained.classes, predicted_class), outputs.ends
+        return target_score(outputs, target, trained.classes, predicted), outputs.ends
 
-    return (lambda image: forward(image)[0]), forward
+    return (lambda predicted, image: forward(predicted, image)[0]), forward
 
 
 def on_image_grid(
@@ -173,23 +170,14 @@ def completeness_lines(
         if name != "integrated_gradients":
             continue
         base = jax.vmap(partial(reference_image, options.get("baseline", 0.0)))(images)
-        change = np.zeros(len(items), np.float32)
-        for kind, rows in target_groups(target, predicted).items():
-            of = jax.jit(jax.vmap(score_functions(trained, target, kind)[0]))
-            change[rows] = of(images[rows]) - of(base[rows])
+        of = jax.jit(jax.vmap(score_functions(trained, target)[0]))
+        change = np.asarray(of(predicted.classes, images) - of(predicted.classes, base))
         error = np.abs(maps[written].sum(tuple(range(1, maps[written].ndim))) - change)
         lines.append(
             f"{written}: completeness error {np.median(error):.2g} (median), {error.max():.2g} (largest), "
             f"of a score that changes by {np.median(np.abs(change)):.2g} (median) from the baseline"
         )
     return lines
-
-
-def target_groups(target: str, predicted: Predicted) -> dict[int, np.ndarray]:
-    """Rows by the class that is explained: all together, unless each has its own."""
-    if target != "predicted":
-        return {0: np.arange(len(predicted.classes))}
-    return {int(c): np.flatnonzero(predicted.classes == c) for c in np.unique(predicted.classes)}
 
 
 def with_trivial(methods: Sequence[Method]) -> list[Method]:

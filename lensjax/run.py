@@ -12,7 +12,7 @@ import numpy as np
 
 from lensjax import logs
 from lensjax.checkpoint import read_config_json
-from lensjax.config import Config, changes
+from lensjax.config import Config, changes, config_from_dict
 from lensjax.data.datasets import Source
 from lensjax.evaluate import Predictions
 from lensjax.shapes import Array
@@ -38,12 +38,20 @@ def check(workdir: Path, config: Config) -> None:
     """
     if not has_checkpoints(workdir):
         return
-    differing = changes(read_config_json(workdir), logs.plain(asdict(config)))
+    before = config_from_dict(read_config_json(workdir))  # fields added since take their defaults
+    differing = changes(_comparable(before), _comparable(config))
     if differing:
         raise ValueError(
             f"'{workdir}' holds a run of another configuration ({'; '.join(differing[:5])}): "
             "choose another --workdir, or delete that folder."
         )
+
+
+def _comparable(config: Config) -> dict[str, Any]:
+    """A configuration as JSON; a loss of weight 0 is none."""
+    values = logs.plain(asdict(config))
+    values["loss"]["weights"] = {name: w for name, w in values["loss"]["weights"].items() if w}
+    return values
 
 
 def start(workdir: Path, config: Config) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import jax
-
-from lensjax.explain.chunked import at_least_float32
+from lensjax.explain.chunked import at_least_float32, jit_method
 from lensjax.explain.features import GATE, Forward, choose_layer, layers
 from lensjax.shapes import Array, Float, PRNGKeyArray
 
 
-@partial(jax.jit, static_argnums=0, static_argnames=("layer", "centre"))
+@jit_method(static=("layer", "centre"))
 def attention(
     forward: Forward,
     image: Float[Array, "*s c"],

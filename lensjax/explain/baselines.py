@@ -5,17 +5,15 @@ They have the signature of a method on the image, and take no notice of the scor
 
 from __future__ import annotations
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.chunked import at_least_float32
+from lensjax.explain.chunked import at_least_float32, jit_method
 from lensjax.explain.gradient import Score
 from lensjax.shapes import Array, Float, PRNGKeyArray
 
 
-@partial(jax.jit, static_argnums=0)
+@jit_method
 def random(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s 1"]:
@@ -25,7 +23,7 @@ def random(
     return jax.random.uniform(key, (*image.shape[:-1], 1))
 
 
-@partial(jax.jit, static_argnums=0, static_argnames="sigma")
+@jit_method(static=("sigma",))
 def centre(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None, sigma: float = 1 / 6
 ) -> Float[Array, "*s 1"]:
@@ -40,7 +38,7 @@ def centre(
     return jnp.exp(-squared / 2)
 
 
-@partial(jax.jit, static_argnums=0)
+@jit_method
 def abs_input(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
@@ -48,7 +46,7 @@ def abs_input(
     return jnp.abs(at_least_float32(image))
 
 
-@partial(jax.jit, static_argnums=0)
+@jit_method
 def sobel(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
 
+from lensjax.explain.chunked import jit_method
 from lensjax.explain.features import GATE, Forward, activations_and_gradients, choose_layer, layers
 from lensjax.shapes import Array, Float, PRNGKeyArray
 
 
-@partial(jax.jit, static_argnums=0, static_argnames="layer")
+@jit_method(static=("layer",))
 def grad_cam(
     forward: Forward,
     image: Float[Array, "*s c"],

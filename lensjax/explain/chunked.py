@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from lensjax.shapes import Array
 
@@ -55,25 +56,51 @@ def map_chunks(function: Callable[[Tree], Tree], samples: Tree, chunk: int) -> T
     return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:])[: valid.sum()], stacked)
 
 
+def jit_method(function: Callable | None = None, *, static: tuple[str, ...] = ()) -> Callable:
+    """`jax.jit` for functions whose first argument is a score function, compiled once a score function.
+
+    A `jax.tree_util.Partial` is compiled once for all values of its arrays: so one compilation explains every
+    class (`batched`, `given`).
+    """
+    if function is None:
+        return functools.partial(jit_method, static=static)
+    compiled = jax.jit(function, static_argnames=static)
+
+    @functools.wraps(function)
+    def call(score: Callable, *args: Any, **options: Any) -> Any:
+        return compiled(score if isinstance(score, Partial) else Partial(score), *args, **options)
+
+    return call
+
+
 def batched(method: Callable, *, chunk: int = 8) -> Callable[..., Array]:
     """Lift a method from one example to many: `batched(method)(score, images, key=key, **options)`.
 
     Of `images` [b *s c], `chunk` are explained at a time. Example i gets the key `fold_in(key, i)`; an array
     of keys [b] is taken as it is. For a method on features, pass its `forward` instead of the score. Pass the
-    same function object every time: what is compiled is remembered under it.
+    same function object every time: what is compiled is remembered under it. With `given`, arrays [b …], one
+    row an example, the score of example i is `score(given[i], image)`: a class of its own for each.
 
     Raises:
       ValueError: no examples, a value that is not finite (with the rows), or a number of keys that differs.
     """
     at_least_one("chunk", chunk)
 
-    def explain(function: Callable, images: AnyArray, *, key: Array | None = None, **options: Any) -> Array:
-        keys = _example_keys(key, _check_images(images))
+    def explain(
+        function: Callable,
+        images: AnyArray,
+        *,
+        key: Array | None = None,
+        given: AnyArray | None = None,
+        **options: Any,
+    ) -> Array:
+        samples = {"image": images, "key": _example_keys(key, _check_images(images)), "given": given}
 
-        def one(sample: tuple) -> Array:
-            return method(function, sample[0], key=sample[1] if len(sample) == 2 else None, **options)
+        def one(sample: dict[str, Array]) -> Array:
+            score = Partial(function, sample["given"]) if "given" in sample else function
+            return method(score, sample["image"], key=sample.get("key"), **options)
 
-        return map_chunks(one, (images,) if keys is None else (images, keys), chunk)
+        return map_chunks(one, {name: rows for name, rows in samples.items() if rows is not None}, chunk)
 
     return explain
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.chunked import at_least_float32, at_least_one, sum_chunks
+from lensjax.explain.chunked import at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.explain.reference import Reference, reference_image
 from lensjax.shapes import Array, Float, PRNGKeyArray
 
 Score = Callable[[Array], Array]
 
 
-@partial(jax.jit, static_argnums=0)
+@jit_method
 def value(score: Score, image: Float[Array, "*s c"]) -> Float[Array, ""]:
     """The score of one image, in float32 or better.
 
@@ -29,12 +28,12 @@ def value(score: Score, image: Float[Array, "*s c"]) -> Float[Array, ""]:
     return at_least_float32(result)
 
 
-@partial(jax.jit, static_argnums=0)
+@jit_method
 def gradient(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
     """∂score/∂image: what a small change of each pixel does (Simonyan et al. 2013)."""
-    return jax.grad(value, argnums=1)(score, at_least_float32(image))
+    return jax.grad(lambda x: value(score, x))(at_least_float32(image))
 
 
 def input_x_gradient(
@@ -102,7 +101,7 @@ def completeness_error(
     return attribution.sum() - (value(score, image) - value(score, reference_image(baseline, image)))
 
 
-@partial(jax.jit, static_argnums=0)
+@jit_method
 def _path_gradient(score: Score, alpha: Array, weight: Array, base: Array, image: Array) -> Array:
     return weight * gradient(score, base + alpha * (image - base))
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.chunked import at_least_float32, at_least_one, sum_chunks
+from lensjax.explain.chunked import at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.explain.gradient import Score, value
 from lensjax.explain.reference import Reference, reference_image
 from lensjax.shapes import Array, Float, PRNGKeyArray
@@ -55,7 +54,7 @@ def occlusion(
     return effect / jnp.maximum(covered, 1) if aggregate == "mean" else effect
 
 
-@partial(jax.jit, static_argnums=0)
+@jit_method
 def _window_effect(
     score: Score, start: Array, size: Array, image: Array, base: Array, whole: Array
 ) -> tuple[Array, Array]:

@@ -184,3 +184,29 @@ def test_a_map_can_be_differentiated_for_training():
     found = jax.grad(lambda x: integrated_gradients(softplus, x, steps=1, rule="midpoint").sum())(x)
     h = jax.nn.sigmoid(x / 2)
     close(found, h + x * h * (1 - h) / 2)
+
+
+@pytest.mark.parametrize("name", ["gradient", "integrated_gradients", "occlusion"])
+def test_a_score_of_its_own_for_each_example_equals_one_by_one(name):
+    images = jax.random.normal(jax.random.key(3), (3, 5, 6, 2))
+    weights = jnp.array([0.5, -1.0, 2.0])
+
+    def score(weight, image):
+        return jnp.tanh(weight * image).sum()
+
+    together = batched(METHODS[name], chunk=2)(score, images, given=weights)
+    for weight, image, found in zip(weights, images, together, strict=True):
+        close(found, METHODS[name](lambda x, w=weight: score(w, x), image))
+
+
+def test_one_compilation_explains_every_class():
+    traced = []
+
+    def score(which, image):
+        traced.append(which)
+        return image.ravel()[which]
+
+    images = jnp.ones((4, 3, 3, 1))
+    maps = batched(METHODS["gradient"], chunk=2)(score, images, given=jnp.arange(4))
+    assert len(traced) == 1
+    close(maps.reshape(4, 9), jnp.eye(9)[:4])
