@@ -81,11 +81,11 @@ def main(command: Command) -> None:
     optimiser = make_optimiser(config.optim, total_steps)
     schedule = make_schedule(config.optim, total_steps)
 
-    def fresh():
-        return init_state(config, model, optimiser, jax.numpy.zeros((1, *shape)))
+    def fresh(seed):
+        return init_state(config, model, optimiser, jax.numpy.zeros((1, *shape)), seed)
 
-    everywhere = parallel.replicated(mesh)
-    state = jax.jit(fresh, out_shardings=everywhere)()
+    everywhere, seed = parallel.replicated(mesh), jax.numpy.uint32(config.seed)
+    state = jax.jit(fresh, out_shardings=everywhere)(seed)
     step_function = make_train_step(config, model, optimiser)
     train_step = jax.jit(step_function, donate_argnums=0, out_shardings=everywhere)
     prediction_step = jax.jit(evaluate.make_prediction_step(config, model))
@@ -113,7 +113,7 @@ def main(command: Command) -> None:
                 bar = logs.progress(desc=f"epoch {epoch}", total=steps_per_epoch, initial=first)
                 while step < end and not stop_asked(step):
                     batch = parallel.shard(next(iterator), mesh)
-                    state, values = train_step(state, batch)
+                    state, values = train_step(state, batch, seed)
                     history.append((values, batch["index"]))
                     step += 1
                     bar.update()

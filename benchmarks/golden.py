@@ -2,8 +2,8 @@
 
     python benchmarks/golden.py runs/events [--data /path/to/golden_rgb_140x170.npz]
 
-Prints what each is taken for, and the share that is right with its Wilson interval. The simulator's ranges were
-set with these pictures in view: this is a development number, not a held-out one; and one event a class is one.
+Prints what each is taken for, and the share that is right with its Wilson interval. The simulator's ranges
+were set with these pictures in view: a development number, not a held-out one; and one event a class is one.
 """
 
 from __future__ import annotations

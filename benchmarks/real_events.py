@@ -24,7 +24,7 @@ from lensjax import explained, logs
 from lensjax.data.strain import Strain, read_strain
 from lensjax.data.strain_scan import around, block_at, event_at, whitened
 from lensjax.restore import Trained, restore
-from lensjax.simulate.glitches import MASK_ENERGY, MASK_FRACTION
+from lensjax.simulate.glitches import MASK_ENERGY, MASK_FRACTION, evidence, pictured
 from lensjax.simulate.qtransform import asd, q_scan, whiten
 from lensjax.strain_events import settings
 
@@ -68,8 +68,8 @@ def track(strain: Strain, gps: float, template: Path, plane: int, size: tuple[in
     local = around(strain, gps)
     white = whitened(local)
     signal = replace(white, values=fitted(template, local, white.values, gps - white.gps_start))
-    block, config, centre = block_at(signal, gps, shape=size)
-    scan = q_scan(jnp.asarray(block), config, centre=centre, plane=plane, medians="white")
+    block, config, centre = block_at(signal, gps, **pictured(size, "clipped"))
+    scan = q_scan(jnp.asarray(block), evidence(config), centre=centre, plane=plane, medians="white")
     return np.asarray(scan.energy > jnp.maximum(MASK_ENERGY, MASK_FRACTION * scan.peak_energy))
 
 

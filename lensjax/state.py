@@ -33,10 +33,18 @@ class TrainState:
 
 
 def init_state(
-    config: Config, model: Network, optimiser: optax.GradientTransformation, image: Array
+    config: Config,
+    model: Network,
+    optimiser: optax.GradientTransformation,
+    image: Array,
+    seed: Any = None,
 ) -> TrainState:
-    """Fresh state for images of the shape of `image` [1 *s c]."""
-    params = model.init(jax.random.key(config.seed), image)["params"]
+    """Fresh state for images of the shape of `image` [1 *s c].
+
+    A `seed` given as an argument of a jitted function, instead of that of the configuration, is no part of
+    what is compiled: other seeds find it in the cache. The same goes for the step.
+    """
+    params = model.init(jax.random.key(config.seed if seed is None else seed), image)["params"]
     # Two zeros, not one twice: the step donates its buffers.
     step, stale = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
     return TrainState(step, params, optimiser.init(params), jnp.full((), -jnp.inf), stale)
@@ -44,11 +52,11 @@ def init_state(
 
 def make_train_step(
     config: Config, model: Network, optimiser: optax.GradientTransformation
-) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]:
-    """The step as a pure function; jit it with the state donated."""
+) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
+    """The step `(state, batch, seed) -> (state, values)`, a pure function; jit it with the state donated."""
 
-    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
-        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+    def train_step(state: TrainState, batch: Batch, seed: Any = None) -> tuple[TrainState, dict[str, Array]]:
+        key = jax.random.fold_in(jax.random.key(config.seed if seed is None else seed), state.step)
 
         def loss(params: Any) -> tuple[Array, dict[str, Array]]:
             def forward(images: Array, taps: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Events through the scripts: pictures in the Kaggle layout, and the simulator, are trained on and explained."""
+"""Events through the scripts: pictures in the Kaggle layout, and simulated ones, trained on and explained."""
 
 import csv
 import json
@@ -113,7 +113,7 @@ def test_a_users_pictures_are_explained(kaggle_run, kaggle, tmp_path):
         (("--data.path", "nowhere"), "does not exist"),
         (("--data.on-problem", "refuse"), "lacks the window"),
         (("--model.view", "mosaic", "--model.pooling", "gated"), "window"),
-        (("--data.augment", "dihedral"), "needs square images"),
+        (("--data.augment", "dihedral"), "swap time and frequency"),
     ],
 )
 def test_mistakes_say_what_to_do(kaggle, tmp_path, options, message):

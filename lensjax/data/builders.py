@@ -99,6 +99,8 @@ class SimulatedLenses(FromRecipe):
 class SimulatedEvents(FromRecipe):
     """`lensjax.simulate.glitches` for one size and encoding."""
 
+    VERSION = tfds.core.Version("1.1.0")
+
 
 class GravitySpy(FromRecipe):
     """The real Gravity Spy set, read by `lensjax.data.gravity_spy`."""

@@ -50,8 +50,8 @@ def train_iterator(
         raise ValueError(
             f"batch_size (={batch_size}) exceeds the {len(source)} examples: lower it or make a larger set."
         )
-    if seed < 0:
-        raise ValueError(f"seed (={seed}) must not be negative.")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed (={seed}) must not be negative, nor 2³² or more.")
     steps = transforms.augmentations(augment)
     make = partial(
         train_batch, source, process_part(batch_size, rank, world), batch_size, seed, steps, shuffle

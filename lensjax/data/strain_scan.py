@@ -12,7 +12,7 @@ from lensjax.data.strain import Strain, cut, flags_missed, gaps, gaps_in_words, 
 from lensjax.data.transforms import as_float
 from lensjax.events import WINDOWS, Encoding
 from lensjax.shapes import Float
-from lensjax.simulate.glitches import encode
+from lensjax.simulate.glitches import encode, pictured
 from lensjax.simulate.qtransform import Scan, ScanConfig, carried, q_scan, whiten
 
 LOCAL = 64.0
@@ -97,7 +97,7 @@ def event_at(
     encoding: Encoding = "clipped",
     plane: str = "loudest",
 ) -> tuple[Float[np.ndarray, "t h w c"], Scan, tuple[str, ...]]:
-    """The event at a GPS time as the network sees it, its scan (energy not clipped), and what to know of it.
+    """The event at a GPS time as the network sees it, its scan, and what to know of it.
 
     The block of 16 s around the time is whitened by the noise of up to 64 s around it. Where there is less
     strain the block is shorter, or the time is not in its middle, and a note says so.
@@ -107,7 +107,7 @@ def event_at(
         carries no row of some plane.
     """
     local = around(strain, gps)
-    block, config, centre = block_at(whitened(local), gps, shape=size)
+    block, config, centre = block_at(whitened(local), gps, **pictured(size, encoding))
     scan = _scan(block, config, np.float32(centre), None if plane == "loudest" else int(plane))
     image = as_float(encode(np.asarray(scan.energy), encoding))
     return image, scan, _notes(strain, gps, config, centre)

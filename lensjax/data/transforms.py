@@ -73,6 +73,8 @@ def orient(example: Example, element: int) -> Example:
 def dihedral(example: Example, rng: np.random.Generator) -> Example:
     """One of the eight rotations and reflections of a square image."""
     height, width = example["image"].shape[-3:-1]
+    if example["image"].ndim != 3:
+        raise ValueError("'dihedral' is for images [h w c]: it would swap time and frequency of an event.")
     if height != width:
         raise ValueError(f"'dihedral' needs square images, not {height}×{width}: use 'flips'.")
     return orient(example, int(rng.integers(8)))
@@ -108,7 +110,13 @@ def _overlap(step: int, size: int) -> tuple[slice, slice]:
 
 
 def shift(example: Example, rng: np.random.Generator, share: float = 1 / 16) -> Example:
-    """`translate` by up to `share` of the image along each axis; a position stays inside the image."""
+    """`translate` by up to `share` of the image along each axis; a position stays inside the image.
+
+    Raises:
+      ValueError: an event, whose windows are moved by different times.
+    """
+    if example["mask"].ndim != 2:
+        raise ValueError("'shift' is for images [h w c]: the windows of an event must stay nested.")
     shape, draws, steps = example["mask"].shape[-2:], rng.random(2).tolist(), []
     for size, place, draw in zip(shape, example["position"].tolist(), draws, strict=True):
         reach = int(size * share)
@@ -165,12 +173,14 @@ def band_limit(example: Example, rng: np.random.Generator, probability: float = 
     if image.ndim != 4:
         raise ValueError(f"'band_limit' is for events [t h w c]; the image has shape {image.shape}.")
     rows = round(draw * image.shape[1] * np.log(2048 / 1200) / np.log(2048 / 10))
-    if not limited or rows == 0:
+    mask = example["mask"].copy()
+    mask[:, :rows] = False
+    # What would lose its evidence or its peak stays: noise must not be taught as a class.
+    lost = (example["mask"].any() and not mask.any()) or example["position"][0] * image.shape[1] < rows
+    if not limited or rows == 0 or lost:
         return example
     cut, nothing = image.copy(), 0 if image.shape[-1] == 1 else colour(np.zeros((), np.float32))
     cut[:, :rows] = nothing if image.dtype == np.uint8 else nothing / 255
-    mask = example["mask"].copy()
-    mask[:, :rows] = False
     return {**example, "image": cut, "mask": mask}
 
 

@@ -43,12 +43,15 @@ class Scan:
 def _picture(
     columns: Float[Array, "rows columns"], config: ScanConfig, rows: Layout, plane: Int[Array, ""]
 ) -> Float[Array, "windows h w"]:
-    """One plane at the middles of the pixels, linear in log frequency."""
+    """One plane, linear in log frequency between rows, its pixels made of their samples."""
     share = jnp.asarray(rows.share)[plane][:, None]
     below, above = jnp.asarray(rows.below)[plane], jnp.asarray(rows.above)[plane]
     image = columns[below] * (1 - share) + columns[above] * share
     image = jnp.where(jnp.asarray(rows.covered)[plane][:, None], image, 0.0)
-    return image.reshape(len(image), len(config.windows), -1).swapaxes(0, 1)
+    (height, width), n = config.shape, config.oversample
+    samples = jnp.minimum(image, config.clip).reshape(height, n, len(config.windows), width, n)
+    pixels = samples.max((1, 4)) if config.reduce == "max" else samples.mean((1, 4))
+    return pixels.swapaxes(0, 1)
 
 
 def _spectrum(whitened: Float[Array | np.ndarray, " n"], config: ScanConfig) -> Num[Array, " f"]:

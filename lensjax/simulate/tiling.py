@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 
@@ -35,6 +36,12 @@ class ScanConfig:
     windows: tuple[float, ...] = WINDOWS
     shape: tuple[int, int] = (140, 170)
     """Rows and columns of each window."""
+    oversample: int = 1
+    """Samples across a pixel: many a tile is shorter than a pixel, whose middle would miss it."""
+    clip: float = float("inf")
+    """Energy at which samples are cut before a pixel is made of them."""
+    reduce: Literal["mean", "max"] = "mean"
+    """What a pixel is of its samples."""
 
     @property
     def samples(self) -> int:
@@ -48,7 +55,7 @@ class Plane:
 
     q: float
     frequency: np.ndarray  # [rows] Hz
-    below: np.ndarray  # [h] row under a pixel, row 0 of the pixels at the top
+    below: np.ndarray  # [h] row under a sample of the pixels, row 0 at the top
     above: np.ndarray  # [h]
     share: np.ndarray  # [h] of `above`
     covered: np.ndarray  # [h] False above what the sampling rate carries
@@ -56,7 +63,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Plan:
-    """Planes of a scan and the middles of its pixels."""
+    """Planes of a scan and the places of the samples that its pixels are made of."""
 
     planes: tuple[Plane, ...]
     pixel_time: np.ndarray  # [windows w] seconds from the centre
@@ -86,6 +93,8 @@ def _check(config: ScanConfig) -> None:
             f"search {config.search} s must lie between 0 and half the block's {config.duration} s",
         ),
         (min(config.shape) < 1, f"shape {config.shape} must hold a pixel"),
+        (config.oversample < 1, f"oversample {config.oversample} must be 1 or more"),
+        (config.reduce not in ("mean", "max"), f"reduce '{config.reduce}' unknown; choose mean or max"),
     )
     for broken, message in rules:
         if broken:
@@ -137,7 +146,7 @@ def plan(config: ScanConfig) -> Plan:
     """
     _check(config)
     step = 2 * np.sqrt(config.mismatch / 3)
-    height, width = config.shape
+    height, width = (n * config.oversample for n in config.shape)
     low, high = config.frequency_range
     frequency = high * (low / high) ** ((np.arange(height) + 0.5) / height)
     time = np.outer(config.windows, (np.arange(width) + 0.5) / width - 0.5)
