@@ -138,7 +138,7 @@ class ModelConfig:
     """Width of the dense layer before the class logits; 0 for none."""
     view: Literal["event", "mosaic", "channels", "border"] = "event"
     """Of an event: windows as they are, as a 2 × 2 mosaic, as channels, or the outer quarters alone, a
-    control without the glitch."""
+    control for what the background tells (long glitches reach into it)."""
     decide: Literal["event", "window"] = "event"
     """Events: one decision for all windows, or one a window with the mean of their probabilities."""
     classes: tuple[str, ...] = ("non-lens", "lens")
@@ -229,7 +229,10 @@ def config_from_dict(values: dict[str, Any], cls: type[T] = Config, where: str =
 
     def convert(name: str, value: Any) -> Any:
         if hints[name] == Data:
-            return config_from_dict(value, DATA[value["name"]], f"{where}.{name}")
+            kind = value.get("name") if isinstance(value, dict) else None
+            if kind not in DATA:
+                raise ValueError(f"{where}.data.name is '{kind}'; choose from {', '.join(DATA)}.")
+            return config_from_dict(value, DATA[kind], f"{where}.{name}")
         if is_dataclass(hints[name]):
             return config_from_dict(value, hints[name], f"{where}.{name}")  # type: ignore[arg-type]
         return tuple(value) if isinstance(value, list) else value

@@ -36,12 +36,12 @@ class EventGrid:
     """Hz, at the lower edge of the last row and the upper edge of row 0."""
     windows: tuple[float, ...] = WINDOWS
 
-    def frequency(self, row: float | np.floating | np.ndarray) -> float | np.ndarray:
+    def frequency(self, row: float | np.floating | np.ndarray) -> float | np.floating | np.ndarray:
         """Hz at a fraction of the height, 0 at the top."""
         low, high = self.frequency_range
         return high * (low / high) ** row
 
-    def time(self, column: float | np.floating | np.ndarray, window: int = 0) -> float | np.ndarray:
+    def time(self, column: float | np.floating | np.ndarray, window: int = 0) -> float | np.floating | np.ndarray:
         """Seconds from the trigger at a fraction of the width of a window."""
         return (column - 0.5) * self.windows[window]
 

@@ -123,6 +123,11 @@ def on_image_grid(
             end = gates[-1] if layer is None else GATE + layer.removeprefix(GATE)
         else:
             end = f"stage{len(trained.config.model.features)}" if layer is None else layer
+        if end not in places:
+            view = trained.config.model.view
+            raise ValueError(
+                f"--methods '{name}': '{end}' of a network with view '{view}' has no place on the event."
+            )
         registered["origin"], registered["step"] = places[end]
     return np.asarray(jax.vmap(lambda one: to_image_grid(one, shape, **registered))(raw))
 

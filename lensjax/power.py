@@ -14,14 +14,15 @@ COUNTERS = Path("/sys/class/powercap")
 def meter() -> Callable[[], float | None]:
     """Start measuring; the function returned gives the joules since then, or None where nothing can be read.
 
-    CPU packages count energy themselves; a device's energy is its power draw at the end times the time.
+    CPU packages count energy themselves; devices tell their draw, and the mean of start and end times the
+    time is an estimate. All of the machine counts, whoever uses it.
     """
-    start, packages = perf_counter(), cpu_joules()
+    start, packages, before = perf_counter(), cpu_joules(), device_watts()
 
     def joules() -> float | None:
         now, watts = cpu_joules(), device_watts()
         used = [] if packages is None or now is None or now < packages else [now - packages]
-        used += [] if watts is None else [watts * (perf_counter() - start)]
+        used += [] if watts is None or before is None else [(before + watts) / 2 * (perf_counter() - start)]
         return sum(used) if used else None
 
     return joules

@@ -38,7 +38,7 @@ def check(workdir: Path, config: Config) -> None:
     """
     if not has_checkpoints(workdir):
         return
-    before = config_from_dict(read_config_json(workdir))  # fields added since take their defaults
+    before: Config = config_from_dict(read_config_json(workdir))  # fields added since take their defaults
     differing = changes(_comparable(before), _comparable(config))
     if differing:
         raise ValueError(

@@ -1,5 +1,6 @@
 """The study of events: its table from runs that are made up, and what it refuses."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from lensjax import power
 from lensjax.data.datasets import Source
 from lensjax.events import CLASSES
 from lensjax.report import studies as pictures
-from lensjax.studies import events
+from lensjax.studies import event_tables, events
 
 CHIRP, BLIP, SCRATCHY = (CLASSES.index(name) for name in ("Chirp", "Blip", "Scratchy"))
 
@@ -51,19 +52,19 @@ def test_the_plane_alone_names_its_commonest_class():
     train = source([BLIP, BLIP, CHIRP, SCRATCHY, SCRATCHY], [0, 0, 0, 3, 3])
     found = events.plane_alone(train, source([BLIP, CHIRP, SCRATCHY, SCRATCHY], [0, 0, 3, 3]))
     assert found["accuracy"] == 0.75
-    assert "0.750 (" in events.plane_line(found, 4)
+    assert "0.750 (" in event_tables.plane_line(found, 4)
 
 
 def rows():
     row = {"parameters": 1234, "seconds_per_epoch": 2.0, "epochs": 8, "joules_per_epoch": None}
     row |= {"accuracy": 0.9, "macro_f1": 0.88, "chirp_n": 40, "chirp_errors": 2}
-    row |= {"chirp_taken_for": ["2 Blip"]}
+    row |= {"chirp_taken_for": ["2 Blip"], "peak_time_error_median_ms": None}
     other = row | {"accuracy": 0.8, "chirp_errors": 4, "chirp_taken_for": ["1 Blip", "3 Tomte"]}
     return {"event_3d": [row, other]}
 
 
 def test_the_table_has_spread_and_interval():
-    head, _, line = events.table_lines(rows())
+    head, _, line = event_tables.table_lines(rows())
     assert "J/epoch" not in head
     assert "0.850 ± 0.071" in line and "3.0 ± 1.4 of 40 (3–20 %)" in line and "Blip 3, Tomte 3" in line
 
@@ -104,5 +105,26 @@ def test_a_run_of_a_configuration_file_in_json(tmp_path):
     write_json(tmp_path / "config.json", asdict(config))
     assert load_config_file(tmp_path / "config.json") == config
     (tmp_path / "broken.json").write_text(json.dumps({"data": 3}))
-    with pytest.raises(ValueError, match="no configuration of a run"):
+    with pytest.raises(ValueError, match="choose from simulated_lenses"):
         load_config_file(tmp_path / "broken.json")
+
+
+def test_a_border_control_is_told_apart_by_what_the_border_holds():
+    test = source([BLIP, BLIP, CHIRP], [0, 0, 0])
+    mask = np.zeros((3, 4, 2, 8), bool)
+    mask[0, 3, 0, 0] = mask[1, 0, 0, 4] = True
+    test = dataclasses.replace(test, mask=mask)
+    row = {"view": "border", "right": [True, False, False]}
+    other = {"view": "event", "right": [True, True, True]}
+    found = events.border_rows({"border": [row], "event": [other]}, test)
+    assert found == {"border": {"evidence": [1.0], "none": [0.0], "n": [1, 2]}}
+    assert "0.000 on the 2 events without" in event_tables.border_lines(found)[0]
+
+
+def test_places_are_told_beside_the_middle():
+    row = {"peak_time_error_median_ms": 5.0, "peak_frequency_error_median_octaves": 0.2}
+    row |= {"centre_time_error_median_ms": 15.0, "centre_frequency_error_median_octaves": 1.5}
+    assert event_tables.place_lines({"joint": [row, row]}) == [
+        "joint: median error of the peak 5.0 ± 0.0 ms and 0.20 ± 0.00 octaves; always naming the middle "
+        "15.0 ms and 1.50."
+    ]

@@ -94,6 +94,8 @@ def batched(method: Callable, *, chunk: int = 8) -> Callable[..., Array]:
         given: AnyArray | None = None,
         **options: Any,
     ) -> Array:
+        if given is not None and len(given) != len(images):
+            raise ValueError(f"given has {len(given)} rows for {len(images)} images; give one an image.")
         samples = {"image": images, "key": _example_keys(key, _check_images(images)), "given": given}
 
         def one(sample: dict[str, Array]) -> Array:

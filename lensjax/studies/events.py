@@ -24,11 +24,13 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import intervals, logs, metrics, run
-from lensjax.config import Config, EventData, load_config_file
+from lensjax import logs, metrics
+from lensjax.checkpoint import read_config_json
+from lensjax.config import Config, EventData, config_from_dict, load_config_file
 from lensjax.data import datasets
 from lensjax.events import CLASSES, WINDOWS
 from lensjax.report import studies as pictures
+from lensjax.studies.event_tables import border_lines, place_lines, plane_line, table_lines, window_lines
 
 CHIRP = CLASSES.index("Chirp")
 
@@ -45,7 +47,7 @@ class Command:
     only: tuple[str, ...] = ()
     """Names of some of them; all where none is given."""
     jobs: int = 1
-    """Trainings at once; seconds an epoch are then those of a shared machine."""
+    """Trainings at once; seconds and joules an epoch are then those of a shared machine."""
 
 
 def main(command: Command) -> None:
@@ -67,9 +69,13 @@ def main(command: Command) -> None:
             rows[name].append(outcome(workdir))
     train_set, test_set = datasets.load(folder, "train"), datasets.load(folder, "test")
     control = plane_alone(train_set, test_set)
-    lines = [*table_lines(rows), "", *window_lines(rows), "", plane_line(control, len(test_set))]
+    border = border_rows(rows, test_set)
+    lines = [*table_lines(rows), "", *window_lines(rows), "", *place_lines(rows)]
+    lines += [plane_line(control, len(test_set)), *border_lines(border)]
     result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "base": asdict(base)}
-    logs.write_json(command.out / "table.json", result | {"rows": rows, "plane_alone": control})
+    logs.write_json(
+        command.out / "table.json", result | {"rows": rows, "plane_alone": control, "border_only": border}
+    )
     (command.out / "table.md").write_text("\n".join(lines) + "\n")
     pictures.save(command.out / "table.png", rows, {"Q plane alone": control["accuracy"]})
     print("\n".join(lines))
@@ -103,7 +109,11 @@ def train(config: Config, workdir: Path) -> Path:
       ValueError: the training failed; names the file with its own message.
     """
     if (workdir / "summary.json").exists():
-        run.check(workdir, config)
+        kept: Config = config_from_dict(read_config_json(workdir))
+        if kept != config:
+            raise ValueError(
+                f"'{workdir}' is a run of another configuration: delete it, or choose another --out."
+            )
         return workdir
     if not Path("train.py").exists():
         raise ValueError("train.py is not in this folder: run from the project's root.")
@@ -128,9 +138,11 @@ def outcome(workdir: Path) -> dict[str, Any]:
     }
     row |= {name: test.get(name) for name in ("accuracy", "macro_f1", "chirp_n", "chirp_errors")}
     row["chirp_taken_for"] = test.get("chirp_taken_for", [])
-    row["peak_time_error_median_ms"] = test.get("peak_time_error_median_ms")
-    row["peak_frequency_error_median_octaves"] = test.get("peak_frequency_error_median_octaves")
+    for name in ("time_error_median_ms", "frequency_error_median_octaves"):
+        row |= {f"{guess}_{name}": test.get(f"{guess}_{name}") for guess in ("peak", "centre")}
+    row["view"] = json.loads((workdir / "config.json").read_text())["model"]["view"]
     with np.load(workdir / "test_predictions.npz", allow_pickle=False) as saved:
+        row["right"] = (saved["logits"].argmax(-1) == saved["label"]).tolist()
         if "window_logits" in saved:
             row["windows"] = by_window(saved["window_logits"], saved["label"])
     return row
@@ -153,6 +165,24 @@ def by_window(logits: np.ndarray, label: np.ndarray) -> dict[str, Any]:
     }
 
 
+def border_rows(rows: dict[str, list[dict[str, Any]]], test_set: datasets.Source) -> dict[str, Any]:
+    """Accuracy of networks that see the outer quarters alone, where those hold evidence and where not."""
+    quarter = test_set.mask.shape[-1] // 4
+    inside = test_set.mask.copy()
+    inside[..., quarter:-quarter] = False
+    held = inside.any((1, 2, 3))
+    found = {}
+    for name, each in rows.items():
+        if all(row["view"] == "border" for row in each):
+            right = [np.array(row["right"]) for row in each]
+            found[name] = {
+                "evidence": [float(one[held].mean()) for one in right],
+                "none": [float(one[~held].mean()) for one in right],
+                "n": [int(held.sum()), int((~held).sum())],
+            }
+    return found
+
+
 def softmax_mean(logits: np.ndarray) -> np.ndarray:
     """Mean over windows of the probabilities, [n k]."""
     shifted = np.exp(logits - logits.max(-1, keepdims=True))
@@ -167,77 +197,6 @@ def plane_alone(train_set: datasets.Source, test_set: datasets.Source) -> dict[s
     said = counts.argmax(1)[np.minimum(test_set.truth["q_plane"].astype(int), planes.max())]
     table = metrics.confusion(said.astype(np.int32), test_set.label, len(CLASSES))
     return {"accuracy": float(metrics.accuracy(table)), "macro_f1": float(metrics.macro_f1(table))}
-
-
-def plane_line(control: dict[str, float], count: int) -> str:
-    low, high = intervals.wilson(round(control["accuracy"] * count), count)
-    chance = 1 / len(CLASSES)
-    return (
-        f"From the displayed Q plane alone: accuracy {control['accuracy']:.3f} ({low:.3f}–{high:.3f}), "
-        f"macro-F1 {control['macro_f1']:.3f}; chance {chance:.3f}."
-    )
-
-
-def spread(values: Sequence[float | int | None], digits: int) -> str:
-    """Mean ± standard deviation."""
-    known = np.array([value for value in values if value is not None], float)
-    if not known.size:
-        return ""
-    if known.size == 1:
-        return f"{known[0]:.{digits}f}"
-    return f"{known.mean():.{digits}f} ± {known.std(ddof=1):.{digits}f}"
-
-
-def table_lines(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Markdown, a line an ablation: mean ± s.d. over seeds, Wilson interval of the mean chirp errors."""
-    joules = any(row["joules_per_epoch"] for each in rows.values() for row in each)
-    head = ["network", "parameters", "s/epoch", "epochs", "accuracy", "macro-F1", "chirp errors", "taken for"]
-    head += ["J/epoch"] if joules else []
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for name, each in rows.items():
-        column = {key: [row[key] for row in each] for key in each[0] if key != "windows"}
-        n, errors = each[0]["chirp_n"], float(np.mean(column["chirp_errors"]))
-        low, high = intervals.wilson(round(errors), n)
-        cells = [
-            name,
-            f"{each[0]['parameters']:,}",
-            spread(column["seconds_per_epoch"], 1),
-            spread(column["epochs"], 1),
-            spread(column["accuracy"], 3),
-            spread(column["macro_f1"], 3),
-            f"{spread(column['chirp_errors'], 1)} of {n} ({100 * low:.0f}–{100 * high:.0f} %)",
-            commonest(column["chirp_taken_for"]),
-        ]
-        cells += [spread(column["joules_per_epoch"], 0)] if joules else []
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
-
-
-def commonest(lists: Sequence[Sequence[str]], most: int = 3) -> str:
-    """The classes that chirps were taken for most often, over all seeds."""
-    total: Counter[str] = Counter()
-    for entry in (entry for each in lists for entry in each):
-        count, name = entry.split(" ", 1)
-        total[name] += int(count)
-    return ", ".join(f"{name} {count}" for name, count in total.most_common(most))
-
-
-def window_lines(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Markdown: networks that decide window by window, in each window and by vote."""
-    deciding = {name: [row["windows"] for row in each] for name, each in rows.items() if "windows" in each[0]}
-    if not deciding:
-        return []
-    windows = [f"{length:g} s" for length in WINDOWS]
-    lines = [f"| window by window | {' | '.join(windows)} | per image | votes |", "|---|" + "---|" * 6]
-    for name, each in deciding.items():
-        accuracy = [spread([row["accuracy"][t] for row in each], 3) for t in range(len(WINDOWS))]
-        pooled = [spread([row[key] for row in each], 3) for key in ("image_accuracy", "votes_accuracy")]
-        lines.append(f"| {name}, accuracy | {' | '.join([*accuracy, *pooled])} |")
-        errors = [spread([row["chirp_errors"][t] for row in each], 1) for t in range(len(WINDOWS))]
-        lines.append(f"| {name}, chirp errors | {' | '.join(errors)} | | |")
-        named = [commonest([row["chirp_taken_for"][t] for row in each]) for t in range(len(WINDOWS))]
-        lines.append(f"| {name}, taken for | {' | '.join(named)} | | |")
-    return lines
 
 
 if __name__ == "__main__":
