@@ -25,5 +25,5 @@ def get_config() -> Config:
             classes=CLASSES,
         ),
         loss=LossConfig({"cross_entropy": 1.0}),
-        optim=OptimConfig(epochs=12, batch_size=16, learning_rate=1.5e-3, schedule="constant", patience=3),
+        optim=OptimConfig(epochs=6, batch_size=16, learning_rate=3e-3, patience=3),
     )
