@@ -17,17 +17,17 @@ from lensjax.events import CLASSES
 
 def get_config() -> Config:
     return Config(
-        data=EventData(size=(70, 85), train=2_200, validation=220, test=880, augment=("band_limit",)),
+        data=EventData(size=(70, 85), train=1_760, validation=220, test=440, augment=("band_limit",)),
         model=ModelConfig(
-            features=(16, 24, 32),
-            pool=(2, 3, 1),
+            features=(8, 16, 16),
+            pool=(3, 2, 1),
             standardise=False,
-            attention=AttentionConfig(at=("stage1", "stage2"), per_window=False),
-            pooling="concat",
-            hidden=64,
-            dropout=0.1,
+            attention=AttentionConfig(at=("stage1", "stage2")),
+            pooling="flatten",
+            hidden=0,
+            dropout=0.2,
             classes=CLASSES,
         ),
         loss=LossConfig({"cross_entropy": 1.0, "position": 2.0, "position_nll": 0.05}),
-        optim=OptimConfig(epochs=12, batch_size=16, learning_rate=3e-3, patience=3),
+        optim=OptimConfig(epochs=8, batch_size=16, learning_rate=3e-3, patience=3),
     )

@@ -50,8 +50,8 @@ class Command:
     only: tuple[str, ...] = ()
     """Names of some of them; all where none is given."""
     jobs: int = 1
-    """Trainings at once, each on its share of the cores, which is faster than one after another on all. Seconds
-    and joules an epoch are then those of a shared machine."""
+    """Trainings at once, each on its share of the cores, which is faster than one after another on all.
+    Seconds and joules an epoch are then those of a shared machine."""
 
 
 def main(command: Command) -> None:
