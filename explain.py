@@ -52,6 +52,8 @@ class Command:
     """Events: without --inputs, fetch open data of this detector (H1, L1, V1) around the GPS times."""
     scan: bool = False
     """Events: look for triggers in all of the strain, list them in candidates.csv, explain the loudest."""
+    min_energy: float = 25.5
+    """--scan: least energy of a trigger; 42 is the official threshold."""
     catalogue: Path | None = None
     """CSV with file or id, and optionally label, x, y (pixels of the file, the first 0)."""
     chunk: int = 8

@@ -54,22 +54,31 @@ class Predicted:
 
 
 def predict(trained: Trained, items: Sequence[Item], chunk: int) -> Predicted:
-    """Forward pass over all items, a chunk at a time; the last one is padded, so one shape is compiled."""
+    """Forward pass over all items."""
+    return predictor(trained, chunk)([item.image for item in items])
+
+
+def predictor(trained: Trained, chunk: int) -> Callable[[Sequence[np.ndarray] | np.ndarray], Predicted]:
+    """Forward pass over images, a chunk at a time; the last one is padded, so one shape is compiled."""
     forward = jax.jit(lambda x: trained.model.apply({"params": trained.params}, x))
-    parts = []
-    for start in range(0, len(items), chunk):
-        images = np.stack([item.image for item in items[start : start + chunk]])
-        padding = [(0, chunk - len(images))] + [(0, 0)] * (images.ndim - 1)
-        outputs = forward(np.pad(images, padding))
-        weights = outputs.attention.get("windows")
-        parts.append(
-            [outputs.logits, outputs.position, outputs.position_sigma, outputs.window_logits, weights]
-        )
-    columns: list[Any] = [
-        None if column[0] is None else np.concatenate(column)[: len(items)]
-        for column in zip(*parts, strict=True)
-    ]
-    return Predicted(*columns)
+
+    def predict(images: Sequence[np.ndarray] | np.ndarray) -> Predicted:
+        parts = []
+        for start in range(0, len(images), chunk):
+            some = np.stack([*images[start : start + chunk]])
+            padding = [(0, chunk - len(some))] + [(0, 0)] * (some.ndim - 1)
+            outputs = forward(np.pad(some, padding))
+            weights = outputs.attention.get("windows")
+            parts.append(
+                [outputs.logits, outputs.position, outputs.position_sigma, outputs.window_logits, weights]
+            )
+        columns: list[Any] = [
+            None if column[0] is None else np.concatenate(column)[: len(images)]
+            for column in zip(*parts, strict=True)
+        ]
+        return Predicted(*columns)
+
+    return predict
 
 
 def explain(

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lensjax.config import LensData
+from lensjax.config import EventData, LensData
 from lensjax.data import datasets
 from lensjax.data.readers import Problem, read_cutouts
 from lensjax.data.transforms import as_float
+from lensjax.events import CLIP
 from lensjax.explained import Item
 from lensjax.restore import Trained
 from lensjax.simulate.lenses import KINDS
 from lensjax.types import Example
+
+SATURATED = f"pictures saturate at energy {CLIP}, which the images this network was trained on do not"
 
 
 def held_out(trained: Trained, count: int) -> list[Item]:
@@ -39,7 +42,22 @@ def held_out_item(example: Example, source: str = "held-out simulation") -> Item
 
 
 def read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Problem]]:
-    """What the command line of explain.py names: images of the sky, spectrograms, or strain."""
+    """What the command line of explain.py names: images of the sky, spectrograms, or strain.
+
+    Raises:
+      ValueError: the options contradict each other, or the network is not made for such inputs.
+    """
+    if command.gps or command.scan or command.detector:
+        from lensjax import strain_events
+
+        return strain_events.items_from_strain(
+            trained,
+            command.inputs,
+            gps=command.gps,
+            detector=command.detector,
+            candidates=out / "candidates.csv" if command.scan else None,
+            min_energy=command.min_energy,
+        )
     if trained.events is None:
         return from_files(
             trained,
@@ -48,13 +66,6 @@ def read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Pr
             hdus=command.hdus,
             centre=command.centre,
             catalogue=command.catalogue,
-        )
-    if command.gps or command.scan or command.detector:
-        from lensjax import strain_events
-
-        found = out / "candidates.csv" if command.scan else None
-        return strain_events.items_from_strain(
-            trained, command.inputs, gps=command.gps, detector=command.detector, candidates=found
         )
     return from_spectrograms(trained, command.inputs)
 
@@ -66,8 +77,9 @@ def from_spectrograms(trained: Trained, inputs: Sequence[Path]) -> tuple[list[It
     data = trained.config.data
     assert not isinstance(data, LensData)  # `read` has seen that these are events
     found, problems = read_events(inputs, data.size, data.encoding)
+    notes = (SATURATED,) if isinstance(data, EventData) and data.encoding == "log" else ()
     items = [
-        Item(event.id, event.source, as_float(event.image), event.label, kind=event.label_name)
+        Item(event.id, event.source, as_float(event.image), event.label, kind=event.label_name, notes=notes)
         for event in found
     ]
     return items, [Problem(problem.where, problem.what) for problem in problems]

@@ -6,15 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
+from lensjax import explained
 from lensjax.config import LensData
 from lensjax.data.open_strain import fetch
 from lensjax.data.readers import Problem
-from lensjax.data.strain import Strain, read_strain
-from lensjax.data.strain_scan import event_at
-from lensjax.data.triggers import BATCH, Candidate, Classify, candidate_lines, candidates, write_candidates
+from lensjax.data.strain import Strain, read_strain, whole_stretch
+from lensjax.data.strain_scan import LOCAL, event_at
+from lensjax.data.triggers import (
+    BATCH,
+    Candidate,
+    Classify,
+    candidate_lines,
+    candidates,
+    separate,
+    write_candidates,
+)
+from lensjax.events import CLIP
 from lensjax.explained import Item
 from lensjax.restore import Trained
 
@@ -44,23 +51,29 @@ def items_from_strain(
     gps: Sequence[float] = (),
     detector: str | None = None,
     candidates: Path | None = None,
+    min_energy: float = CLIP,
 ) -> tuple[list[Item], list[Problem]]:
     """Events at GPS times in files of strain, or in open data of a detector where no file is given.
 
     With `candidates` all of the strain is looked through for triggers, which are written there as CSV and
-    printed; the loudest are returned. Each time is looked for in every file.
+    printed; the loudest are returned. Each time is looked for in every file; where several of a detector hold
+    it, the one with the most strain around it is taken. A trigger of a scan is louder than `min_energy`.
 
     Raises:
-      ValueError: neither files nor a detector, neither times nor a scan, or a network not made for events.
+      ValueError: neither files nor a detector, neither times nor a scan, an energy that is not positive, or a
+        network not made for events.
     """
     wanted = settings(trained)
+    gps = list(dict.fromkeys(gps))
     if not gps and candidates is None:
         raise ValueError("strain without a time: give --gps T, or --scan to look through all of it.")
     if not inputs and (detector is None or not gps):
         raise ValueError("no strain: give GWOSC files by --inputs, or --detector H1 and --gps T to fetch it.")
+    if not min_energy > 0:
+        raise ValueError(f"--min-energy (={min_energy:g}) must be above 0; 42 is the official threshold.")
     strains, problems = _open(inputs, detector) if inputs else _fetch(detector or "", gps)
     if candidates is not None:
-        items, faults = _scan(trained, strains, wanted, candidates)
+        items, faults = _scan(trained, strains, wanted, candidates, min_energy)
     else:
         items, faults = _at_times(strains, gps, wanted)
     return items, problems + faults
@@ -68,8 +81,12 @@ def items_from_strain(
 
 def _open(inputs: Sequence[Path], detector: str | None) -> tuple[list[Strain], list[Problem]]:
     """Strain of all files, and of those in folders; of one detector if it is named."""
-    strains, problems = [], []
-    for path in (found for given in inputs for found in _files(Path(given))):
+    strains: list[Strain] = []
+    problems = []
+    paths = {given: _files(given) for given in map(Path, inputs)}
+    for folder in (given for given, found in paths.items() if not found):
+        problems.append(Problem(str(folder), "a folder without strain; .hdf5 and .h5 are looked for."))
+    for path in dict.fromkeys(path for found in paths.values() for path in found):
         try:
             strain = read_strain(path)
         except ValueError as error:
@@ -97,8 +114,6 @@ def _fetch(detector: str, gps: Sequence[float]) -> tuple[list[Strain], list[Prob
     strains: list[Strain] = []
     problems = []
     for time in gps:
-        if any(one.gps_start + 9 <= time < one.gps_end - 9 for one in strains):
-            continue
         try:
             strains.append(fetch(detector, time))
         except ValueError as error:
@@ -115,12 +130,23 @@ def _at_times(
         if strains and not holding:
             ranges = "; ".join(f"{one.detector} {one.range}" for one in strains[:4])
             problems.append(Problem(f"GPS {time:.3f}", f"outside the strain given: {ranges}."))
-        for strain in holding:
+        for detector in dict.fromkeys(one.detector for one in holding):
+            of_it = [one for one in holding if one.detector == detector]
+            strain = max(of_it, key=lambda one: (_room(one, time), one.sample_rate))
             try:
                 items.append(_item(strain, time, wanted))
             except ValueError as error:
                 problems.append(Problem(strain.source, str(error)))
     return items, problems
+
+
+def _room(strain: Strain, gps: float) -> float:
+    """Seconds without a gap on both sides of a time, as far as they are of use; below 0 in a gap."""
+    try:
+        stretch = whole_stretch(strain, gps)
+    except ValueError:
+        return -1.0
+    return min(gps - stretch.gps_start, stretch.gps_end - gps, LOCAL / 2)
 
 
 def _item(strain: Strain, gps: float, wanted: dict[str, Any]) -> Item:
@@ -133,46 +159,32 @@ def _item(strain: Strain, gps: float, wanted: dict[str, Any]) -> Item:
 
 
 def _scan(
-    trained: Trained, strains: Sequence[Strain], wanted: dict[str, Any], path: Path
+    trained: Trained, strains: Sequence[Strain], wanted: dict[str, Any], path: Path, min_energy: float
 ) -> tuple[list[Item], list[Problem]]:
     classify = classifier(trained)
-    found: list[tuple[Candidate, Strain]] = []
+    found: dict[Candidate, Strain] = {}
     problems = []
     for strain in strains:
         try:
-            loud = candidates(strain, classify, trained.classes, **wanted)
+            loud = candidates(strain, classify, trained.classes, min_energy=min_energy, **wanted)
         except ValueError as error:
             problems.append(Problem(strain.source, str(error)))
             continue
-        found += [(one, strain) for one in loud]
+        found |= dict.fromkeys(loud, strain)
         if not loud:
             problems.append(Problem(strain.source, "no tile in it is loud enough for a candidate."))
-    found.sort(key=lambda pair: (pair[0].gps, pair[0].detector))
-    listed = [one for one, _ in found]
+    listed = separate(list(found))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_candidates(path, listed)
     print("\n".join(candidate_lines(listed)))
     least = sorted((one.energy for one in listed), reverse=True)[:EXPLAINED][-1:]
-    items = [_item(strain, one.gps, wanted) for one, strain in found if one.energy >= least[0]]
-    if len(items) < len(found):
-        print(f"the {len(items)} loudest of {len(found)} candidates are explained; all are in {path}")
+    items = [_item(found[one], one.gps, wanted) for one in listed if one.energy >= least[0]]
+    if len(items) < len(listed):
+        print(f"the {len(items)} loudest of {len(listed)} candidates are explained; all are in {path}")
     return items, problems
 
 
 def classifier(trained: Trained) -> Classify:
     """`classify(images [n t h w c]) -> probabilities [n k]` of a network."""
-
-    @jax.jit
-    def forward(images: jax.Array) -> jax.Array:
-        outputs: Any = trained.model.apply({"params": trained.params}, images)
-        return jax.nn.softmax(outputs.logits)
-
-    def classify(images: np.ndarray) -> np.ndarray:
-        parts = []
-        for start in range(0, len(images), BATCH):
-            some = images[start : start + BATCH]
-            padding = [(0, BATCH - len(some))] + [(0, 0)] * (some.ndim - 1)
-            parts.append(np.asarray(forward(np.pad(some, padding)))[: len(some)])
-        return np.concatenate(parts)
-
-    return classify
+    predict = explained.predictor(trained, BATCH)
+    return lambda images: predict(images).probabilities

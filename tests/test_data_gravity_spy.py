@@ -223,7 +223,7 @@ def test_a_missing_window_is_named_and_the_event_left_out(tree):
     archive = index(tree)
     assert str(only(archive)).startswith("train/Blip/H1_aaaaaaaaaa lacks the window 4.0 s")
     assert archive.events["train"] == []
-    with pytest.raises(ValueError, match=r"H1_aaaaaaaaaa lacks the window 4\.0 s.*on_problem=skip"):
+    with pytest.raises(ValueError, match=r"H1_aaaaaaaaaa lacks the window 4\.0 s.*on-problem skip"):
         examples(archive, "test", on_problem="refuse")
 
 
@@ -254,6 +254,15 @@ def test_an_event_in_two_splits_is_kept_once(tree):
     archive = index(tree)
     assert "H1_aaaaaaaaaa is in train and again in test; the copy in train" in str(only(archive))
     assert [len(archive.events[split]) for split in SPLITS] == [1, 1, 1]
+
+
+def test_of_an_event_in_two_splits_the_complete_copy_is_kept(tree):
+    write(tree, "test/test/Blip/H1_aaaaaaaaaa")
+    (tree / "train/train/Blip/H1_aaaaaaaaaa_spectrogram_4.0.png").unlink()
+    archive = index(tree)
+    told = "is in test and again in train, lacking a window; the copy in test is kept."
+    assert str(only(archive)) == f"H1_aaaaaaaaaa {told}"
+    assert [len(archive.events[split]) for split in SPLITS] == [0, 1, 2]
 
 
 def test_an_event_under_two_labels_is_left_out_unless_the_metadata_tell(tree):
@@ -350,6 +359,8 @@ def test_paths_that_hold_no_set_are_refused_in_a_line(tree, tmp_path):
         index(tmp_path / "nothing")
     with pytest.raises(ValueError, match="does not exist"):
         index(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"data\.path is empty: give --data\.path"):
+        index("")
 
 
 def test_metadata_that_cannot_be_used_are_refused(tree):
@@ -429,6 +440,19 @@ def test_names_of_classes():
     assert class_named("NOA") == "None_of_the_Above"
     assert class_named("KoiFish") == "Koi_Fish"
     assert class_named("Crown") is None
+
+
+def test_what_holds_no_pictures_is_told(tmp_path):
+    from lensjax.data.event_files import read_events
+
+    (tmp_path / "empty").mkdir()
+    with h5py.File(tmp_path / "strain.hdf5", "w") as file:
+        file["strain/Strain"] = np.zeros(8)
+    found, problems = read_events([tmp_path / "empty", tmp_path / "strain.hdf5"], (35, 42), "clipped")
+    told = [problem.what for problem in problems]
+    assert not found and len(told) == 2
+    assert "a folder without pictures; those of an event are named <H1|L1|V1>_<id>_spectro" in told[0]
+    assert told[1] == "this is strain: give --gps T or --scan."
 
 
 def test_a_users_pictures_are_grouped_and_told_apart(real_data, tmp_path):

@@ -127,6 +127,20 @@ def test_fetch_takes_the_shortest_file_once(archive):
     assert [p.suffix for p in (archive.cache / "lensjax" / "gwosc").iterdir()] == [".hdf5"]
 
 
+def test_fetch_takes_what_there_is_near_the_edge_of_the_data(archive):
+    whole = archive.locate.get_urls
+
+    def covered(detector: str, start: int, end: int, sample_rate: int) -> list[str]:
+        urls = whole(detector, start, end, sample_rate)
+        if start < START:
+            raise ValueError("Cannot find a GWOSC dataset")
+        return urls
+
+    archive.locate.get_urls = covered
+    assert fetch("H1", START + 10.0).range == "GPS 1000000000.000 to 1000000032.000"
+    assert ("H1", START - 22, START + 42, 4096) in archive.asked  # 64 s, as the noise of a picture wants
+
+
 def test_fetch_tells_what_is_missing_in_one_line(archive, monkeypatch):
     def offline(*_: object, **__: object) -> None:
         raise urllib.error.URLError("Name or service not known")

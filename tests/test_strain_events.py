@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from strain_files import RATE, START, noise, strain_of, with_burst, write
 
-from lensjax import strain_events
+from lensjax import items, strain_events
 from lensjax.config import AttentionConfig, Config, Data, EventData, LensData, ModelConfig
 from lensjax.data import triggers
 from lensjax.data.strain import read_strain
@@ -189,14 +190,17 @@ def test_items_from_files_and_a_line_for_each_that_is_none(tmp_path, network):
     missing = tmp_path / "gone.hdf5"
     trained = network(EventData(size=SIZE))
     times = (START + 16.0, START + 1.0, START + 99.0)
-    items, problems = items_from_strain(trained, [folder, missing], gps=times)
-    assert [item.id for item in items] == ["H1 1000000016.000"]
-    assert items[0].image.shape == (4, *SIZE, 1) and items[0].source == str(folder / "a.hdf5")
-    assert items[0].notes[0].startswith("loudest tile: energy ")
+    found, problems = items_from_strain(trained, [folder, missing], gps=times)
+    assert [item.id for item in found] == ["H1 1000000016.000"]
+    assert found[0].image.shape == (4, *SIZE, 1) and found[0].source == str(folder / "a.hdf5")
+    assert found[0].notes[0].startswith("loudest tile: energy ")
     told = [str(problem) for problem in problems]
     assert len(told) == 4 and sum("no such file" in line for line in told) == 1
     assert any("within 3 s of the end" in line for line in told)
     assert any(line.startswith("GPS 1000000099.000: outside the strain given: H1 GPS") for line in told)
+    (tmp_path / "empty").mkdir()
+    _, problems = items_from_strain(trained, [tmp_path / "empty"], gps=times[:1])
+    assert ".hdf5 and .h5 are looked for" in str(problems[0])
     _, problems = items_from_strain(trained, [folder / "a.hdf5"], gps=times[:1], detector="L1")
     assert "is strain of H1, --detector says L1" in str(problems[0])
 
@@ -205,14 +209,54 @@ def test_items_from_a_scan_and_from_open_data(tmp_path, monkeypatch, capsys, net
     path = write(tmp_path / "a.hdf5", with_burst(noise(), 16.0, 180.0, 20.0))
     quiet = write(tmp_path / "quiet.hdf5", noise(seed=5))
     trained = network(EventData(size=SIZE, plane="2"))
-    found = tmp_path / "out" / "candidates.csv"
-    items, problems = items_from_strain(trained, [path, quiet], candidates=found)
-    assert [item.id[:12] for item in items] == ["H1 100000001"]
+    table = tmp_path / "out" / "candidates.csv"
+    found, problems = items_from_strain(trained, [path, quiet], candidates=table)
+    assert [item.id[:12] for item in found] == ["H1 100000001"]
     assert "no tile in it is loud enough" in str(problems[0])
-    assert "Hz" in capsys.readouterr().out and len(found.read_text().splitlines()) == 2
+    assert "Hz" in capsys.readouterr().out and len(table.read_text().splitlines()) == 2
     monkeypatch.setattr(strain_events, "fetch", lambda detector, gps: strain_of(noise()))
-    items, problems = items_from_strain(trained, [], gps=(START + 10.0, START + 10.5), detector="H1")
-    assert [item.id for item in items] == ["H1 1000000010.000", "H1 1000000010.500"] and not problems
+    found, problems = items_from_strain(trained, [], gps=(START + 10.0, START + 10.5), detector="H1")
+    assert [item.id for item in found] == ["H1 1000000010.000", "H1 1000000010.500"] and not problems
+
+
+def test_strains_that_overlap_give_an_event_once(tmp_path, network):
+    values = with_burst(noise(), 10.0, 180.0, 20.0)
+    whole = write(tmp_path / "whole.hdf5", values)
+    part = tmp_path / "part.hdf5"
+    write(part, values[: round(14 * RATE)])
+    trained = network(EventData(size=SIZE, plane="2"))
+    found, problems = items_from_strain(trained, [part, whole], gps=(START + 10.0, START + 10.0))
+    assert [item.source for item in found] == [str(whole)] and not problems
+    table = tmp_path / "candidates.csv"
+    found, _ = items_from_strain(trained, [part, whole], candidates=table)
+    assert len(found) == 1 and len(table.read_text().splitlines()) == 2
+    _, problems = items_from_strain(trained, [whole], candidates=table, min_energy=1000.0)
+    assert "no tile in it is loud enough" in str(problems[0])
+
+
+def test_a_candidate_is_kept_in_each_detector():
+    loud = [
+        triggers.Trigger(gps, energy, 100.0, 8.0, detector)
+        for gps, energy, detector in ((5.1, 30.0, "H1"), (5.0, 90.0, "H1"), (5.1, 40.0, "L1"))
+    ]
+    assert triggers.separate(loud) == loud[1:]
+
+
+def test_a_command_for_strain_is_refused_by_a_network_of_the_sky(network, tmp_path):
+    for asked in ({"gps": (1.0,)}, {"scan": True}, {"detector": "H1"}):
+        options = {"inputs": (), "gps": (), "scan": False, "detector": None, "min_energy": 25.5} | asked
+        with pytest.raises(ValueError, match="trained on images of the sky"):
+            items.read(network(LensData()), SimpleNamespace(**options), tmp_path)
+
+
+def test_pictures_tell_a_network_of_unclipped_energy_that_they_saturate(network, monkeypatch):
+    from lensjax.data import event_files
+
+    event = event_files.PicturedEvent("H1_a", "here", np.zeros((4, *SIZE, 1), np.float16), None)
+    monkeypatch.setattr(event_files, "read_events", lambda *_: ([event], []))
+    for encoding, count in (("log", 1), ("clipped", 0)):
+        found, _ = items.from_spectrograms(network(EventData(size=SIZE, encoding=encoding)), [])
+        assert len(found[0].notes) == count and all("saturate at energy 25.5" in n for n in found[0].notes)
 
 
 def test_items_refuse_what_cannot_be_meant(network):
@@ -221,6 +265,8 @@ def test_items_refuse_what_cannot_be_meant(network):
         items_from_strain(trained, [Path("a.hdf5")])
     with pytest.raises(ValueError, match="give GWOSC files by --inputs, or --detector"):
         items_from_strain(trained, [], gps=(1.0,))
+    with pytest.raises(ValueError, match=r"--min-energy \(=nan\) must be above 0"):
+        items_from_strain(trained, [Path("a.hdf5")], gps=(1.0,), min_energy=float("nan"))
     with pytest.raises(ValueError, match="trained on images of the sky"):
         items_from_strain(network(LensData()), [Path("a.hdf5")], gps=(1.0,))
 

@@ -13,8 +13,11 @@ from lensjax.data.archives import WINDOW_NAME, Problem
 from lensjax.data.event_index import class_named
 from lensjax.data.layers import BadInput
 from lensjax.data.spectrograms import encode_rgb, read_png
+from lensjax.data.strain import is_strain
 from lensjax.events import CLASSES, WINDOWS, Encoding
 from lensjax.types import Example
+
+NAMES = "those of an event are named <H1|L1|V1>_<id>_spectrogram_<0.5|1.0|2.0|4.0>.png"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,12 @@ def read_events(
     for path in map(Path, inputs):
         try:
             if path.is_dir():
-                pictures += sorted(p for p in path.rglob("*.png") if not p.name.startswith("."))
+                found = sorted(p for p in path.rglob("*.png") if not p.name.startswith("."))
+                pictures += found
+                if not found:
+                    problems.append(Problem("no picture", str(path), f"a folder without pictures; {NAMES}."))
+            elif is_strain(path):
+                problems.append(Problem("strain", str(path), "this is strain: give --gps T or --scan."))
             elif path.suffix.lower() == ".png":
                 pictures.append(path)
             elif path.suffix.lower() == ".npz":
@@ -59,8 +67,8 @@ def read_events(
                 problems += archive.problems
         except ValueError as error:
             problems.append(Problem("unreadable", str(path), f"({error})"))
-    found, faults = _grouped(pictures, size, encoding)
-    return events + found, problems + faults
+    pictured, faults = _grouped(pictures, size, encoding)
+    return events + pictured, problems + faults
 
 
 def _of_example(example: Example, path: Path) -> PicturedEvent:

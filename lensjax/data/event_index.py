@@ -62,8 +62,10 @@ def index(path: str | Path, metadata: str | Path = "") -> Archive:
       metadata: CSV of the training set; by default the one `*metadata*.csv` in the folder or beside the file.
 
     Raises:
-      ValueError: the path or the metadata cannot be read, or there is no picture at all.
+      ValueError: the path is empty, it or the metadata cannot be read, or there is no picture at all.
     """
+    if not str(path).strip():
+        raise ValueError("data.path is empty: give --data.path FOLDER_OR_ARCHIVE.")
     path = Path(path)
     layout, entries, problems = list_sources(path)
     if not entries and not problems:
@@ -79,7 +81,8 @@ def index(path: str | Path, metadata: str | Path = "") -> Archive:
     events: dict[str, list[EventFiles]] = {split: [] for split in SPLITS}
     for key in sorted(places):
         trigger = triggers.get(_id(key), Trigger())
-        copies, faults = _one_label(key, places[key], trigger)
+        whole = {place for place in places[key] if len(groups[key, *place]) == len(WINDOWS)}
+        copies, faults = _one_label(key, places[key], whole, trigger)
         problems += faults
         if copies:
             split, label = copies[0]
@@ -146,10 +149,13 @@ def _grouped(
 
 
 def _one_label(
-    key: str, places: list[tuple[str, str]], trigger: Trigger
+    key: str, places: list[tuple[str, str]], whole: set[tuple[str, str]], trigger: Trigger
 ) -> tuple[list[tuple[str, str]], list[Problem]]:
-    """Places (split, label) of an event under the one label that holds, the first of which is kept."""
-    places = sorted(places, key=lambda place: (SPLITS.index(place[0]), place[1]))
+    """Places (split, label) of an event under the one label that holds, the first of which is kept.
+
+    Those in `whole`, where all windows are, come before the others.
+    """
+    places = sorted(places, key=lambda place: (place not in whole, SPLITS.index(place[0]), place[1]))
     labels = sorted({label for _, label in places})
     told = class_named(trigger.label)
     problems = []
@@ -162,7 +168,10 @@ def _one_label(
         what = f"is in {labels[0]}, {told} in the metadata, perhaps of another version; {labels[0]} is kept."
         problems.append(Problem("other label", key, what))
     if len(places) > 1:
-        others = " and ".join(split for split, _ in places[1:])
+        others = " and ".join(
+            split + (", lacking a window" if (split, label) not in whole else "")
+            for split, label in places[1:]
+        )
         what = f"is in {places[0][0]} and again in {others}; the copy in {places[0][0]} is kept."
         problems.append(Problem("duplicate event", key, what))
     return places, problems

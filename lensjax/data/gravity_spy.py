@@ -134,7 +134,7 @@ def _example(event: EventFiles, image: np.ndarray) -> Example:
 def _refusal(archive: Archive) -> ValueError:
     count = len(archive.problems)
     many = f"{count} problems, the first: " if count > 1 else ""
-    fix = "list them with `python -m lensjax.data.gravity_spy PATH`; data.on_problem=skip leaves them out"
+    fix = "list them with `python -m lensjax.data.gravity_spy PATH`; `--data.on-problem skip` leaves them out"
     return ValueError(f"'{archive.path}': {many}{archive.problems[0]} ({fix}).")
 
 

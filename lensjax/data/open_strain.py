@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lensjax.data.strain import Strain, read_strain
+from lensjax.data.strain_scan import LOCAL
 from lensjax.logs import progress
 
 DETECTORS = ("H1", "L1", "V1", "K1", "G1")
@@ -22,7 +23,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lensjax" / "gwosc"
 
 
-def fetch(detector: str, gps: float, duration: float = 32, sample_rate: int | None = None) -> Strain:
+def fetch(detector: str, gps: float, duration: float = LOCAL, sample_rate: int | None = None) -> Strain:
     """Open strain of `duration` seconds centred on a GPS time, as much of it as one file has.
 
     The whole file is downloaded once and kept in `cache_folder()`. 16384 Hz where GWOSC has them, else 4096.
@@ -50,10 +51,11 @@ def _locate(detector: str, gps: float, half: float, rates: tuple[int, ...]) -> s
         raise ValueError(
             'open data needs the package gwosc: pip install "lensjax[gw]", or give files by --inputs.'
         ) from None
-    for rate in rates:
+    # GWOSC refuses a span that its data do not cover; that of a picture is enough.
+    for rate, reach in ((rate, reach) for rate in rates for reach in dict.fromkeys((half, min(half, 9.0)))):
         try:
             urls = locate.get_urls(
-                detector, int(np.floor(gps - half)), int(np.ceil(gps + half)), sample_rate=rate
+                detector, int(np.floor(gps - reach)), int(np.ceil(gps + reach)), sample_rate=rate
             )
         except ValueError:  # GWOSC has no such data
             continue

@@ -54,6 +54,15 @@ def read_strain(path: str | Path, span: tuple[float, float] | None = None) -> St
         raise ValueError(f"{path.name}: {reason} ({detail}); download it again.") from None
 
 
+def is_strain(path: Path) -> bool:
+    """Whether it is an HDF5 file with the strain of a detector."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "strain/Strain" in file
+    except (OSError, RuntimeError):
+        return False
+
+
 def _read(file: h5py.File, path: Path, span: tuple[float, float] | None) -> Strain:
     data = file.get("strain/Strain")
     if not isinstance(data, h5py.Dataset):

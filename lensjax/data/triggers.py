@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ Classify = Callable[[np.ndarray], np.ndarray]
 BATCH = 16
 MARGIN = REACH - EDGE
 """Seconds at the ends of a whitened stretch in which no event can be pictured."""
+APART = 0.5
+"""Seconds within which the loudest trigger of a detector stands for all."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,11 @@ class Candidate:
     detector: str = ""
 
 
+Loud = TypeVar("Loud", Trigger, Candidate)
+
+
 def triggers(
-    strain: Strain, *, step: float = 0.5, min_energy: float = CLIP, apart: float = 0.5
+    strain: Strain, *, step: float = 0.5, min_energy: float = CLIP, apart: float = APART
 ) -> list[Trigger]:
     """Loudest tiles above `min_energy`, by time, no two within `apart` seconds; all planes are looked at.
 
@@ -81,7 +87,7 @@ def triggers(
     found: list[Trigger] = []
     for piece in progress(pieces, f"{strain.detector}: looking for triggers", unit="piece"):
         found += _loud_tiles(whitened(piece), step, min_energy)
-    return [replace(one, detector=strain.detector) for one in _separate(found, apart)]
+    return [replace(one, detector=strain.detector) for one in separate(found, apart)]
 
 
 def _pieces(strain: Strain, step: float) -> Iterator[Strain]:
@@ -117,13 +123,13 @@ def _loud_tiles(white: Whitened, step: float, min_energy: float) -> list[Trigger
     return found
 
 
-def _separate(found: Sequence[Trigger], apart: float) -> list[Trigger]:
-    """The loudest of each crowd, by time."""
-    kept: list[Trigger] = []
-    for trigger in sorted(found, key=lambda one: -one.energy):
-        if all(abs(trigger.gps - other.gps) > apart for other in kept):
-            kept.append(trigger)
-    return sorted(kept, key=lambda one: one.gps)
+def separate(found: Sequence[Loud], apart: float = APART) -> list[Loud]:
+    """The loudest of each crowd in a detector, by time."""
+    kept: list[Loud] = []
+    for one in sorted(found, key=lambda one: -one.energy):
+        if all(one.detector != other.detector or abs(one.gps - other.gps) > apart for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda one: (one.gps, one.detector))
 
 
 def candidates(

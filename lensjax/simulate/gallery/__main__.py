@@ -5,39 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
+from lensjax.data.gravity_spy import read_golden
 from lensjax.events import CLASSES
 from lensjax.simulate.glitches import examples
-
-SPELLING = {
-    "1080Line": "1080Lines", "1400Ripple": "1400Ripples", "LowFreqBurst": "Low_Frequency_Burst",
-    "LowFreqLine": "Low_Frequency_Lines", "NOA": "None_of_the_Above",
-}  # fmt: skip
-"""Labels of the golden images that differ from ours in more than underscores."""
-
-
-def golden_class(label: str) -> str | None:
-    """Our name of a golden image's label; None for a class that v1.1 has not."""
-    name = SPELLING.get(label, label).replace("_", "").lower()
-    return next((known for known in CLASSES if known.replace("_", "").lower() == name), None)
-
-
-def read_golden(folder: Path) -> dict[str, np.ndarray]:
-    """Real pictures [4 h w 3], uint8, one event a class.
-
-    Raises:
-      ValueError: the file is not in the folder.
-    """
-    path = folder / "golden_rgb_140x170.npz"
-    if not path.is_file():
-        raise ValueError(f"no golden images at '{path}'; give the folder that holds golden_rgb_140x170.npz.")
-    with np.load(path, allow_pickle=False) as file:
-        named = [
-            (golden_class(str(label)), image)
-            for label, image in zip(file["label"], file["images"], strict=True)
-        ]
-    return {name: image for name, image in named if name}
 
 
 def main() -> None:
@@ -51,10 +21,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("events.png"))
     options = parser.parse_args()
     try:
-        golden = read_golden(options.golden) if options.golden else {}
+        path = options.golden / "golden_rgb_140x170.npz" if options.golden else None
+        real = read_golden(path, encoding="rgb") if path else []
         made = list(examples(options.columns * len(CLASSES), options.seed, plane=options.plane))
     except (ValueError, ImportError) as error:
         raise SystemExit(f"error: {error}") from None
+    golden = {CLASSES[e["label"]]: e["image"] for e in real}
     events = {name: [e for e in made if CLASSES[e["label"]] == name] for name in CLASSES}
     from lensjax.report.event_sheet import draw_sheet
 
