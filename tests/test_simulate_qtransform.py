@@ -292,3 +292,18 @@ def test_whitening_is_that_of_gwpy(event, real_data):
     assert np.linalg.norm(spectra[0] - spectra[1]) < 0.02 * np.linalg.norm(spectra[1])
     peaks = [float(scan(white.astype(np.float32), REAL, time - 16).peak_energy) for white in (ours, theirs)]
     assert peaks[0] == pytest.approx(peaks[1], rel=0.02)
+
+
+def test_a_pixel_is_what_its_samples_are_cut_at_the_clip():
+    block = np.random.default_rng(5).normal(size=4096 * 8).astype(np.float32)
+    fine = ScanConfig(sample_rate=4096.0, duration=8.0, shape=(36, 40))
+    samples = np.asarray(q_scan(block, fine, plane=1).energy).reshape(4, 18, 2, 20, 2)
+    coarse = replace(fine, shape=(18, 20), oversample=2)
+    cut = replace(coarse, clip=2.0)
+    loudest = replace(coarse, reduce="max")
+    for config, expected in (
+        (coarse, samples.mean((2, 4))),
+        (cut, np.minimum(samples, 2.0).mean((2, 4))),
+        (loudest, samples.max((2, 4))),
+    ):
+        np.testing.assert_allclose(q_scan(block, config, plane=1).energy, expected, rtol=1e-5, atol=1e-5)

@@ -30,7 +30,7 @@ def test_burst_is_where_it_was_put():
     strain = strain_of(with_burst(noise(), at=16.1, frequency=180.0, snr=20.0))
     image, scan, notes = event_at(strain, START + 16.0, size=SIZE)
     assert image.shape == (4, *SIZE, 1) and image.dtype == np.float32
-    assert image.min() >= 0 and image.max() == 1
+    assert image.min() >= 0 and 0.9 < image.max() <= 1
     assert abs(float(scan.peak_time) - 0.1) < 0.01
     assert abs(np.log2(float(scan.peak_frequency) / 180)) < 0.25
     assert 150 < float(scan.peak_energy) < 450  # (20²/2 + 1) / ln 2 = 290, less the mismatch
@@ -38,7 +38,8 @@ def test_burst_is_where_it_was_put():
     assert any("carries the Q 5.7 plane up to 1291 Hz" in note for note in notes)
     assert not image[:, 0].any()
     # Seen from the burst's own time it is in the middle; the strain before it moved, not the burst.
-    row, column = np.unravel_index(np.asarray(scan.energy[0]).argmax(), SIZE)
+    energy = np.asarray(scan.energy[0])
+    row, column = np.argwhere(energy > 0.9 * energy.max()).mean(0)  # several pixels are at the clip
     assert abs((column + 0.5) / SIZE[1] - (0.5 + 0.1 / 0.5)) < 0.04
     assert abs(row + 0.5 - SIZE[0] * np.log(2048 / 180) / np.log(2048 / 10)) < 1.5
 
@@ -48,8 +49,9 @@ def test_encodings_are_what_the_network_sees():
     clipped, scan, _ = event_at(strain, START + 16.0, size=SIZE)
     energy = np.asarray(scan.energy)
     np.testing.assert_allclose(clipped[..., 0], np.minimum(energy, 25.5) / 25.5, atol=0.002)
-    log, _, _ = event_at(strain, START + 16.0, size=SIZE, encoding="log")
-    np.testing.assert_allclose(log[..., 0], np.log1p(energy), rtol=1e-3, atol=1e-6)
+    log, whole, _ = event_at(strain, START + 16.0, size=SIZE, encoding="log")
+    assert np.asarray(whole.energy).max() > 40 > energy.max()
+    np.testing.assert_allclose(log[..., 0], np.log1p(np.asarray(whole.energy)), rtol=1e-3, atol=1e-6)
     rgb, _, _ = event_at(strain, START + 16.0, size=SIZE, encoding="rgb")
     assert rgb.shape == (4, *SIZE, 3) and rgb.dtype == np.float32 and rgb.max() <= 1
     _, fixed, _ = event_at(strain, START + 16.0, size=SIZE, plane="2")
