@@ -47,6 +47,9 @@ class Head(nn.Module):
                 "heat_kernel", nn.initializers.lecun_normal(), (1,) * len(space) + (x.shape[-1], 1)
             )
             heat = conv(x, kernel)[..., 0]
+            if 1 < heat.shape[1] <= len(WINDOWS) and heat.ndim == 4:
+                trust = self.param("heat_windows", inverse_variance, heat.shape[1:2])
+                heat = heat + trust[:, None, None]
             # Features where the heat map points: the class is decided on what the position stands on.
             pooled.append(jnp.sum(x * heat_weights(heat)[..., None], axis=space))
         h = jnp.concatenate(pooled, axis=-1)
@@ -81,6 +84,12 @@ class Head(nn.Module):
         if self.pooling == "concat":
             return means.reshape(len(x), -1), None
         return WindowAttention(name="windows")(means)
+
+
+def inverse_variance(key: Array, shape: tuple[int, ...]) -> Float[Array, " t"]:
+    """Log weights of windows at first: a place in a window twice as long is twice as uncertain in time."""
+    lengths = jnp.asarray(WINDOWS[: shape[0]])
+    return -2 * jnp.log(lengths / lengths[0])
 
 
 def heat_weights(heat: Float[Array, "b *s"]) -> Float[Array, "b *s"]:
