@@ -102,9 +102,32 @@ def test_shift_reaches_every_step_and_keeps_the_position_inside():
         assert (corner["position"] > 0).all() and (corner["position"] < 1).all()
 
 
+SHAPES = {"band_limit": (4, 9, 9, 1)}
+"""Of examples for augmentations of events; others take images."""
+
+
+def test_a_band_limit_takes_rows_but_never_the_evidence():
+    rng = np.random.default_rng(2)
+    low, high = example((4, 60, 9, 1), (50, 4)), example((4, 60, 9, 1), (1, 4))
+    low["image"][:, 0] = high["image"][:, 0] = 1
+    cut = [transforms.band_limit(low, rng) for _ in range(40)]
+    limited = [one for one in cut if not one["image"][:, 0].any()]
+    assert 5 < len(limited) < 35
+    assert all(one["image"][:, 50].any() and one["mask"].any() for one in cut)
+    assert all(transforms.band_limit(high, rng)["mask"].any() for _ in range(40))
+    with pytest.raises(ValueError, match="is for events"):
+        transforms.band_limit(example(), rng)
+
+
+@pytest.mark.parametrize("name", ["shift", "dihedral"])
+def test_what_would_tear_an_event_apart_is_refused(name):
+    with pytest.raises(ValueError, match=r"is for images \[h w c\]"):
+        AUGMENTATIONS[name](example((4, 9, 9, 1)), np.random.default_rng(0))
+
+
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_every_augmentation_is_pure_and_follows_its_generator(name):
-    start = example(dtype=np.float16)
+    start = example(SHAPES.get(name, (9, 9, 3)), dtype=np.float16)
     start["image"] += np.random.default_rng(1).normal(size=start["image"].shape).astype(np.float16)
     kept = {k: np.copy(v) for k, v in start.items()}
     first = AUGMENTATIONS[name](start, np.random.default_rng(5))
@@ -117,7 +140,7 @@ def test_every_augmentation_is_pure_and_follows_its_generator(name):
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_no_position_stays_none(name):
-    nothing = example() | {"position": np.full(2, np.nan, np.float32), "label": 0}
+    nothing = example(SHAPES.get(name, (9, 9, 3))) | {"position": np.full(2, np.nan, np.float32), "label": 0}
     assert np.isnan(AUGMENTATIONS[name](nothing, np.random.default_rng(0))["position"]).all()
 
 

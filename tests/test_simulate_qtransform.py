@@ -294,6 +294,7 @@ def test_whitening_is_that_of_gwpy(event, real_data):
     assert peaks[0] == pytest.approx(peaks[1], rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_pixel_is_what_its_samples_are_cut_at_the_clip():
     block = np.random.default_rng(5).normal(size=4096 * 8).astype(np.float32)
     fine = ScanConfig(sample_rate=4096.0, duration=8.0, shape=(36, 40))
