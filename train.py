@@ -60,9 +60,9 @@ def main(command: Command) -> None:
     # ---- configuration, checked before anything costs time -------------------------------------------------
     parallel.check_batch_size(config.optim.batch_size)
     check_weights(config.loss)
+    shape = datasets.image_shape(config.data)  # checks the data, on which the metrics depend
     evaluate.check_monitor(config)
     model = build(config.model)
-    shape = datasets.image_shape(config.data)
     evaluate.dry_run(config, model, shape)
     run.check(workdir, config)
     if leader:
