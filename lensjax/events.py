@@ -41,7 +41,9 @@ class EventGrid:
         low, high = self.frequency_range
         return high * (low / high) ** row
 
-    def time(self, column: float | np.floating | np.ndarray, window: int = 0) -> float | np.floating | np.ndarray:
+    def time(
+        self, column: float | np.floating | np.ndarray, window: int = 0
+    ) -> float | np.floating | np.ndarray:
         """Seconds from the trigger at a fraction of the width of a window."""
         return (column - 0.5) * self.windows[window]
 

@@ -33,6 +33,15 @@ def save(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]], controls: 
     right.set(xlabel=f"chirps missed, of {count}")
     for label, value in controls.items():
         left.axvline(value, color=RED, linestyle="--", linewidth=1)
-        left.annotate(label, (value, -0.45), color=RED, fontsize=8, ha="left", va="top", xytext=(3, 0), textcoords="offset points")
+        left.annotate(
+            label,
+            (value, -0.45),
+            color=RED,
+            fontsize=8,
+            ha="left",
+            va="top",
+            xytext=(3, 0),
+            textcoords="offset points",
+        )
     figure.savefig(path, dpi=130)
     return path
