@@ -138,7 +138,7 @@ def test_evaluation_keeps_the_order():
 
 def test_events_go_through():
     data = source(6, (2, 4, 6, 1))
-    batch = next(pipeline.train_iterator(data, 3, 0, ("flip_columns", "shift", "noise")))
+    batch = next(pipeline.train_iterator(data, 3, 0, ("flip_columns", "band_limit", "noise")))
     assert batch["image"].shape == (3, 2, 4, 6, 1) and batch["mask"].shape == (3, 2, 4, 6)
 
 
