@@ -92,7 +92,9 @@ def test_a_run_leaves_what_the_design_promises(tiny_run):
     assert [record["step"] for record in records(tiny_run)] == [4, 8, 12]
 
 
-@pytest.mark.parametrize("moment", ["config.json", "checkpoints/4", "checkpoints/8"])
+@pytest.mark.parametrize(
+    "moment", ["config.json", "checkpoints/4", pytest.param("checkpoints/8", marks=pytest.mark.slow)]
+)
 def test_killed_at_any_time_and_run_again_gives_the_same_bits(moment, tiny_config, tiny_run):
     workdir = tiny_config.parent / f"killed-{moment.replace('/', '-')}"
     process = launch(tiny_config, workdir)
