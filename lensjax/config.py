@@ -200,17 +200,26 @@ def load_config_file(path: str | Path) -> Config:
             return config_from_dict(json.loads(path.read_text()))
         except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
             raise ValueError(f"'{path}' is no configuration of a run ({error}).") from None
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"configuration file '{path}' is no Python file; give one of configs/*.py.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise ValueError(f"'{path}' defines no get_config(); add `def get_config() -> Config`.")
-    config = module.get_config()
+    config = defined_in(path, "get_config", "`def get_config() -> Config`")()
     if not isinstance(config, Config):
         raise ValueError(f"get_config() of '{path}' gave a {type(config).__name__}; return a lensjax.Config.")
     return config
+
+
+def defined_in(path: Path, name: str, form: str) -> Any:
+    """What a Python file, which is run, defines under a name.
+
+    Raises:
+      ValueError: it is no Python file, or defines no such thing; `form` says what to add.
+    """
+    spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
+    if spec is None or spec.loader is None:
+        raise ValueError(f"'{path}' is no Python file; give one that has {form}.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise ValueError(f"'{path}' defines no {name}; add {form}.")
+    return getattr(module, name)
 
 
 def config_from_dict(values: dict[str, Any], cls: type[T] = Config, where: str = "config") -> T:  # type: ignore[assignment]

@@ -9,7 +9,6 @@ windows are decided one by one. Beside them stands what the displayed Q plane al
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shlex
@@ -26,10 +25,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
+from scipy.special import softmax
 
 from lensjax import logs, metrics
 from lensjax.checkpoint import read_config_json
-from lensjax.config import Config, EventData, config_from_dict, load_config_file
+from lensjax.config import Config, EventData, config_from_dict, defined_in, load_config_file
 from lensjax.data import datasets
 from lensjax.events import CLASSES, WINDOWS
 from lensjax.report import studies as pictures
@@ -80,9 +80,12 @@ def main(command: Command) -> None:
     lines = [*table_lines(rows), "", *window_lines(rows), "", *place_lines(rows)]
     lines += [plane_line(control, len(test_set)), *border_lines(border)]
     result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "base": asdict(base)}
-    logs.write_json(
-        command.out / "table.json", result | {"rows": rows, "plane_alone": control, "border_only": border}
-    )
+    # Right or wrong event by event served the border's control; it is in each run's test_predictions.npz.
+    short = {
+        name: [{k: v for k, v in row.items() if k != "right"} for row in each] for name, each in rows.items()
+    }
+    result |= {"rows": short, "plane_alone": control, "border_only": border}
+    logs.write_json(command.out / "table.json", result)
     (command.out / "table.md").write_text("\n".join(lines) + "\n")
     pictures.save(command.out / "table.png", rows, {"Q plane alone": control["accuracy"]})
     print("\n".join(lines))
@@ -95,14 +98,7 @@ def load_ablations(path: Path, only: Sequence[str]) -> dict[str, Callable[[Confi
     Raises:
       ValueError: no such file, no such dict in it, or an unknown name.
     """
-    spec = importlib.util.spec_from_file_location("ablations", path) if path.is_file() else None
-    if spec is None or spec.loader is None:
-        raise ValueError(f"'{path}' is no Python file: give one that defines ABLATIONS.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    edits = getattr(module, "ABLATIONS", None)
-    if not isinstance(edits, dict):
-        raise ValueError(f"'{path}' defines no ABLATIONS; add a dict of name -> edit of a Config.")
+    edits = defined_in(path, "ABLATIONS", "`ABLATIONS: dict[str, Callable[[Config], Config]]`")
     unknown = sorted(set(only) - set(edits))
     if unknown:
         raise ValueError(f"unknown ablation {', '.join(unknown)}: choose from {', '.join(edits)}.")
@@ -173,7 +169,7 @@ def by_window(logits: np.ndarray, label: np.ndarray) -> dict[str, Any]:
     """Accuracy and chirps missed in each window [n t k], and accuracy of the majority of the windows."""
     said, chirp = logits.argmax(-1), label == CHIRP
     # Of a tie, the class whose windows are surer.
-    votes = (said[..., None] == np.arange(logits.shape[-1])).sum(1) + 1e-3 * softmax_mean(logits)
+    votes = (said[..., None] == np.arange(logits.shape[-1])).sum(1) + 1e-3 * softmax(logits, axis=-1).mean(1)
     missed = [
         Counter(CLASSES[c] for c in said[chirp, t] if c != CHIRP).most_common(3) for t in range(len(WINDOWS))
     ]
@@ -202,12 +198,6 @@ def border_rows(rows: dict[str, list[dict[str, Any]]], test_set: datasets.Source
                 "n": [int(held.sum()), int((~held).sum())],
             }
     return found
-
-
-def softmax_mean(logits: np.ndarray) -> np.ndarray:
-    """Mean over windows of the probabilities, [n k]."""
-    shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    return (shifted / shifted.sum(-1, keepdims=True)).mean(1)
 
 
 def plane_alone(train_set: datasets.Source, test_set: datasets.Source) -> dict[str, float]:
