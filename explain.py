@@ -81,7 +81,6 @@ def main(command: Command) -> None:
 
     # ---- images --------------------------------------------------------------------------------------------
     given = bool(command.inputs or command.detector or command.gps or command.scan)
-    out.mkdir(parents=True, exist_ok=True)
     if given:
         images, problems = items.read(trained, command, out)
         for problem in problems:
@@ -92,6 +91,7 @@ def main(command: Command) -> None:
         raise ValueError("none of the inputs could be read; the lines above say why.")
 
     # ---- predictions, maps, scores -------------------------------------------------------------------------
+    out.mkdir(parents=True, exist_ok=True)
     predicted = explained.predict(trained, images, command.chunk)
     tables.write_predictions(out / "predictions.csv", trained, images, predicted)
     for line in tables.prediction_lines(trained, images, predicted) if given else []:

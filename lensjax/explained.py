@@ -14,6 +14,7 @@ import numpy as np
 from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, reference_image, score_maps, to_image_grid
 from lensjax.explain.features import GATE
 from lensjax.models.cnn import grids
+from lensjax.models.views import FLAT
 from lensjax.restore import Trained
 from lensjax.scoring import single, target_score
 
@@ -157,7 +158,7 @@ def score(items: Sequence[Item], maps: dict[str, np.ndarray]) -> dict[str, dict[
 
 def default_methods(trained: Trained) -> list[Method]:
     """The first set of explanations; learned attention where the network has some."""
-    on_grid = trained.config.model.view in ("event", "border")  # else layers have no place on the event
+    on_grid = trained.config.model.view not in FLAT  # else layers have no place on the event
     names = ["attention"] if trained.config.model.attention.at and on_grid else []
     names += ["grad_cam"] if on_grid else []
     names += ["gradient", "input_x_gradient", "smooth_grad", "integrated_gradients"]
@@ -166,8 +167,7 @@ def default_methods(trained: Trained) -> list[Method]:
         return [*methods, ("occlusion", "occlusion", {})]
     # A pixel of one window is another place in the next: they are covered one at a time.
     window = (1, *(max(2, n // 5) for n in trained.events.shape))
-    options = {"window": window, "stride": (1, *(n // 2 for n in window[1:]))}
-    return [*methods, (f"occlusion(window={window})", "occlusion", options)]
+    return [*methods, (f"occlusion(window={window})", "occlusion", {"window": window})]
 
 
 def completeness_lines(
