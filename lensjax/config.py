@@ -55,8 +55,9 @@ class EventData:
     """Rows and columns of a window; 479 569 is the official figure's plot area."""
     encoding: Encoding = "clipped"
     """Energy in [0, 1] as in the official pictures, its logarithm without the clip, or viridis colours."""
-    plane: Literal["loudest", "0", "1", "2", "3"] = "loudest"
-    """The Q plane shown: that of the loudest tile, as in the official pictures, or a fixed one."""
+    plane: Literal["loudest", "0", "1", "2", "3", "all"] = "loudest"
+    """The Q plane shown: that of the loudest tile, as in the official pictures; a fixed one; or all, as
+    channels, which no picture has (not with encoding rgb)."""
     balance: Literal["uniform", "real"] = "uniform"
     """As many of each class, or the shares of the Gravity Spy training set."""
     train: int = 4_400
@@ -127,13 +128,17 @@ class ModelConfig:
     padding: Literal["SAME", "VALID"] = "SAME"
     standardise: bool = True
     """Filters of mean 0 and fixed norm with a learned gain (weight standardisation)."""
+    bias: bool = True
+    """Of the convolutions. Without, and with ReLU, what is dark stays dark: features are 0 where the image
+    is, and maps of features cannot lie there."""
     activation: Literal["relu", "gelu", "silu", "softplus"] = "relu"
     attention: AttentionConfig = AttentionConfig()
     head: Literal["heatmap", "regression", "class"] = "heatmap"
     """Position from a heat map's soft-argmax, from plain regression, or none."""
-    pooling: Literal["mean", "concat", "gated", "flatten"] = "mean"
-    """Before the class logits: the mean over all positions; the windows' means side by side, or weighted by
-    gated attention; or everything, as in the talk (`flatten`)."""
+    pooling: Literal["mean", "rows", "concat", "gated", "flatten"] = "mean"
+    """Before the class logits: the mean over all positions; over columns alone, the time of an event, so that
+    every frequency keeps its features; the windows' means side by side, or weighted by gated attention; or
+    everything, as in the talk (`flatten`)."""
     hidden: int = 64
     """Width of the dense layer before the class logits; 0 for none."""
     view: Literal["event", "mosaic", "channels", "border"] = "event"

@@ -59,6 +59,18 @@ class EventGrid:
         return float(np.log2(self.frequency_range[1] / self.frequency_range[0]))
 
 
-def channels(encoding: Encoding) -> tuple[str, ...]:
-    """Names of the last axis."""
+PLANES = ("loudest", "0", "1", "2", "3", "all")
+"""What is shown of the four Q planes: that of the loudest tile, a fixed one, or all, a channel each."""
+
+
+def channels(encoding: Encoding, plane: str = "loudest") -> tuple[str, ...]:
+    """Names of the last axis.
+
+    Raises:
+      ValueError: colours are asked of all planes.
+    """
+    if plane == "all" and encoding == "rgb":
+        raise ValueError("plane all has four channels, which encoding rgb cannot show: use clipped or log.")
+    if plane == "all":
+        return tuple(f"energy, plane {number}" for number in PLANES[1:-1])
     return ("red", "green", "blue") if encoding == "rgb" else ("energy",)

@@ -76,6 +76,10 @@ def from_spectrograms(trained: Trained, inputs: Sequence[Path]) -> tuple[list[It
 
     data = trained.config.data
     assert not isinstance(data, LensData)  # `read` has seen that these are events
+    if isinstance(data, EventData) and data.plane == "all":
+        raise ValueError(
+            "a picture shows one Q plane, and this network (data.plane all) wants four: give it strain."
+        )
     found, problems = read_events(inputs, data.size, data.encoding)
     notes = (SATURATED,) if isinstance(data, EventData) and data.encoding == "log" else ()
     items = [

@@ -105,10 +105,10 @@ def test_gated_pooling_is_the_published_formula():
     np.testing.assert_allclose(outputs.logits, logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "concat", "gated", "flatten"])
+@pytest.mark.parametrize("pooling", ["mean", "rows", "concat", "gated", "flatten"])
 def test_one_window_in_3d_is_2d(pooling):
     x = events(2, 9, 12, 1)
-    flat = replace(SMALL, pooling=pooling if pooling == "flatten" else "mean", head="regression")
+    flat = replace(SMALL, pooling=pooling if pooling in ("rows", "flatten") else "mean", head="regression")
     variables, out2 = run(flat, x)
     event = build(replace(flat, pooling=pooling))
     lift = jax.tree.map(lambda leaf: leaf[None] if leaf.ndim == 4 else leaf, variables)
@@ -119,7 +119,29 @@ def test_one_window_in_3d_is_2d(pooling):
     np.testing.assert_allclose(out3.position, out2.position, atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "flatten"])
+def test_rows_keep_frequency_and_forget_time():
+    x = events(1, 4, 9, 12, 1)
+    config = replace(SMALL, pooling="rows", padding="SAME", pool=(1,), attention=NONE)
+    inner = jnp.pad(
+        x[..., 4:8, :], [(0, 0)] * 3 + [(4, 4), (0, 0)]
+    )  # whose convolutions do not reach the border
+    variables, outputs = run(config, inner)
+    later = jax.jit(build(config).apply)(variables, jnp.roll(inner, 1, axis=3))
+    np.testing.assert_allclose(later.logits, outputs.logits, atol=1e-5)
+    higher = jax.jit(build(config).apply)(variables, jnp.roll(inner, -1, axis=2))
+    assert np.abs(higher.logits - outputs.logits).max() > 1e-4
+
+
+def test_without_biases_what_is_dark_stays_dark():
+    x = events(1, 4, 9, 12, 1)
+    x[:, :, :6] = 0.0
+    variables, outputs = run(replace(SMALL, bias=False, padding="SAME", pool=(1,)), x)
+    assert not any("bias" in name for name in variables["params"] if name.startswith("stage"))
+    for name in ("stage1", "stage2"):  # each convolution reaches a pixel further
+        assert not np.any(outputs.ends[name][:, :, :4]) and np.any(outputs.ends[name][:, :, 6:]), name
+
+
+@pytest.mark.parametrize("pooling", ["mean", "rows", "flatten"])
 def test_deciding_by_window_is_the_2d_network_of_every_window(pooling):
     x = events(2, 4, 9, 12, 1)
     config = replace(SMALL, decide="window", pooling=pooling)

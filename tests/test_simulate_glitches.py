@@ -259,14 +259,25 @@ def test_labels_by_balance():
     np.testing.assert_array_equal(labels(50, 1, "real"), real[:50])
 
 
+@pytest.mark.slow  # compiles another scan
+def test_all_planes_are_channels_and_hold_the_one_displayed():
+    every = list(examples(3, 5, size=(70, 85), encoding="log", plane="all", chunk=3))
+    for event, shown in zip(every, examples(3, 5, size=(70, 85), encoding="log", chunk=3), strict=True):
+        assert event["image"].shape == (4, 70, 85, 4)
+        assert event["truth"] == pytest.approx(shown["truth"], nan_ok=True)
+        plane = int(shown["truth"]["q_plane"])
+        np.testing.assert_allclose(event["image"][..., plane], shown["image"][..., 0], rtol=2e-3, atol=1e-3)
+        assert not np.any(shown["mask"] & ~event["mask"])  # evidence on the plane shown is evidence
+
+
 def test_encodings():
-    energy = np.array([0.0, 1.0, CLIP / 2, CLIP, 1e6], np.float32)
+    energy = np.array([0.0, 1.0, CLIP / 2, CLIP, 1e6], np.float32)[:, None]
     clipped = encode(energy, "clipped")
     assert clipped.dtype == np.uint8
     assert clipped[:, 0].tolist() == [0, 10, 128, 255, 255]
     logged = encode(energy, "log")
     assert logged.dtype == np.float16
-    np.testing.assert_allclose(np.expm1(logged[:, 0].astype(np.float64)), energy, rtol=0.02)
+    np.testing.assert_allclose(np.expm1(logged.astype(np.float64)), energy, rtol=0.02)
     rgb = encode(energy, "rgb")
     assert rgb.shape == (5, 3)
     assert rgb[0].tolist() == [68, 1, 84]
@@ -278,7 +289,8 @@ def test_encodings():
     [
         ({"encoding": "png"}, "encoding 'png' is unknown; choose clipped, log, rgb"),
         ({"balance": "fair"}, "balance 'fair' is unknown; choose uniform or real"),
-        ({"plane": "4"}, "plane '4' is unknown; choose loudest, 0, 1, 2 or 3"),
+        ({"plane": "4"}, "plane '4' is unknown; choose loudest, 0, 1, 2, 3, all"),
+        ({"plane": "all", "encoding": "rgb"}, "which encoding rgb cannot show"),
         ({"size": (8, 170)}, "size .8, 170."),
         ({"count": -1}, "count -1"),
         ({"seed": -1}, "seed -1"),

@@ -132,7 +132,7 @@ def image_shape(config: Data) -> tuple[int, ...]:
 def bands(config: Data) -> tuple[str, ...]:
     """Names of the channels of an image."""
     if not isinstance(config, LensData):
-        return channels(config.encoding)
+        return channels(config.encoding, getattr(config, "plane", "loudest"))
     from lensjax.simulate.instruments import INSTRUMENTS
 
     return tuple(band.name for band in INSTRUMENTS[config.instrument].bands)

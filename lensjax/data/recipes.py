@@ -127,7 +127,7 @@ def event_recipe(config: Any) -> Recipe:
         f"-seed{config.seed}",
         counts=counts,
         seed=config.seed,
-        shape=(len(WINDOWS), height, width, len(channels(config.encoding))),
+        shape=(len(WINDOWS), height, width, len(channels(config.encoding, config.plane))),
         classes=CLASSES,
         truth=tuple(glitches.TRUTH),
         generate=split_by_seed(simulate, config.seed),

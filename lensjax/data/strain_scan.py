@@ -12,7 +12,7 @@ from lensjax.data.strain import Strain, cut, flags_missed, gaps, gaps_in_words, 
 from lensjax.data.transforms import as_float
 from lensjax.events import WINDOWS, Encoding
 from lensjax.shapes import Float
-from lensjax.simulate.glitches import encode, pictured
+from lensjax.simulate.glitches import encode, pictured, pictures
 from lensjax.simulate.qtransform import Scan, ScanConfig, carried, q_scan, whiten
 
 LOCAL = 64.0
@@ -24,7 +24,7 @@ EDGE = 1.0
 REACH = EDGE + max(WINDOWS) / 2
 """Least seconds from a time to the end of its strain."""
 
-_scan = jax.jit(q_scan, static_argnames=("config", "plane"))
+_pictures = jax.jit(pictures, static_argnames=("config", "plane"))
 _whiten = jax.jit(whiten, static_argnames=("sample_rate",))
 
 
@@ -108,8 +108,8 @@ def event_at(
     """
     local = around(strain, gps)
     block, config, centre = block_at(whitened(local), gps, **pictured(size, encoding))
-    scan = _scan(block, config, np.float32(centre), None if plane == "loudest" else int(plane))
-    image = as_float(encode(np.asarray(scan.energy), encoding))
+    scan, energy = _pictures(block, config, plane, np.float32(centre))
+    image = as_float(encode(np.asarray(energy), encoding))
     return image, scan, _notes(strain, gps, config, centre)
 
 

@@ -77,7 +77,8 @@ class Network(nn.Module):
                 )
             gain = self.param(f"{name}_gain", nn.initializers.ones_init(), (features,))
             weights = standardise(weights) * gain
-        bias = self.param(f"{name}_bias", nn.initializers.zeros_init(), (features,))
+        zeros = nn.initializers.zeros_init()
+        bias = self.param(f"{name}_bias", zeros, (features,)) if config.bias else jnp.zeros(features)
         linear = conv(x, weights, config.padding)
         x = tap(ACTIVATIONS[config.activation](linear + bias), taps, ends, name)
         if linear.ndim == 5 and config.activation == "relu" and name not in (taps or {}):

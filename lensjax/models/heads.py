@@ -31,7 +31,7 @@ class Head(nn.Module):
     origin: tuple[float, ...] = (0.5, 0.5)
     """Centre of the first cell, and distance between cells, as fractions of the image (`cnn.grids`)."""
     step: tuple[float, ...] = (1.0, 1.0)
-    pooling: Literal["mean", "concat", "gated", "flatten"] = "mean"
+    pooling: Literal["mean", "rows", "concat", "gated", "flatten"] = "mean"
 
     @nn.compact
     def __call__(
@@ -74,8 +74,9 @@ class Head(nn.Module):
         """
         if self.pooling == "mean":
             return x.mean(tuple(range(1, x.ndim - 1))), None
-        if self.pooling == "flatten":
-            return x.reshape(x.shape[0], -1), None
+        if self.pooling in ("rows", "flatten"):
+            kept = x.mean(-2) if self.pooling == "rows" else x
+            return kept.reshape(x.shape[0], -1), None
         if x.ndim != 5:
             raise ValueError(
                 f"model.pooling {self.pooling} needs events; the trunk gave {x.shape}: use mean."

@@ -19,19 +19,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax import viridis
-from lensjax.events import CLASSES, CLIP, Encoding, EventGrid
+from lensjax.events import CLASSES, CLIP, PLANES, Encoding, EventGrid, channels
 from lensjax.shapes import Array, Float, Int, PRNGKeyArray
 from lensjax.simulate.balance import labels
 from lensjax.simulate.chirps import phenom_d
 from lensjax.simulate.detector import SAMPLE_RATE, SAMPLES
-from lensjax.simulate.qtransform import ScanConfig, q_scan
+from lensjax.simulate.qtransform import Scan, ScanConfig, q_scan, q_scan_all_planes
 from lensjax.simulate.recipes import NOT_IN_A_MIX, RECIPES, UNIFORM
 from lensjax.simulate.signals import as_arrays, draw
 from lensjax.types import Example
 
 TRUTH: dict[str, str] = {
     "snr": "optimal signal-to-noise ratio of the whole signal, sqrt(Σ h²) in whitened strain",
-    "q_plane": "number of the Q plane shown",
+    "q_plane": "number of the Q plane shown; where all are, of the loudest",
     "q": "its Q",
     "peak_time": "seconds from the trigger to the loudest tile without noise; NaN where there is no signal",
     "peak_frequency": "Hz, of the same tile; NaN where there is no signal",
@@ -91,19 +91,19 @@ def pictured(size: tuple[int, int], encoding: str) -> dict[str, Any]:
     return {"shape": size, "oversample": max(1, round(420 / size[0])), "clip": clip}
 
 
-def encode(energy: Float[np.ndarray, "*s"], encoding: str) -> np.ndarray:
-    """Normalised energy [*s] as it is stored, [*s c]: uint8 of `clipped` or `rgb`, float16 of `log`.
+def encode(energy: Float[np.ndarray, "*s planes"], encoding: str) -> np.ndarray:
+    """Normalised energy as it is stored, [*s c]: uint8 of `clipped` or `rgb`, float16 of `log`.
 
     Raises:
       ValueError: unknown encoding.
     """
     if encoding == "log":
-        return np.log1p(energy).astype(np.float16)[..., None]
+        return np.log1p(energy).astype(np.float16)
     fraction = np.clip(energy, 0, CLIP) / CLIP
     if encoding == "clipped":
-        return np.round(255 * fraction).astype(np.uint8)[..., None]
+        return np.round(255 * fraction).astype(np.uint8)
     if encoding == "rgb":
-        return viridis.colour(fraction)
+        return viridis.colour(fraction[..., 0])
     raise ValueError(f"encoding '{encoding}' is unknown; choose {', '.join(get_args(Encoding))}.")
 
 
@@ -117,13 +117,14 @@ def examples(
       ValueError: unknown encoding, plane or balance, a negative count or seed, a size below 16.
       ImportError: ripplegw is missing.
     """
-    if plane not in ("loudest", "0", "1", "2", "3"):
-        raise ValueError(f"plane '{plane}' is unknown; choose loudest, 0, 1, 2 or 3.")
+    if plane not in PLANES:
+        raise ValueError(f"plane '{plane}' is unknown; choose {', '.join(PLANES)}.")
     if min(size) < 16 or len(size) != 2:
         raise ValueError(f"size {size} is no pair of at least 16 rows and columns; use 140 170.")
     if count < 0 or not 0 <= seed < 2**32 or chunk < 1:
         raise ValueError(f"count {count}, seed {seed}, chunk {chunk}: use ≥ 0, 0 to 2³² - 1, and ≥ 1.")
-    encode(np.zeros(1, np.float32), encoding)
+    encode(np.zeros((1, 1), np.float32), encoding)
+    channels(encoding, plane)  # type: ignore[arg-type]
     chosen = labels(count, seed, balance)
     phenom_d()
     return _in_order(chosen, seed, ScanConfig(**pictured(size, encoding)), encoding, plane, chunk)
@@ -134,20 +135,38 @@ def evidence(config: ScanConfig) -> ScanConfig:
     return replace(config, clip=float("inf"), reduce="max")
 
 
+def pictures(
+    whitened: Float[Array, "n"], config: ScanConfig, plane: str, centre: Array | float = 0.0
+) -> tuple[Scan, Float[Array, "t h w planes"]]:
+    """The scan of a block, and the energy shown of it: of one plane, or of `all`."""
+    scan = q_scan(whitened, config, centre, None if plane in ("loudest", "all") else int(plane))
+    if plane != "all":
+        return scan, scan.energy[..., None]
+    return scan, jnp.moveaxis(q_scan_all_planes(whitened, config, centre), 0, -1)
+
+
+def true_pictures(
+    signal: Float[Array, "n"], config: ScanConfig, plane: str, shown: Scan
+) -> tuple[Scan, Float[Array, "t h w"]]:
+    """The same without noise, on the same planes: the largest energy of those shown."""
+    true = q_scan(signal, evidence(config), plane=shown.plane, medians="white")
+    if plane != "all":
+        return true, true.energy
+    return true, q_scan_all_planes(signal, evidence(config), medians="white").max(0)
+
+
 @functools.partial(jax.jit, static_argnames=("config", "plane"))
-def _events(
-    seed: Array, rows: Array, labels: Array, config: ScanConfig, plane: int | None
-) -> dict[str, Array]:
+def _events(seed: Array, rows: Array, labels: Array, config: ScanConfig, plane: str) -> dict[str, Array]:
     """Energy, mask and truth of events by row; one by one, which is faster on a CPU and kind to memory."""
 
     def event(which: tuple[Array, Array]) -> dict[str, Array]:
         row, label = which
         signal, noise = _simulate(jax.random.fold_in(jax.random.key(seed), row), label)
-        shown = q_scan(signal + noise, config, plane=plane)
-        true = q_scan(signal, evidence(config), plane=shown.plane, medians="white")
+        shown, energy = pictures(signal + noise, config, plane)
+        true, loud = true_pictures(signal, config, plane, shown)
         return {
-            "energy": shown.energy,
-            "mask": true.energy > jnp.maximum(MASK_ENERGY, MASK_FRACTION * true.peak_energy),
+            "energy": energy,
+            "mask": loud > jnp.maximum(MASK_ENERGY, MASK_FRACTION * true.peak_energy),
             "snr": jnp.sqrt((signal**2).sum()),
             "q_plane": shown.plane,
             "q": shown.q,
@@ -163,13 +182,12 @@ def _in_order(
     chosen: np.ndarray, seed: int, config: ScanConfig, encoding: str, plane: str, chunk: int
 ) -> Iterator[Example]:
     """Chunks run ahead in one thread a core, examples come in order."""
-    fixed = None if plane == "loudest" else int(plane)
     padded = np.concatenate([chosen, np.full(-len(chosen) % chunk, CLASSES.index("No_Glitch"))])
 
     def make(start: int) -> dict[str, np.ndarray]:
         rows = np.arange(start, start + chunk, dtype=np.uint32)
         some = padded[start : start + chunk].astype(np.int32)
-        return jax.device_get(_events(np.uint32(seed), rows, some, config, fixed))
+        return jax.device_get(_events(np.uint32(seed), rows, some, config, plane))
 
     workers = os.cpu_count() or 1
     starts = iter(range(0, len(padded), chunk))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lensjax.data.gravity_spy import read_golden
-from lensjax.events import CLASSES
+from lensjax.events import CLASSES, PLANES
 from lensjax.simulate.glitches import examples
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lensjax.simulate.gallery", description=main.__doc__)
     parser.add_argument("--columns", type=int, default=2, help="simulated events of each class")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plane", default="loudest", choices=("loudest", "0", "1", "2", "3"))
+    parser.add_argument("--plane", default="loudest", choices=PLANES[:-1])
     parser.add_argument("--golden", type=Path, help="folder of the golden images")
     parser.add_argument("--plain", action="store_true", help="draw no outlines and crosses")
     parser.add_argument("--out", type=Path, default=Path("events.png"))
