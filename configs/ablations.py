@@ -3,8 +3,9 @@
     python -m lensjax.studies.events configs/gravity_spy_study.py --out runs/events_study
 
 runs them all over several seeds. Names of the talk: "3D" attention has one kernel for all windows, "2D" has
-one a window. All have 104,000 to 115,000 weights, except `gated_windows` and its control without the gate,
-`mean_windows`: these pool instead of flattening and have about 10,000.
+one a window. All have 104,000 to 115,000 weights, except those that pool instead of flattening: over space
+(`gated_windows` and its control without the gate, `mean_windows`, about 10,000), or over time alone
+(`time_averaged` and the same with a gate: the demo's network without its position head, about 44,000).
 """
 
 from collections.abc import Callable
@@ -29,6 +30,12 @@ def per_image(config: Config) -> Config:
     return replace(config, loss=LossConfig({"window_cross_entropy": 1.0}))
 
 
+def averaged(*at: str) -> Edit:
+    """Features averaged over time, frequency kept, no biases."""
+    trunk = {"features": (16, 24, 32), "pool": (2, 3, 1), "bias": False, "pooling": "rows"}
+    return model(attention=AttentionConfig(at=at), **trunk)
+
+
 def joint(config: Config) -> Config:
     """Class and peak time and frequency, from the network with "3D" attention in two layers."""
     config = model(head="heatmap", attention=AttentionConfig(at=("stage1", "stage2")))(config)
@@ -46,6 +53,8 @@ ABLATIONS: dict[str, Edit] = {
     "attention_softmax": gates("stage1", "stage2", kind="softmax"),
     "gated_windows": model(attention=AttentionConfig(at=()), pooling="gated", hidden=64),
     "mean_windows": model(attention=AttentionConfig(at=()), pooling="mean", hidden=64),
+    "time_averaged": averaged(),
+    "time_averaged_gate": averaged("stage2"),
     "joint_position": joint,
     "mosaic": model(attention=AttentionConfig(at=()), view="mosaic"),
     "windows_as_channels": model(attention=AttentionConfig(at=()), view="channels", pool=(3, 2, 1)),

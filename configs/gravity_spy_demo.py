@@ -19,11 +19,13 @@ def get_config() -> Config:
     return Config(
         data=EventData(size=(70, 85), train=1_760, validation=220, test=440, augment=("band_limit",)),
         model=ModelConfig(
-            features=(8, 16, 16),
-            pool=(3, 2, 1),
+            features=(16, 24, 32),
+            pool=(2, 3, 1),
             standardise=False,
-            attention=AttentionConfig(at=("stage1", "stage2")),
-            pooling="flatten",
+            # Both so that maps lie where the evidence is: see "Which map to trust" in the README.
+            bias=False,
+            pooling="rows",
+            attention=AttentionConfig(at=("stage2",)),
             hidden=0,
             dropout=0.2,
             classes=CLASSES,

@@ -8,6 +8,7 @@
 raw and signed, positive = supports the score. This package imports jax and numpy and nothing else.
 """
 
+from lensjax.explain.cam import cams
 from lensjax.explain.chunked import batched, map_chunks, sum_chunks
 from lensjax.explain.features import activations_and_gradients, layers
 from lensjax.explain.gradient import completeness_error
@@ -26,6 +27,7 @@ __all__ = [
     "activations_and_gradients",
     "batched",
     "bootstrap_interval",
+    "cams",
     "centre_distance",
     "chance",
     "completeness_error",

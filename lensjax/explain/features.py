@@ -49,6 +49,18 @@ def choose_layer(names: list[str], layer: str | None, what: str) -> str:
     return layer
 
 
+def spatial_layer(forward: Forward, image: Float[Array, "*s c"], layer: str | None) -> str:
+    """`layer`, or the last end with the image's axes; gates are no layers.
+
+    Raises:
+      ValueError: there is none, or none of that name; lists the choices.
+    """
+    found = layers(forward, image)
+    named = [name for name in found if not name.startswith(GATE)]
+    spatial = [name for name in named if found[name].ndim == image.ndim]
+    return choose_layer(spatial if layer is None else named, layer, "spatial layer")
+
+
 def activations_and_gradients(
     forward: Forward, image: Float[Array, "*s c"], names: tuple[str, ...]
 ) -> tuple[dict[str, Array], dict[str, Array]]:

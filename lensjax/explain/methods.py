@@ -10,7 +10,8 @@ from typing import Any
 
 from lensjax.explain.attention import attention
 from lensjax.explain.baselines import abs_input, centre, random, sobel
-from lensjax.explain.cam import grad_cam
+from lensjax.explain.cam import grad_cam, grad_cam_pp, hires_cam, layer_cam, x_grad_cam
+from lensjax.explain.cam_forward import ablation_cam, eigen_cam, score_cam
 from lensjax.explain.gradient import gradient, input_x_gradient, integrated_gradients, smooth_grad
 from lensjax.explain.perturbation import occlusion
 
@@ -27,6 +28,13 @@ ON_FEATURES: dict[
     str, Callable
 ] = {  # method(forward, image, *, key, **options), see lensjax.explain.features
     "grad_cam": grad_cam,
+    "grad_cam_pp": grad_cam_pp,
+    "hires_cam": hires_cam,
+    "layer_cam": layer_cam,
+    "x_grad_cam": x_grad_cam,
+    "eigen_cam": eigen_cam,
+    "score_cam": score_cam,
+    "ablation_cam": ablation_cam,
     "attention": attention,
 }
 METHODS = ON_IMAGE | ON_FEATURES
