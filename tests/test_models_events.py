@@ -12,7 +12,7 @@ from lensjax.events import CLASSES, EventGrid
 from lensjax.models import build, count_parameters
 from lensjax.models.attention import SpatialAttention
 from lensjax.models.cnn import grids
-from lensjax.models.conv import conv, max_pool
+from lensjax.models.conv import conv, max_over, max_pool
 from lensjax.models.heads import mean_probability, soft_argmax
 from lensjax.models.views import view
 
@@ -117,6 +117,21 @@ def test_one_window_in_3d_is_2d(pooling):
     out3 = jax.jit(event.apply)(lift, x[:, None])
     np.testing.assert_allclose(out3.logits, out2.logits, atol=1e-5)
     np.testing.assert_allclose(out3.position, out2.position, atol=1e-5)
+
+
+def test_the_gradient_of_a_maximum_goes_to_the_first_of_equals():
+    x = jnp.array([[1.0, 3.0], [3.0, 3.0], [2.0, -1.0]])
+    gradient = jax.grad(lambda x: (max_over(0, x) * jnp.array([1.0, 5.0])).sum())(x)
+    np.testing.assert_array_equal(gradient, [[0, 5], [1, 0], [0, 0]])
+
+
+def test_pooling_what_xla_may_compute_twice_has_a_gradient():
+    x, kernel = jnp.asarray(events(1, 4, 9, 9, 1)), jnp.asarray(events(1, 3, 3, 1, 3))
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", True)  # where it does
+    found = jax.jit(lambda x: jax.grad(lambda x: (max_pool(conv(x, kernel), (1, 2, 2)) ** 2).sum())(x))(x)
+    jax.config.update("jax_disable_most_optimizations", before)
+    assert np.isfinite(found).all()
 
 
 def test_rows_keep_frequency_and_forget_time():

@@ -1,6 +1,7 @@
 """Class activation maps without a gradient: from the activations alone, or from further forward passes.
 
-Maps are on the layer's own grid [*grid], raw and signed; `layer` None takes the last one with the image's axes.
+Maps are on the layer's own grid [*grid], raw and signed; `layer` None takes the last one with the image's
+axes.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from lensjax.explain.cam import grad_cam, grad_cam_pp, hires_cam, layer_cam, x_g
 from lensjax.explain.cam_forward import ablation_cam, eigen_cam, score_cam
 from lensjax.explain.gradient import gradient, input_x_gradient, integrated_gradients, smooth_grad
 from lensjax.explain.perturbation import occlusion
+from lensjax.explain.rules import deconvnet, guided_backprop, guided_grad_cam
 
 TRIVIAL: dict[str, Callable] = {"random": random, "centre": centre, "abs_input": abs_input, "sobel": sobel}
 ON_IMAGE: dict[str, Callable] = {  # method(score, image, *, key, **options), score(image) -> one number
@@ -21,6 +22,8 @@ ON_IMAGE: dict[str, Callable] = {  # method(score, image, *, key, **options), sc
     "input_x_gradient": input_x_gradient,
     "smooth_grad": smooth_grad,
     "integrated_gradients": integrated_gradients,
+    "guided_backprop": guided_backprop,
+    "deconvnet": deconvnet,
     "occlusion": occlusion,
     **TRIVIAL,
 }
@@ -35,6 +38,7 @@ ON_FEATURES: dict[
     "eigen_cam": eigen_cam,
     "score_cam": score_cam,
     "ablation_cam": ablation_cam,
+    "guided_grad_cam": guided_grad_cam,
     "attention": attention,
 }
 METHODS = ON_IMAGE | ON_FEATURES

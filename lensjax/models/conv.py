@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -87,17 +87,42 @@ def max_pool(x: Float[Array, "b *s c"], window: Sequence[int]) -> Array:
     """Maximum over non-overlapping windows; what does not fill a window at the far edge is dropped.
 
     Reshape and max, not `reduce_window`, whose gradient is several times slower on the CPU. Of events,
-    an axis at a time, which is faster still; equal maxima then share the gradient by row first.
+    an axis at a time, which is faster still; of equal maxima the first then has the gradient.
     """
     if all(w == 1 for w in window):
         return x
     space = x.shape[1:-1]
     if any(w > n for w, n in zip(window, space, strict=True)):
         raise ValueError(f"pooling window {tuple(window)} exceeds the feature map {space}: pool less.")
-    if len(window) == 3 and sum(w > 1 for w in window) > 1:
-        for axis, w in enumerate(window):
-            x = max_pool(x, tuple(w if axis == other else 1 for other in range(3)))
+    if len(window) == 3:
+        for axis, w in enumerate(window, start=1):
+            n = x.shape[axis] // w
+            x = jax.lax.slice_in_dim(x, 0, n * w, axis=axis)
+            x = max_over(axis + 1, x.reshape(*x.shape[:axis], n, w, *x.shape[axis + 1 :])) if w > 1 else x
         return x
     x = x[(slice(None), *(slice(n // w * w) for n, w in zip(space, window, strict=True)))]
     split = [part for n, w in zip(space, window, strict=True) for part in (n // w, w)]
-    return jnp.max(x.reshape(x.shape[0], *split, x.shape[-1]), axis=tuple(range(2, 2 * len(window) + 1, 2)))
+    return jnp.max(x.reshape(x.shape[0], *split, x.shape[-1]), axis=(2, 4))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def max_over(axis: int, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Maximum over an axis of few; the first of equals gets the gradient.
+
+    JAX's own gradient looks for the inputs equal to the maximum. Where XLA computes those twice, in fusions
+    that round differently (as it may the sum of `shifted_sum`), it finds none and divides by zero.
+    """
+    return x.max(axis)
+
+
+def _max_backward(axis: int, x: Array, gradient: Array) -> tuple[Array]:
+    parts = [jax.lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis])]
+
+    def first(i: int) -> Array:
+        beats = [part < parts[i] if j < i else part <= parts[i] for j, part in enumerate(parts) if j != i]
+        return reduce(jnp.logical_and, beats)
+
+    return (jnp.stack([jnp.where(first(i), gradient, 0) for i in range(len(parts))], axis),)
+
+
+max_over.defvjp(lambda axis, x: (x.max(axis), x), _max_backward)

@@ -125,7 +125,7 @@ def test_several_layers_share_a_backward_pass():
 @pytest.mark.parametrize("method", ["linear", "nearest"])
 def test_a_delta_off_the_centre_stays_where_it_is(dims, method):
     at = (1, 2, 7)[3 - dims :]
-    image = jnp.zeros((3, 12, 10)[3 - dims :] + (1,)).at[*at].set(1.0)
+    image = jnp.zeros((*(3, 12, 10)[3 - dims :], 1)).at[*at].set(1.0)
 
     def unpadded(image, taps):
         """3 × 3 convolution without padding: cell i is centred on pixel i + 1 of rows and columns."""
