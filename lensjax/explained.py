@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lensjax.data import datasets
+from lensjax.data.transforms import as_float
 from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, reference_image, score_maps, to_image_grid
 from lensjax.explain.features import GATE
-from lensjax.models.cnn import grids
+from lensjax.models.cnn import Grid, grids
 from lensjax.models.views import FLAT
 from lensjax.restore import Trained
 from lensjax.scoring import single, target_score
@@ -102,7 +104,8 @@ def explain(
         method = batched(METHODS[name], chunk=min(chunk, len(items)))
         function, key = forward if name in ON_FEATURES else score, jax.random.key(seed)
         try:
-            raw = method(function, images, key=key, given=predicted.classes, **options)
+            extra = unwritten_options(trained, name, options, images)
+            raw = method(function, images, key=key, given=predicted.classes, **options, **extra)
         except TypeError as error:  # an option of the wrong kind
             raise ValueError(f"--methods '{written}': {str(error).splitlines()[0]}") from error
         maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
@@ -120,25 +123,46 @@ def score_functions(trained: Trained, target: str) -> tuple[Callable, Callable]:
     return (lambda predicted, image: forward(predicted, image)[0]), forward
 
 
+def unwritten_options(
+    trained: Trained, name: str, options: dict[str, Any], images: np.ndarray
+) -> dict[str, Any]:
+    """What a command line cannot write: images to compare with, where the cells of a layer lie."""
+    if name == "expected_gradients":
+        source = datasets.load(datasets.prepare(trained.config.data), "validation")
+        return {"background": np.stack([as_float(source[i]["image"]) for i in range(min(64, len(source)))])}
+    if name == "guided_grad_cam":
+        origin, step = cells(trained, name, options.get("layer"), images.shape[1:])
+        return {"origin": origin, "step": step}
+    return {}
+
+
+def cells(trained: Trained, name: str, layer: str | None, shape: tuple[int, ...]) -> Grid:
+    """Where the cells of a layer, or of a gate, lie on the image: origin and step.
+
+    Raises:
+      ValueError: under the network's view they have no place there.
+    """
+    places, at = grids(trained.config.model, shape[:-1]), trained.config.model.attention.at
+    if name == "attention":
+        gates = [end for end in places if end.removeprefix(GATE) in at and end.startswith(GATE)]
+        end = gates[-1] if layer is None else GATE + layer.removeprefix(GATE)
+    else:
+        end = f"stage{len(trained.config.model.features)}" if layer is None else layer
+    if end not in places:
+        view = trained.config.model.view
+        raise ValueError(
+            f"--methods '{name}': '{end}' of a network with view '{view}' has no place on the event."
+        )
+    return places[end]
+
+
 def on_image_grid(
     trained: Trained, name: str, options: dict[str, Any], raw: Any, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Bring maps of any method to one value a pixel, a layer's cells where their receptive fields are."""
     registered: dict[str, Any] = {}
     if name in ON_FEATURES and raw.ndim == len(shape):
-        layer = options.get("layer")
-        places, at = grids(trained.config.model, shape[:-1]), trained.config.model.attention.at
-        if name == "attention":
-            gates = [end for end in places if end.removeprefix(GATE) in at and end.startswith(GATE)]
-            end = gates[-1] if layer is None else GATE + layer.removeprefix(GATE)
-        else:
-            end = f"stage{len(trained.config.model.features)}" if layer is None else layer
-        if end not in places:
-            view = trained.config.model.view
-            raise ValueError(
-                f"--methods '{name}': '{end}' of a network with view '{view}' has no place on the event."
-            )
-        registered["origin"], registered["step"] = places[end]
+        registered["origin"], registered["step"] = cells(trained, name, options.get("layer"), shape)
     return np.asarray(jax.vmap(lambda one: to_image_grid(one, shape, **registered))(raw))
 
 
@@ -161,6 +185,7 @@ def default_methods(trained: Trained) -> list[Method]:
     on_grid = trained.config.model.view not in FLAT  # else layers have no place on the event
     names = ["attention"] if trained.config.model.attention.at and on_grid else []
     names += ["grad_cam"] if on_grid else []
+    names += ["hires_cam"] if on_grid and trained.events is not None else []  # exact of a linear head
     names += ["gradient", "input_x_gradient", "smooth_grad", "integrated_gradients"]
     methods: list[Method] = [(name, name, {}) for name in names]
     if trained.events is None:

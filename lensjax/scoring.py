@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
+from lensjax.explain.targets import TARGETS, log_odds
 from lensjax.models import Network
-from lensjax.shapes import Array, Float, Int
+from lensjax.shapes import Array, Float
 from lensjax.types import Outputs
 
-POSITION_TARGETS = ("row", "column")
+__all__ = ["COORDINATES", "check_target", "log_odds", "read_target", "single", "target_score"]
+
+COORDINATES = {"row": 0, "column": 1, "frequency": 0, "time": 1}
 
 
 def single(model: Network, params: Any) -> Callable[..., Outputs]:
@@ -29,31 +33,55 @@ def single(model: Network, params: Any) -> Callable[..., Outputs]:
     return forward
 
 
-def log_odds(logits: Float[Array, "k"], index: Int[Array, ""] | int) -> Float[Array, ""]:
-    """Log odds of a class against all others; of two classes, the difference of the logits.
-
-    Unlike a probability it does not saturate, and unlike a logit it cannot rise with all of them.
-    """
-    others = jnp.where(jnp.arange(logits.shape[-1]) == index, -jnp.inf, logits)
-    return logits[index] - jax.nn.logsumexp(others)
-
-
 def check_target(target: str, classes: Sequence[str], has_position: bool) -> None:
-    """A target is "predicted", a class name, "row" or "column".
+    """A target as `--target` takes it: see `read_target`.
 
     Raises:
       ValueError: it is none of these, or the network gives no position.
     """
-    positions = POSITION_TARGETS if has_position else ()
-    if target not in ("predicted", *classes, *positions):
-        choices = ", ".join(("predicted", *classes, *positions))
-        raise ValueError(f"--target '{target}' is not known to this network; choose from {choices}.")
+    if read_target(target, classes)[0] in COORDINATES and not has_position:
+        raise ValueError(f"--target '{target}' is a position, which this network does not give.")
+
+
+def read_target(target: str, classes: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The score a target names, and the classes it is of.
+
+    `predicted` or a class: its log odds; `logit`, `log_probability`, `probability` or `log_odds`, of a class
+    in brackets or of the predicted one; `difference(a, b)` of two logits; `row` and `column` of the position,
+    for events `frequency` and `time`.
+
+    Raises:
+      ValueError: another name or number of classes; lists the choices.
+    """
+    found = re.fullmatch(r"\s*([^()]+?)\s*(?:\((.*)\))?\s*", target)
+    name, inside = found.groups() if found else (target, None)
+    given = tuple(part.strip() for part in inside.split(",")) if inside else ()
+    if inside is None and (name in classes or name == "predicted"):
+        name, given = "log_odds", (name,)
+    if name in COORDINATES and inside is None:
+        return name, ()
+    wanted = 2 if name == "difference" else 1
+    given = given or ("predicted",) * (name != "difference")
+    known = ("predicted", *classes)
+    if name not in TARGETS or len(given) != wanted or any(one not in known for one in given):
+        near = get_close_matches(target, [*known, *TARGETS], 1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ValueError(
+            f"--target '{target}' is not known to this network.{hint} Choose a class ({', '.join(known)}), "
+            f"{', '.join(f'{one}(class)' for one in TARGETS if one != 'difference')}, "
+            "difference(class, class), "
+            f"or a coordinate ({', '.join(COORDINATES)})."
+        )
+    return name, given
 
 
 def target_score(
     outputs: Outputs, target: str, classes: Sequence[str], predicted: Array | int
 ) -> Float[Array, ""]:
-    """The scalar that an explanation explains: a class's log odds, or a coordinate in fractions."""
-    if target in POSITION_TARGETS:
-        return outputs.position[POSITION_TARGETS.index(target)]
-    return log_odds(outputs.logits, predicted if target == "predicted" else list(classes).index(target))
+    """The scalar that an explanation explains: of a class, or a coordinate in fractions of the image."""
+    name, given = read_target(target, classes)
+    if name in COORDINATES:
+        return outputs.position[COORDINATES[name]]
+    return TARGETS[name](
+        outputs.logits, *(predicted if one == "predicted" else list(classes).index(one) for one in given)
+    )

@@ -11,11 +11,16 @@ raw and signed, positive = supports the score. This package imports jax and nump
 from lensjax.explain.cam import cams
 from lensjax.explain.chunked import batched, map_chunks, sum_chunks
 from lensjax.explain.features import activations_and_gradients, layers
-from lensjax.explain.gradient import completeness_error
 from lensjax.explain.localisation import SCORES, bootstrap_interval, centre_distance, chance, score_maps
 from lensjax.explain.methods import METHODS, ON_FEATURES, ON_IMAGE, TRIVIAL, get_method, options_of, parse
+from lensjax.explain.path import complete_gradients, completeness_error
 from lensjax.explain.postprocess import normalise, positive, sum_channels, to_image_grid, upsample
 from lensjax.explain.reference import REFERENCES, reference_image
+from lensjax.explain.regression import Surrogate
+from lensjax.explain.segments import slic
+from lensjax.explain.stability import lime_top_patches, stability, top_patches
+from lensjax.explain.surrogate import kernel_shap_fit, lime_fit
+from lensjax.explain.targets import TARGETS, all_classes
 
 __all__ = [
     "METHODS",
@@ -23,16 +28,23 @@ __all__ = [
     "ON_IMAGE",
     "REFERENCES",
     "SCORES",
+    "TARGETS",
     "TRIVIAL",
+    "Surrogate",
     "activations_and_gradients",
+    "all_classes",
     "batched",
     "bootstrap_interval",
     "cams",
     "centre_distance",
     "chance",
+    "complete_gradients",
     "completeness_error",
     "get_method",
+    "kernel_shap_fit",
     "layers",
+    "lime_fit",
+    "lime_top_patches",
     "map_chunks",
     "normalise",
     "options_of",
@@ -40,8 +52,11 @@ __all__ = [
     "positive",
     "reference_image",
     "score_maps",
+    "slic",
+    "stability",
     "sum_channels",
     "sum_chunks",
     "to_image_grid",
+    "top_patches",
     "upsample",
 ]

@@ -12,19 +12,34 @@ from lensjax.explain.attention import attention
 from lensjax.explain.baselines import abs_input, centre, random, sobel
 from lensjax.explain.cam import grad_cam, grad_cam_pp, hires_cam, layer_cam, x_grad_cam
 from lensjax.explain.cam_forward import ablation_cam, eigen_cam, score_cam
-from lensjax.explain.gradient import gradient, input_x_gradient, integrated_gradients, smooth_grad
+from lensjax.explain.gradient import (
+    gradient,
+    input_x_gradient,
+    smooth_grad,
+    smooth_grad_squared,
+    var_grad,
+)
+from lensjax.explain.path import expected_gradients, integrated_gradients
 from lensjax.explain.perturbation import occlusion
+from lensjax.explain.rise import rise
 from lensjax.explain.rules import deconvnet, guided_backprop, guided_grad_cam
+from lensjax.explain.surrogate import kernel_shap, lime
 
 TRIVIAL: dict[str, Callable] = {"random": random, "centre": centre, "abs_input": abs_input, "sobel": sobel}
 ON_IMAGE: dict[str, Callable] = {  # method(score, image, *, key, **options), score(image) -> one number
     "gradient": gradient,
     "input_x_gradient": input_x_gradient,
     "smooth_grad": smooth_grad,
+    "smooth_grad_squared": smooth_grad_squared,
+    "var_grad": var_grad,
     "integrated_gradients": integrated_gradients,
+    "expected_gradients": expected_gradients,
     "guided_backprop": guided_backprop,
     "deconvnet": deconvnet,
     "occlusion": occlusion,
+    "rise": rise,
+    "lime": lime,
+    "kernel_shap": kernel_shap,
     **TRIVIAL,
 }
 ON_FEATURES: dict[
@@ -58,8 +73,8 @@ def get_method(name: str) -> Callable:
 def options_of(name: str) -> dict[str, Any]:
     """A method's options and their defaults."""
     parameters = inspect.signature(get_method(name)).parameters.values()
-    # A method may take another one (SmoothGrad of …); a command line cannot write it.
-    hidden = ("key", "method")
+    # What a command line cannot write: another method (SmoothGrad of …), images, a layer's registration.
+    hidden = ("key", "method", "background", "origin", "step")
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in hidden}
 
 

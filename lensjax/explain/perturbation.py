@@ -45,7 +45,7 @@ def occlusion(
     halves = [max(1, size // 2) for size in sizes]
     strides = per_axis("stride", halves if stride is None else stride, len(space))
     starts = window_starts(space, sizes, strides, edges)
-    whole, base, size = value(score, image), reference_image(baseline, image), jnp.asarray(sizes)
+    whole, base, size = value(score, image), reference_image(baseline, image, key), jnp.asarray(sizes)
 
     def window_effect(start: Array) -> tuple[Array, Array]:
         return _window_effect(score, start, size, image, base, whole)

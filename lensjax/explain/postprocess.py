@@ -31,8 +31,8 @@ def upsample(
     shape: Sequence[int],
     *,
     method: str = "linear",
-    origin: Sequence[float] | None = None,
-    step: Sequence[float] | None = None,
+    origin: Sequence[float | Array] | None = None,
+    step: Sequence[float | Array] | None = None,
 ) -> Float[Array, "*s"]:
     """Bring a layer's grid to `shape`, cell centres in register, `method` linear or nearest.
 

@@ -56,7 +56,7 @@ def column(*numbers):
     return jnp.array(numbers, jnp.float32)[:, None]
 
 
-def network(dims=2, channels=2, dtype=jnp.float32, seed=0):
+def network(dims=2, channels=2, dtype=jnp.float32, seed=0, activation=jax.nn.softplus):
     """A gated two-stage network for [*s channels]; its kernels have depth 1, so one window in 3D is 2D."""
     random = np.random.default_rng(seed)
 
@@ -73,7 +73,7 @@ def network(dims=2, channels=2, dtype=jnp.float32, seed=0):
         ends["attention:input"] = jax.nn.sigmoid(convolve(x, gate))[..., 0]
         x = x * ends["attention:input"][..., None]
         for name, kernel in (("stage1", first), ("stage2", second)):
-            x = jax.nn.softplus(convolve(x, kernel, "SAME")) + taps.get(name, 0)
+            x = activation(convolve(x, kernel, "SAME")) + taps.get(name, 0)
             ends[name] = x
             pooled = [part for n in x.shape[-3:-1] for part in (n // 2, 2)]
             x = x.reshape(*x.shape[:-3], *pooled, x.shape[-1]).max((-4, -2))

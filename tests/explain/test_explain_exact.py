@@ -9,12 +9,8 @@ import pytest
 from explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward, score_of
 
 from lensjax.explain import METHODS, completeness_error
-from lensjax.explain.gradient import (
-    gradient,
-    input_x_gradient,
-    integrated_gradients,
-    smooth_grad,
-)
+from lensjax.explain.gradient import gradient, input_x_gradient, smooth_grad
+from lensjax.explain.path import integrated_gradients
 from lensjax.explain.perturbation import occlusion
 
 grad_cam = METHODS["grad_cam"]

@@ -9,38 +9,67 @@ import pytest
 from explain_oracles import network, score_of
 
 from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, completeness_error, map_chunks, sum_chunks
-from lensjax.explain.gradient import integrated_gradients, smooth_grad
+from lensjax.explain.gradient import smooth_grad
+from lensjax.explain.path import integrated_gradients
 from lensjax.explain.perturbation import occlusion
 
 KEY = jax.random.key(3)
 FORWARD = network()
 SCORE = score_of(FORWARD)
+NOISY = ("random", "smooth_grad", "smooth_grad_squared", "var_grad")  # an axis more, other noise
+GUIDED = ("guided_backprop", "deconvnet", "guided_grad_cam")  # rules for ReLUs
+RELU = network(activation=jax.nn.relu)
+RELU_SCORE = score_of(RELU)
 IMAGES = jax.random.normal(jax.random.key(1), (4, 8, 12, 2))
 KEYS = jax.vmap(partial(jax.random.fold_in, KEY))(jnp.arange(len(IMAGES)))
 OPTIONS = {
     "smooth_grad": {"samples": 5},
+    "smooth_grad_squared": {"samples": 5},
+    "var_grad": {"samples": 5},
+    "expected_gradients": {"samples": 5, "background": np.asarray(IMAGES[:2]) + 1},
     "integrated_gradients": {"steps": 5},
     "occlusion": {"window": 4, "stride": 3},
+    "rise": {"cells": 3, "samples": 40},
+    "lime": {"segments": 6, "samples": 40},
+    "kernel_shap": {"segments": 4, "samples": 16},
 }
 SAMPLED = {name: METHODS[name] for name in OPTIONS}
+# These differ in one line, with tests of its own, from a method that is always tested.
+ALIKE = (
+    "smooth_grad_squared",
+    "var_grad",
+    "deconvnet",
+    "grad_cam_pp",
+    "layer_cam",
+    "x_grad_cam",
+    "abs_input",
+)
+ALL = [pytest.param(name, marks=[pytest.mark.slow] if name in ALIKE else []) for name in METHODS]
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
 
 
-def subject(name, forward=FORWARD, score=SCORE):
-    return forward if name in ON_FEATURES else score
+def subject(name, forward=None, score=None):
+    own = (RELU, RELU_SCORE) if name in GUIDED else (FORWARD, SCORE)
+    return (forward or own[0]) if name in ON_FEATURES else (score or own[1])
+
+
+def other(name, **changes):
+    """Another network of the kind the method explains."""
+    forward = network(**changes, **({"activation": jax.nn.relu} if name in GUIDED else {}))
+    return subject(name, forward, score_of(forward))
 
 
 def explain(name, image, **options):
     return METHODS[name](subject(name), image, key=KEY, **OPTIONS.get(name, {}), **options)
 
 
-@pytest.mark.parametrize("name", SAMPLED)
+@pytest.mark.parametrize("name", [p for p in ALL if p.values[0] in SAMPLED])
 @pytest.mark.parametrize("chunk", [1, 100])
 def test_chunk_of_samples_does_not_matter(name, chunk):
     close(explain(name, IMAGES[0], chunk=chunk), explain(name, IMAGES[0], chunk=3))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ALL)
 def test_batch_and_chunk_of_examples_do_not_matter(name):
     options = OPTIONS.get(name, {})
     one_by_one = [
@@ -58,7 +87,7 @@ def test_part_of_a_batch_with_keys_of_its_own(name):
     close(part, whole[3:])
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ALL)
 def test_jit_changes_nothing(name):
     close(jax.jit(partial(explain, name))(IMAGES[0]), explain(name, IMAGES[0]))
 
@@ -69,7 +98,7 @@ def test_jit_of_a_batch_changes_nothing(name):
     close(jax.jit(many)(IMAGES), many(IMAGES))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ALL)
 def test_same_key_same_bytes(name):
     assert np.asarray(explain(name, IMAGES[0])).tobytes() == np.asarray(explain(name, IMAGES[0])).tobytes()
 
@@ -83,12 +112,12 @@ def test_another_key_another_map(name):
 
 def constant(image, taps=None):
     """A network that looks at nothing: its score does not move, its gate is the same everywhere."""
-    stage = image * 0 + 1 + (taps or {}).get("stage1", 0)
+    stage = jax.nn.relu(image * 0 + 1) + (taps or {}).get("stage1", 0)
     return (stage * 0).sum() + 3.0, {"stage1": stage, "attention:input": image[..., 0] * 0 + 0.5}
 
 
 # Weights of Score-CAM sum to 1 whatever the score, and the trivial maps take no notice of it.
-@pytest.mark.parametrize("name", [n for n in METHODS if n not in ("score_cam", *TRIVIAL)])
+@pytest.mark.parametrize("name", [p for p in ALL if p.values[0] not in ("score_cam", *TRIVIAL)])
 def test_a_network_that_looks_at_nothing_gives_zero(name):
     score = score_of(constant)
     found = METHODS[name](subject(name, constant, score), IMAGES[0], key=KEY, **OPTIONS.get(name, {}))
@@ -120,20 +149,18 @@ def test_flip_equivariance_of_occlusion_where_windows_tile(axis):
     close(jnp.flip(there, axis), occlusion(SCORE, IMAGES[0], window=4, stride=2))
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS if n not in ("random", "smooth_grad")])
+@pytest.mark.parametrize("name", [p for p in ALL if p.values[0] not in NOISY])
 def test_3d_with_one_window_is_2d(name):
-    solid = network(dims=3)
-    found = METHODS[name](
-        subject(name, solid, score_of(solid)), IMAGES[0][None], key=KEY, **OPTIONS.get(name, {})
-    )
+    options = OPTIONS.get(name, {})
+    if "background" in options:
+        options = options | {"background": options["background"][:, None]}
+    found = METHODS[name](other(name, dims=3), IMAGES[0][None], key=KEY, **options)
     close(found[0], explain(name, IMAGES[0]))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ALL)
 def test_maps_of_a_bfloat16_network_are_float32(name):
-    half = network(dtype=jnp.bfloat16)
-    args = subject(name, half, score_of(half)), IMAGES[0]
-    found = METHODS[name](*args, key=KEY, **OPTIONS.get(name, {}))
+    found = METHODS[name](other(name, dtype=jnp.bfloat16), IMAGES[0], key=KEY, **OPTIONS.get(name, {}))
     assert found.dtype == jnp.float32
     exact = explain(name, IMAGES[0])
     assert np.linalg.norm(found - exact) < 0.15 * np.linalg.norm(exact)
