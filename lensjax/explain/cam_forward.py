@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.chunked import at_least_float32, jit_method, map_chunks
+from lensjax.explain.chunked import Chunk, at_least_float32, jit_method, map_chunks
 from lensjax.explain.features import Forward, spatial_layer
 from lensjax.explain.postprocess import upsample
 from lensjax.shapes import Array, Float, PRNGKeyArray
@@ -45,7 +45,7 @@ def score_cam(
     *,
     key: PRNGKeyArray | None = None,
     layer: str | None = None,
-    chunk: int = 16,
+    chunk: Chunk = 16,
 ) -> Float[Array, "*grid"]:
     """Σₖ wₖ Aₖ, w the softmax over k of the score of the image times Aₖ's own map (Wang et al. 2020).
 
@@ -65,7 +65,7 @@ def ablation_cam(
     key: PRNGKeyArray | None = None,
     layer: str | None = None,
     divide: bool = False,
-    chunk: int = 16,
+    chunk: Chunk = 16,
 ) -> Float[Array, "*grid"]:
     """Σₖ wₖ Aₖ, wₖ the score lost when channel k is set to 0 (Desai & Ramaswamy 2020).
 

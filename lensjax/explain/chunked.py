@@ -19,13 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
+from lensjax.explain.memory import items_within, parse_bytes
 from lensjax.shapes import Array
 
 Tree = Any
 AnyArray = Array | np.ndarray
+Chunk = int | str
+"""Items at a time, or how many bytes they may take: `256MB`."""
 
 
-def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: int) -> Tree:
+def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tree:
     """Σ over n of `term(samples[n])`, in float32 or better, without ever holding more than `chunk` terms.
 
     `term` should call a jitted function that does the work: the loop around it is not compiled.
@@ -35,20 +38,20 @@ def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: int) -> Tree:
         return _masked_sum(jax.vmap(term)(_rows(samples, index)), valid)
 
     add = functools.partial(jax.tree.map, operator.add)
-    indices, valid = _chunks(samples, chunk)
+    indices, valid = _chunks(samples, items(term, samples, chunk))
     if not _staged():
         return functools.reduce(add, map(part, indices, valid))
     zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(part, indices[0], valid[0]))
     return jax.lax.scan(lambda total, rows: (add(total, part(*rows)), None), zero, (indices, valid))[0]
 
 
-def map_chunks(function: Callable[[Tree], Tree], samples: Tree, chunk: int) -> Tree:
+def map_chunks(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tree:
     """`function(samples[n])` for every n, stacked; at most `chunk` at a time."""
 
     def part(index: AnyArray) -> Tree:
         return jax.vmap(function)(_rows(samples, index))
 
-    indices, valid = _chunks(samples, chunk)
+    indices, valid = _chunks(samples, items(function, samples, chunk))
     if not _staged():
         parts = [part(index) for index in indices]
         return jax.tree.map(lambda *rows: jnp.concatenate(rows)[: valid.sum()], *parts)
@@ -73,7 +76,7 @@ def jit_method(function: Callable | None = None, *, static: tuple[str, ...] = ()
     return call
 
 
-def batched(method: Callable, *, chunk: int = 8) -> Callable[..., Array]:
+def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
     """Lift a method from one example to many: `batched(method)(score, images, key=key, **options)`.
 
     Of `images` [b *s c], `chunk` are explained at a time. Example i gets the key `fold_in(key, i)`; an array
@@ -84,7 +87,8 @@ def batched(method: Callable, *, chunk: int = 8) -> Callable[..., Array]:
     Raises:
       ValueError: no examples, a value that is not finite (with the rows), or a number of keys that differs.
     """
-    at_least_one("chunk", chunk)
+    if not isinstance(chunk, str):
+        at_least_one("chunk", chunk)
 
     def explain(
         function: Callable,
@@ -105,6 +109,17 @@ def batched(method: Callable, *, chunk: int = 8) -> Callable[..., Array]:
         return map_chunks(one, {name: rows for name, rows in samples.items() if rows is not None}, chunk)
 
     return explain
+
+
+def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
+    """The number of samples at a time that `chunk` means for this function.
+
+    Raises:
+      ValueError: neither a whole number of 1 or more, nor an amount of memory.
+    """
+    if isinstance(chunk, str):
+        return items_within(function, _rows(samples, np.array(0)), parse_bytes(chunk))
+    return at_least_one("chunk", chunk)
 
 
 def at_least_one(name: str, value: object) -> int:

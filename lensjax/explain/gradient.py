@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.chunked import at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.chunked import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.shapes import Array, Float, PRNGKeyArray
 
 Score = Callable[[Array], Array]
@@ -48,7 +48,7 @@ def smooth_grad(
     key: PRNGKeyArray | None = None,
     samples: int = 32,
     sigma: float = 0.15,
-    chunk: int = 8,
+    chunk: Chunk = 8,
     method: Callable = gradient,
 ) -> Float[Array, "*s c"]:
     """Mean gradient over `samples` noisy copies of the image (Smilkov et al. 2017).
@@ -66,7 +66,7 @@ def smooth_grad_squared(
     key: PRNGKeyArray | None = None,
     samples: int = 32,
     sigma: float = 0.15,
-    chunk: int = 8,
+    chunk: Chunk = 8,
     method: Callable = gradient,
 ) -> Float[Array, "*s c"]:
     """Mean square of the gradients that `smooth_grad` averages (Hooker et al. 2019): never negative."""
@@ -80,7 +80,7 @@ def var_grad(
     key: PRNGKeyArray | None = None,
     samples: int = 32,
     sigma: float = 0.15,
-    chunk: int = 8,
+    chunk: Chunk = 8,
     method: Callable = gradient,
 ) -> Float[Array, "*s c"]:
     """Variance of the gradients that `smooth_grad` averages, E[g²] − E[g]² (Adebayo et al. 2018)."""
@@ -94,7 +94,7 @@ def _noisy_moments(
     key: Array | None,
     samples: int,
     sigma: float,
-    chunk: int,
+    chunk: Chunk,
     method: Callable,
 ) -> tuple[Array, Array]:
     """Means of g and of g² over noisy copies of the image."""

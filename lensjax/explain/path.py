@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.chunked import at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.chunked import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.explain.gradient import Score, gradient, value
 from lensjax.explain.reference import Reference, reference_image
 from lensjax.shapes import Array, Float, PRNGKeyArray
@@ -22,7 +22,7 @@ def integrated_gradients(
     baseline: Reference = 0.0,
     steps: int = 32,
     rule: str = "gauss_legendre",
-    chunk: int = 8,
+    chunk: Chunk = 8,
     tolerance: float | None = None,
     most_steps: int = 1024,
 ) -> Float[Array, "*s c"]:
@@ -56,7 +56,7 @@ def complete_gradients(
     baseline: Reference = 0.0,
     steps: int = 32,
     rule: str = "gauss_legendre",
-    chunk: int = 8,
+    chunk: Chunk = 8,
     tolerance: float | None = None,
     most_steps: int = 1024,
 ) -> Complete:
@@ -103,7 +103,7 @@ def expected_gradients(
     key: PRNGKeyArray | None = None,
     background: Float[Array | np.ndarray, "..."] | None = None,
     samples: int = 64,
-    chunk: int = 8,
+    chunk: Chunk = 8,
 ) -> Float[Array, "*s c"]:
     """Mean over x′ of `background` and a ~ U(0, 1) of (x − x′) · ∂score(x′ + a(x − x′)) (Erion et al. 2021).
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.chunked import at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.chunked import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.explain.gradient import Score, value
 from lensjax.explain.reference import Reference, reference_image
 from lensjax.shapes import Array, Float, PRNGKeyArray
@@ -28,7 +28,7 @@ def occlusion(
     baseline: Reference = 0.0,
     aggregate: str = "mean",
     edges: str = "clip",
-    chunk: int = 32,
+    chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
     """score(image) − score(image with a window replaced by the baseline), laid on the window's pixels.
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.chunked import at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.chunked import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.explain.gradient import Score, value
 from lensjax.explain.perturbation import PerAxis, per_axis
 from lensjax.explain.postprocess import upsample
@@ -27,7 +27,7 @@ def rise(
     keep: float = 0.5,
     baseline: Reference = 0.0,
     centre: bool = True,
-    chunk: int = 32,
+    chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
     """1/(n·keep) Σ (score of the image through mask m − mean score) · m (Petsiuk et al. 2018).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.chunked import at_least_float32, at_least_one, jit_method, map_chunks
+from lensjax.explain.chunked import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
 from lensjax.explain.gradient import Score
 from lensjax.explain.masks import all_masks, coin_masks, paired_masks
 from lensjax.explain.reference import Reference, reference_image
@@ -29,7 +29,7 @@ def lime(
     alpha: float = 1.0,
     width: float = 0.25,
     baseline: Reference = 0.0,
-    chunk: int = 32,
+    chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
     """Every patch's coefficient in `lime_fit`, laid on its pixels: what the patch adds to the score.
 
@@ -48,7 +48,7 @@ def kernel_shap(
     patches: int = 250,
     samples: int = 1000,
     baseline: Reference = 0.0,
-    chunk: int = 32,
+    chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
     """Every patch's Shapley value in `kernel_shap_fit`, laid on all of its pixels.
 
@@ -69,7 +69,7 @@ def lime_fit(
     alpha: float = 1.0,
     width: float = 0.25,
     baseline: Reference = 0.0,
-    chunk: int = 32,
+    chunk: Chunk = 32,
 ) -> Surrogate:
     """Ridge regression of the score on which patches are there (Ribeiro et al. 2016).
 
@@ -107,7 +107,7 @@ def kernel_shap_fit(
     patches: int = 250,
     samples: int = 1000,
     baseline: Reference = 0.0,
-    chunk: int = 32,
+    chunk: Chunk = 32,
 ) -> Surrogate:
     """Shapley values of the patches by weighted regression (Lundberg & Lee 2017).
 
@@ -159,7 +159,7 @@ def _filling(baseline: Reference, image: Array, labels: Array, count: int, key: 
 
 
 def _masked_scores(
-    score: Score, image: Array, masks: Bool[Array, "n k"], labels: Array, base: Array, chunk: int
+    score: Score, image: Array, masks: Bool[Array, "n k"], labels: Array, base: Array, chunk: Chunk
 ) -> Float[Array, "n *m"]:
     return map_chunks(lambda mask: _masked_score(score, mask, labels, image, base), masks, chunk)
 
