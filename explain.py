@@ -32,8 +32,13 @@ class Command:
     """Names in lensjax.explain.METHODS, with options if you like: "occlusion(window=8,stride=4)". Where none
     is given, all that the network allows."""
     target: str | None = None
-    """What to explain: a class, "predicted" for each example's own, or "row" / "column" of the position.
-    Where not given, "lens" for lens finders and "predicted" for others."""
+    """What to explain: the log odds of a class, or of "predicted", each example's own; "logit(lens)",
+    "log_probability(lens)", "probability(lens)"; "difference(lens, non-lens)" of two logits; "row" or
+    "column" of the position, for events "frequency" or "time". Where not given, "lens" for lens finders, else
+    "predicted"."""
+    baseline: str | None = None
+    """What perturbation and path methods compare with, unless a method says otherwise: a number, or zero,
+    mean, median, blur, noise (drawn from the sky)."""
     count: int = 256
     """Held-out examples to explain and score."""
     page: int = 48
@@ -58,13 +63,15 @@ class Command:
     """CSV with file or id, and optionally label, x, y (pixels of the file, the first 0)."""
     chunk: int = 8
     """Examples explained at once: less takes less memory."""
+    memory: str | None = None
+    """Instead: bytes that the samples of a method may take, such as 512MB."""
     seed: int = 0
     """Of the methods that draw random numbers."""
 
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    from lensjax import explained, items, logs, tables
+    from lensjax import choose_methods, explained, items, logs, tables
     from lensjax.explain import parse
     from lensjax.report import figures, html
     from lensjax.restore import restore
@@ -74,7 +81,8 @@ def main(command: Command) -> None:
     tables.check_counts(chunk=command.chunk, count=command.count, page=command.page, figures=command.figures)
     methods = [(text, *parse(text)) for text in command.methods]
     trained = restore(command.run)
-    methods = explained.with_trivial(methods or explained.default_methods(trained))
+    methods = choose_methods.with_trivial(methods or choose_methods.default_methods(trained))
+    methods = choose_methods.with_common(methods, baseline=command.baseline, memory=command.memory)
     target = command.target or ("lens" if "lens" in trained.classes else "predicted")
     check_target(target, trained.classes, trained.has_position)
     out = command.out or command.run / "explain"
@@ -102,12 +110,12 @@ def main(command: Command) -> None:
         predicted,
         methods,
         target=target,
-        chunk=command.chunk,
+        chunk=command.memory or command.chunk,
         seed=command.seed,
         progress=logs.progress,
     )
     tables.write_maps(out / "attributions.npz", images, maps)
-    for line in explained.completeness_lines(trained, images, predicted, methods, maps, target):
+    for line in explained.completeness_lines(trained, images, predicted, methods, maps, target, command.seed):
         print(line)
     scores = explained.score(images, maps)
     table = tables.score_table(scores, command.seed)

@@ -20,7 +20,7 @@ import h5py
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax import explained, logs
+from lensjax import choose_methods, explained, logs
 from lensjax.data.strain import Strain, read_strain
 from lensjax.data.strain_scan import around, block_at, event_at, whitened
 from lensjax.restore import Trained, restore
@@ -99,8 +99,10 @@ def fitted(template: Path, local: Strain, data: np.ndarray, at: float) -> np.nda
 def shares(trained: Trained, items: list[explained.Item]) -> None:
     """Print the share of energy inside the track of each map, of each item with a mask."""
     known = [item for item in items if item.mask is not None]
-    names = [name for name, *_ in explained.default_methods(trained) if name in ("attention", "grad_cam")]
-    methods = explained.with_trivial([(name, name, {}) for name in names])
+    names = [
+        name for name, *_ in choose_methods.default_methods(trained) if name in ("attention", "grad_cam")
+    ]
+    methods = choose_methods.with_trivial([(name, name, {}) for name in names])
     predicted = explained.predict(trained, known, len(known))
     maps = explained.explain(
         trained, known, predicted, methods, target="Chirp", chunk=2, seed=0, progress=logs.progress

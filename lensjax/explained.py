@@ -13,10 +13,17 @@ import numpy as np
 
 from lensjax.data import datasets
 from lensjax.data.transforms import as_float
-from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, reference_image, score_maps, to_image_grid
+from lensjax.explain import (
+    METHODS,
+    ON_FEATURES,
+    batched,
+    reference_image,
+    score_maps,
+    to_image_grid,
+)
+from lensjax.explain.chunked import Chunk
 from lensjax.explain.features import GATE
 from lensjax.models.cnn import Grid, grids
-from lensjax.models.views import FLAT
 from lensjax.restore import Trained
 from lensjax.scoring import single, target_score
 
@@ -91,7 +98,7 @@ def explain(
     methods: Sequence[Method],
     *,
     target: str,
-    chunk: int,
+    chunk: Chunk,
     seed: int,
     progress: Callable,
 ) -> dict[str, np.ndarray]:
@@ -101,7 +108,7 @@ def explain(
     score, forward = score_functions(trained, target)
     maps = {}
     for written, name, options in progress(methods, "explaining", total=len(methods)):
-        method = batched(METHODS[name], chunk=min(chunk, len(items)))
+        method = batched(METHODS[name], chunk=chunk if isinstance(chunk, str) else min(chunk, len(items)))
         function, key = forward if name in ON_FEATURES else score, jax.random.key(seed)
         try:
             extra = unwritten_options(trained, name, options, images)
@@ -180,21 +187,6 @@ def score(items: Sequence[Item], maps: dict[str, np.ndarray]) -> dict[str, dict[
     return scored
 
 
-def default_methods(trained: Trained) -> list[Method]:
-    """The first set of explanations; learned attention where the network has some."""
-    on_grid = trained.config.model.view not in FLAT  # else layers have no place on the event
-    names = ["attention"] if trained.config.model.attention.at and on_grid else []
-    names += ["grad_cam"] if on_grid else []
-    names += ["hires_cam"] if on_grid and trained.events is not None else []  # exact of a linear head
-    names += ["gradient", "input_x_gradient", "smooth_grad", "integrated_gradients"]
-    methods: list[Method] = [(name, name, {}) for name in names]
-    if trained.events is None:
-        return [*methods, ("occlusion", "occlusion", {})]
-    # A pixel of one window is another place in the next: they are covered one at a time.
-    window = (1, *(max(2, n // 5) for n in trained.events.shape))
-    return [*methods, (f"occlusion(window={window})", "occlusion", {"window": window})]
-
-
 def completeness_lines(
     trained: Trained,
     items: Sequence[Item],
@@ -202,13 +194,15 @@ def completeness_lines(
     methods: Sequence[Method],
     maps: dict[str, np.ndarray],
     target: str,
+    seed: int,
 ) -> list[str]:
     """How far integrated gradients are from accounting for all of the score, one line a method."""
     images, lines = jnp.asarray(np.stack([item.image for item in items])), []
+    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(len(items)))  # as `batched`
     for written, name, options in methods:
         if name != "integrated_gradients":
             continue
-        base = jax.vmap(partial(reference_image, options.get("baseline", 0.0)))(images)
+        base = jax.vmap(partial(reference_image, options.get("baseline", 0.0)))(images, keys)
         of = jax.jit(jax.vmap(score_functions(trained, target)[0]))
         change = np.asarray(of(predicted.classes, images) - of(predicted.classes, base))
         error = np.abs(maps[written].sum(tuple(range(1, maps[written].ndim))) - change)
@@ -217,9 +211,3 @@ def completeness_lines(
             f"of a score that changes by {np.median(np.abs(change)):.2g} (median) from the baseline"
         )
     return lines
-
-
-def with_trivial(methods: Sequence[Method]) -> list[Method]:
-    """The methods asked for, and the trivial maps that any table of them must hold."""
-    asked = {name for _, name, _ in methods}
-    return [*methods, *((name, name, {}) for name in TRIVIAL if name not in asked)]

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 import tyro
 
-from lensjax import evaluate, explained, items, logs, parallel, run, runtime, tables
+from lensjax import choose_methods, evaluate, explained, items, logs, parallel, run, runtime, tables
 from lensjax.config import LensData, load_config_file
 from lensjax.data import datasets, pipeline
 from lensjax.explain import parse
@@ -69,7 +69,7 @@ def main(command: Command) -> None:
     test = datasets.load(datasets.prepare(data), "test")
     shown = [items.held_out_item(test[int(row)]) for row in np.flatnonzero(test.label == 1)[: command.lenses]]
     methods: list[explained.Method] = [(text, *parse(text)) for text in command.methods]
-    methods = explained.with_trivial(methods or explained.default_methods(restore(runs[0])))
+    methods = choose_methods.with_trivial(methods or choose_methods.default_methods(restore(runs[0])))
     metrics, maps = [], []
     for workdir in runs:
         trained = restore(workdir)
