@@ -92,7 +92,7 @@ def test_a_users_files_are_explained_and_a_bad_one_costs_a_line(tiny_run, tmp_pa
         (("RUN", "--methods", "grad_cm"), "did you mean 'grad_cam'"),
         (("RUN", "--methods", "occlusion(windw=3)"), "has no option 'windw'"),
         (("RUN", "--methods", "grad_cam(layer=stage9)"), "stage9"),
-        (("RUN", "--target", "galaxy"), "choose from predicted, non-lens, lens, row, column"),
+        (("RUN", "--target", "galaxy"), "Choose a class (predicted, non-lens, lens)"),
         (("RUN", "--inputs", "nothing.fits"), "does not exist"),
         (("RUN", "--count", "many"), "invalid"),
         (("RUN", "--count", 0), "--count (=0) must be 1 or more"),
