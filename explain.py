@@ -44,7 +44,7 @@ class Command:
     page: int = 48
     """Examples shown on the page."""
     figures: int = 6
-    """Examples drawn as figures (PNG) for a paper or a talk."""
+    """Examples drawn as figures for a paper or a talk, each as PDF and PNG; the page links to them."""
     pixel_scale: float | None = None
     """Arcseconds a pixel of the inputs, over what their headers say."""
     hdus: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ def main(command: Command) -> None:
     runtime.prepare(gradients=True)
     from lensjax import choose_methods, explained, items, logs, tables
     from lensjax.explain import parse
-    from lensjax.report import figures, html
+    from lensjax.report import figures, html, render
     from lensjax.restore import restore
     from lensjax.scoring import check_target
 
@@ -131,13 +131,17 @@ def main(command: Command) -> None:
     about["events"] = trained.events
     about["curves"] = tables.curves(trained)
     test = trained.summary.get("test", {})
-    figures.save_figures(out / "figures", shown[: command.figures], summary=test, **about)
+    scales = render.shared_scales([entry.maps for entry in shown])
+    files = figures.save_figures(
+        out / "figures", shown[: command.figures], summary=test, scales=scales, **about
+    )
     page = html.write_page(
         out,
         shown,
         title=f"{trained.workdir.name}: what, where and why",
         summary=trained.summary,
         command=shlex.join(["python", *sys.argv]),
+        figures=files,
         **about,
     )
     print(f"predictions: {out / 'predictions.csv'}\npage:        {page}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib
@@ -155,6 +155,12 @@ def map_scale(maps: Iterable[np.ndarray]) -> Scale | None:
     if not high > low:  # flat, or nearly all zero
         return Scale(0.0, top or 1.0, False)
     return Scale(0.0 if low < 0.05 * high else low, high, False)
+
+
+def shared_scales(maps: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Scale | None]:
+    """One scale a method over the maps of all examples, so that colours compare between them."""
+    names = dict.fromkeys(name for each in maps for name in each)
+    return {name: map_scale(each[name] for each in maps if name in each) for name in names}
 
 
 def quantise(values: np.ndarray, diverging: bool) -> tuple[np.ndarray, Scale]:
