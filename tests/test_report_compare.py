@@ -54,6 +54,13 @@ def test_a_reader_chooses_maps_and_sees_their_scales(tmp_path: Path) -> None:
     assert 'id="window"' not in text and 'id="over"' in text
 
 
+def test_a_map_that_is_zero_is_clear_on_the_scale_of_others() -> None:
+    scale = render.map_scale([np.zeros((2, 2)), np.array([[-1.0, 2.0], [0.0, 1.0]])])
+    assert scale is not None and scale.diverging
+    indices, own = render.quantise(np.zeros((2, 2)), True)
+    assert (render.rescaled(render.ramp(True), own, scale)[indices][..., 3] == 0).all()
+
+
 def test_windows_have_names_and_a_place_to_be_cut_from(tmp_path: Path) -> None:
     text = page(tmp_path, event(), events=GRID)
     assert re.findall(r'<option value="[0-3]">(.*?)</option>', text)[-4:] == ["0.5 s", "1 s", "2 s", "4 s"]

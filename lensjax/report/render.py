@@ -167,11 +167,10 @@ def quantise(values: np.ndarray, diverging: bool) -> tuple[np.ndarray, Scale]:
     """uint8 indices 0 … LEVELS − 1 over the map's own range, and that range."""
     low, high = float(values.min()), float(values.max())
     if diverging:
-        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
+        reach = max(abs(low), abs(high)) or 1.0  # of a map that is zero: zero stays in the middle
+        low, high = -reach, reach
     span = high - low or 1.0
     index = np.round((values - low) / span * (LEVELS - 1)) if high > low else np.full(values.shape, 0)
-    if diverging and high == low:
-        index = np.full(values.shape, LEVELS // 2)
     return index.astype(np.uint8), Scale(low, low + span if high == low else high, diverging)
 
 
