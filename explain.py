@@ -82,6 +82,7 @@ def main(command: Command) -> None:
     methods = [(text, *parse(text)) for text in command.methods]
     trained = restore(command.run)
     methods = choose_methods.with_trivial(methods or choose_methods.default_methods(trained))
+    methods = choose_methods.with_windows(methods, trained)
     methods = choose_methods.with_common(methods, baseline=command.baseline, memory=command.memory)
     target = command.target or ("lens" if "lens" in trained.classes else "predicted")
     check_target(target, trained.classes, trained.has_position)

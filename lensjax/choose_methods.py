@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lensjax.events import EventGrid
 from lensjax.explain import TRIVIAL, options_of
 from lensjax.explain.memory import parse_bytes
 from lensjax.explain.reference import DRAWN, REFERENCES
@@ -23,9 +24,24 @@ def default_methods(trained: Trained) -> list[Method]:
     methods: list[Method] = [(name, name, {}) for name in names]
     if trained.events is None:
         return [*methods, ("occlusion", "occlusion", {})]
-    # A pixel of one window is another place in the next: they are covered one at a time.
-    window = (1, *(max(2, n // 5) for n in trained.events.shape))
+    window = one_window(trained.events)
     return [*methods, (f"occlusion(window={window})", "occlusion", {"window": window})]
+
+
+def one_window(events: EventGrid) -> tuple[int, ...]:
+    """A patch of occlusion that lies in one window: a pixel of a window is another place in the next."""
+    return (1, *(max(2, n // 5) for n in events.shape))
+
+
+def with_windows(methods: Sequence[Method], trained: Trained) -> list[Method]:
+    """Occlusion of events one window at a time, unless it has a window of its own.
+
+    The segments of LIME and Kernel SHAP, and the cells of RISE, never span two windows as it is.
+    """
+    if trained.events is None:
+        return list(methods)
+    own = {"occlusion": {"window": one_window(trained.events)}}
+    return [(written, name, own.get(name, {}) | options) for written, name, options in methods]
 
 
 def with_common(methods: Sequence[Method], *, baseline: str | None, memory: str | None) -> list[Method]:

@@ -22,12 +22,15 @@ from lensjax.explain import (
     to_image_grid,
 )
 from lensjax.explain.chunked import Chunk
+from lensjax.explain.cost import passes
 from lensjax.explain.features import GATE
 from lensjax.models.cnn import Grid, grids
 from lensjax.restore import Trained
 from lensjax.scoring import single, target_score
 
 Method = tuple[str, str, dict[str, Any]]  # as written, name, options
+START = 1000
+"""Forward passes that take about as long as compiling a method; only the time left depends on it."""
 
 
 @dataclass(frozen=True)
@@ -102,21 +105,53 @@ def explain(
     seed: int,
     progress: Callable,
 ) -> dict[str, np.ndarray]:
-    """Maps [n *s] of every method on the image grid, raw and signed, under the name as it was written."""
+    """Maps [n *s] of every method on the image grid, raw and signed, under the name as it was written.
+
+    `progress` is `logs.progress` or like it; it counts forward passes, about, so that the time it says is
+    left holds for quick methods and slow ones.
+    """
     images = np.stack([item.image for item in items])
     # The class is an argument of the score: one compilation explains them all.
     score, forward = score_functions(trained, target)
+    work = [
+        passes(name, options, images.shape[1:], layer_channels(trained, options))
+        for _, name, options in methods
+    ]
     maps = {}
-    for written, name, options in progress(methods, "explaining", total=len(methods)):
-        method = batched(METHODS[name], chunk=chunk if isinstance(chunk, str) else min(chunk, len(items)))
-        function, key = forward if name in ON_FEATURES else score, jax.random.key(seed)
-        try:
-            extra = unwritten_options(trained, name, options, images)
-            raw = method(function, images, key=key, given=predicted.classes, **options, **extra)
-        except TypeError as error:  # an option of the wrong kind
-            raise ValueError(f"--methods '{written}': {str(error).splitlines()[0]}") from error
-        maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
+    with progress(
+        desc="explaining", total=sum(START + len(items) * each for each in work), unit=" passes"
+    ) as bar:
+        for (written, name, options), each in zip(methods, work, strict=True):
+            method = batched(METHODS[name], chunk=chunk if isinstance(chunk, str) else min(chunk, len(items)))
+            function, key = forward if name in ON_FEATURES else score, jax.random.key(seed)
+            bar.set_description(written)
+            try:
+                extra = unwritten_options(trained, name, options, images)
+                extra |= {"given": predicted.classes, "done": _counting(bar, each)}
+                raw = method(function, images, key=key, **options, **extra)
+                maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
+            except (TypeError, AttributeError, ValueError) as error:  # an option that the method refuses
+                said = str(error).splitlines()[0].removeprefix(f"--methods '{name}': ")
+                raise ValueError(f"--methods '{written}': {said}") from error
     return maps
+
+
+def _counting(bar: Any, passes: int) -> Callable[[int], None]:
+    """Tells `bar` how many examples are done, each so many passes; the first time, that it is compiled."""
+    start = [START]
+
+    def done(count: int) -> None:
+        bar.update(count * passes + (start.pop() if start else 0))
+
+    return done
+
+
+def layer_channels(trained: Trained, options: dict[str, Any]) -> int:
+    """Channels of the layer that a CAM with these options reads, as far as the name tells."""
+    features = trained.config.model.features
+    names = [f"stage{number + 1}" for number in range(len(features))]
+    layer = options.get("layer")
+    return features[names.index(layer)] if layer in names else features[-1]
 
 
 def score_functions(trained: Trained, target: str) -> tuple[Callable, Callable]:

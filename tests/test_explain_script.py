@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,8 @@ def held_out(tiny_run) -> Path:
         and "maps against the true masks" in process.stdout
         and str(out / "index.html") in process.stdout
     )
+    done, total = re.findall(r"100%.* (\d+)/(\d+) \[.*passes/s\]", process.stderr)[-1]
+    assert done == total  # of the work, not of the methods
     return out
 
 
@@ -54,6 +57,12 @@ def test_maps_are_on_the_image_grid_under_their_names(held_out):
         assert set(maps) == {"id", *METHODS, "random", "centre", "abs_input", "sobel"}
         for name in set(maps) - {"id"}:
             assert maps[name].shape == (12, 32, 32) and np.isfinite(maps[name]).all()
+
+
+def test_figures_are_pdf_and_png_and_linked_from_the_page(held_out):
+    page = (held_out / "index.html").read_text()
+    (pdf,), (png,) = ((held_out / "figures").glob(f"example_*.{kind}") for kind in ("pdf", "png"))
+    assert all(f'href="figures/{path.name}"' in page for path in (pdf, png))
 
 
 def test_scores_are_of_lenses_and_the_page_has_every_method(held_out):

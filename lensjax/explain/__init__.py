@@ -10,7 +10,7 @@ raw and signed, positive = supports the score. This package imports jax and nump
 
 from lensjax.explain.cam import cams
 from lensjax.explain.chunked import batched, map_chunks, sum_chunks
-from lensjax.explain.features import activations_and_gradients, layers
+from lensjax.explain.features import activations_and_gradients, layers, split
 from lensjax.explain.localisation import SCORES, bootstrap_interval, centre_distance, chance, score_maps
 from lensjax.explain.methods import METHODS, ON_FEATURES, ON_IMAGE, TRIVIAL, get_method, options_of, parse
 from lensjax.explain.path import complete_gradients, completeness_error
@@ -53,6 +53,7 @@ __all__ = [
     "reference_image",
     "score_maps",
     "slic",
+    "split",
     "stability",
     "sum_channels",
     "sum_chunks",

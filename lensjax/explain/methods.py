@@ -105,7 +105,27 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
             options[option] = node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
         except ValueError:
             raise ValueError(f"{form}; the value of '{option}' is no plain value.") from None
+        _check_kind(spec, option, options[option], known[option])
     return name, options
+
+
+def _check_kind(spec: str, option: str, given: Any, default: Any) -> None:
+    """Refuse what no value of the option looks like; its range is the method's own business."""
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if isinstance(default, bool):
+        right, kind = isinstance(given, bool), "True or False"
+    elif option == "layer":
+        right, kind = given is None or isinstance(given, str), "the name of a layer, or None"
+    elif option in ("tolerance", "most_steps"):
+        right, kind = given is default or number, "a number"
+    elif option == "baseline":
+        right, kind = number or isinstance(given, str | list | tuple), "a number, or a name"
+    elif isinstance(default, float):
+        right, kind = number, "a number"
+    else:
+        return
+    if not right:
+        raise ValueError(f"{spec.strip()}: {option} (={given!r}) must be {kind}.")
 
 
 def _near(name: str, choices: dict) -> str:
