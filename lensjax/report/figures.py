@@ -15,11 +15,12 @@ from lensjax.events import EventGrid
 from lensjax.report import charts, windows
 from lensjax.report.entry import Entry, position_error
 from lensjax.report.examples import example_figure
+from lensjax.report.film import Film, film_figure
 from lensjax.report.names import method_label, quantity_label, readable, score_label
 from lensjax.report.panels import BLUE, GREY, blank, plain
 from lensjax.report.summary import chance_level, is_row_baseline, score_names, triple_of
 
-__all__ = ["example_figure", "save_figures"]
+__all__ = ["example_figure", "save_figures", "save_film"]
 
 
 def roc_figure(rows: Sequence[Mapping[str, Any]], auroc: tuple[float, float, float] | None = None) -> Figure:
@@ -227,6 +228,14 @@ def save_figures(
         figure = example_figure(entry, bands=bands, pixel_scale=pixel_scale, events=events)
         paths.append(_save(figure, out / f"example_{i:03d}_{_file(entry.id)}.png"))
     return paths
+
+
+def save_film(out: Path, film: Film, *, bands: Sequence[str] = (), events: EventGrid | None = None) -> Path:
+    """Write a film strip into `out`, as PDF too, and return the path of the PNG."""
+    out.mkdir(parents=True, exist_ok=True)
+    figure = film_figure(film, bands=bands, events=events)
+    _save(figure, out / f"dream_{_file(film.name)}.pdf")
+    return _save(figure, out / f"dream_{_file(film.name)}.png")
 
 
 def _save(figure: Figure, path: Path) -> Path:

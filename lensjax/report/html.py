@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lensjax.events import EventGrid
-from lensjax.report import cards, charts, confusion, controls, render, windows
+from lensjax.report import cards, charts, confusion, controls, film, render, windows
 from lensjax.report import summary as numbers_part
 from lensjax.report.cards import Page
 from lensjax.report.entry import Entry, check, verdict
@@ -38,6 +38,7 @@ def write_page(
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     command: str | None = None,
     events: EventGrid | None = None,
+    dreams: Sequence[tuple[film.Film, bytes]] = (),
 ) -> Path:
     """Write one HTML file and return its path: `out` itself if it ends in .html, else `out`/index.html.
 
@@ -45,7 +46,7 @@ def write_page(
     then drawn as energy, with times and frequencies. `summary` may nest; `x`, `x_low`, `x_high` are one
     number with its interval. A row of `score_table` has `method`, `n`, and a (mean, low, high) for every
     score; rows of trivial maps are known by name or by `baseline=True`. `curves` has rows of `epoch` …
-    (history) or of `fpr`, `tpr` (ROC).
+    (history) or of `fpr`, `tpr` (ROC). `dreams` are film strips and their PNGs.
 
     Raises:
       ValueError: an entry does not fit together (shapes, classes, bands, windows).
@@ -66,6 +67,7 @@ def write_page(
             "training",
         ),
         _section("Do the maps point at the truth?", _scores(table, events is not None), "scores"),
+        _section("What does the network dream of?", film.section(dreams), "dreams"),
         _examples(entries, page),
     ]
     state = {
