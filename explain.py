@@ -4,7 +4,7 @@
     python explain.py runs/demo --inputs cutout.fits --out runs/demo/real   your own images
 
 Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
-figures/ and index.html, a page that needs no network.
+dreams.npz (of --dreams), figures/ and index.html, a page that needs no network.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ class Command:
     methods: tuple[str, ...] = ()
     """Names in lensjax.explain.METHODS, with options if you like: "occlusion(window=8,stride=4)". Where none
     is given, all that the network allows."""
+    dreams: tuple[str, ...] = ()
+    """Images from the network, and film strips of the way there: deep_dream, from the first images;
+    "class_image(steps=128)"; "activation_image(layer=stage3,channel=5)"."""
     target: str | None = None
     """What to explain: the log odds of a class, or of "predicted", each example's own; "logit(lens)",
     "log_probability(lens)", "probability(lens)"; "difference(lens, non-lens)" of two logits; "row" or
@@ -71,7 +74,7 @@ class Command:
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    from lensjax import choose_methods, explained, items, logs, tables
+    from lensjax import choose_methods, dreams, explained, items, logs, tables
     from lensjax.explain import parse
     from lensjax.report import figures, html, render
     from lensjax.restore import restore
@@ -80,6 +83,7 @@ def main(command: Command) -> None:
     # ---- what is asked for, checked before anything costs time -------------------------------------------
     tables.check_counts(chunk=command.chunk, count=command.count, page=command.page, figures=command.figures)
     methods = [(text, *parse(text)) for text in command.methods]
+    dreaming = dreams.read(command.dreams)
     trained = restore(command.run)
     methods = choose_methods.with_trivial(methods or choose_methods.default_methods(trained))
     methods = choose_methods.with_windows(methods, trained)
@@ -105,6 +109,19 @@ def main(command: Command) -> None:
     tables.write_predictions(out / "predictions.csv", trained, images, predicted)
     for line in tables.prediction_lines(trained, images, predicted) if given else []:
         print(line)
+    strips: list[Any] = []
+    if dreaming:
+        dreamt = dreams.dream(
+            trained,
+            images,
+            predicted,
+            dreaming,
+            target=command.target,
+            seed=command.seed,
+            progress=logs.progress,
+        )
+        strips = dreams.write(out, trained, dreamt)
+        print(dreams.lines(out, dreamt))
     maps = explained.explain(
         trained,
         images,
@@ -143,6 +160,7 @@ def main(command: Command) -> None:
         summary=trained.summary,
         command=shlex.join(["python", *sys.argv]),
         figures=files,
+        dreams=strips,
         **about,
     )
     print(f"predictions: {out / 'predictions.csv'}\npage:        {page}")

@@ -15,6 +15,10 @@ import pytest
 from astropy.io import fits
 
 ROOT = Path(__file__).resolve().parents[1]
+DREAMS = (
+    "class_image(steps=6,keep=3,octaves=1)",
+    "deep_dream(steps=6,keep=3,octaves=1,layer=stage1)",
+)
 METHODS = ("attention", "grad_cam(layer=stage1)", "integrated_gradients(steps=8)", "occlusion(window=8)")
 
 
@@ -26,7 +30,8 @@ def explain(*arguments: object) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def held_out(tiny_run) -> Path:
     out = tiny_run.parent / "explained"
-    process = explain(tiny_run, "--out", out, "--count", 12, "--figures", 1, "--methods", *METHODS)
+    shown = ("--count", 12, "--figures", 1)
+    process = explain(tiny_run, "--out", out, *shown, "--dreams", *DREAMS, "--methods", *METHODS)
     assert process.returncode == 0, process.stderr
     assert (
         "completeness error" in process.stdout
@@ -75,6 +80,26 @@ def test_scores_are_of_lenses_and_the_page_has_every_method(held_out):
     assert list((held_out / "figures").glob("*.png"))
 
 
+def test_dreams_rise_within_their_limits_and_are_on_the_page(held_out):
+    with np.load(held_out / "dreams.npz", allow_pickle=False) as dreams:
+        wanted, layer = DREAMS
+        assert dreams[f"{wanted}/subject"].tolist() == ["non-lens", "lens"]  # every class, without --target
+        assert (
+            dreams[f"{layer}/subject"].tolist()
+            == [row["id"] for row in rows(held_out / "predictions.csv")][:3]
+        )
+        assert dreams[f"{wanted}/frames"].shape == (2, 3, 32, 32, 4)
+        for spec in DREAMS:
+            scores, frames = dreams[f"{spec}/scores"], dreams[f"{spec}/frames"]
+            assert (scores[:, -1] > scores[:, 0]).all() and frames.min() >= -3 and frames.max() <= 12
+            norms = np.linalg.norm(frames.reshape(*frames.shape[:2], -1), axis=-1)
+            assert spec == wanted or (norms <= norms[:, :1] * 1.00001).all()  # of the image it starts from
+    assert len(list((held_out / "figures").glob("dream_*.png"))) == 5
+    assert len(list((held_out / "figures").glob("dream_*.pdf"))) == 5
+    page = (held_out / "index.html").read_text()
+    assert page.count('<figure class="film">') == 5 and "What does the network dream of?" in page
+
+
 def test_a_users_files_are_explained_and_a_bad_one_costs_a_line(tiny_run, tmp_path):
     rng = np.random.default_rng(0)
     hdus = [fits.PrimaryHDU()]
@@ -101,6 +126,8 @@ def test_a_users_files_are_explained_and_a_bad_one_costs_a_line(tiny_run, tmp_pa
         (("RUN", "--methods", "grad_cm"), "did you mean 'grad_cam'"),
         (("RUN", "--methods", "occlusion(windw=3)"), "has no option 'windw'"),
         (("RUN", "--methods", "grad_cam(layer=stage9)"), "stage9"),
+        (("RUN", "--dreams", "class_image(channel=3)"), "class_image has no option 'channel'"),
+        (("RUN", "--dreams", "deep_dream(layer=stage9)"), "there are input, stage1, stage2"),
         (("RUN", "--target", "galaxy"), "Choose a class (predicted, non-lens, lens)"),
         (("RUN", "--inputs", "nothing.fits"), "does not exist"),
         (("RUN", "--count", "many"), "invalid"),

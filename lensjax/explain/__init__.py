@@ -8,8 +8,10 @@
 raw and signed, positive = supports the score. This package imports jax and numpy and nothing else.
 """
 
+from lensjax.explain.ascent import Dream, ascend
 from lensjax.explain.cam import cams
 from lensjax.explain.chunked import batched, map_chunks, sum_chunks
+from lensjax.explain.dream import DREAMS, activation_image, class_image, deep_dream, dream_options
 from lensjax.explain.features import activations_and_gradients, layers, split
 from lensjax.explain.localisation import SCORES, bootstrap_interval, centre_distance, chance, score_maps
 from lensjax.explain.methods import METHODS, ON_FEATURES, ON_IMAGE, TRIVIAL, get_method, options_of, parse
@@ -23,6 +25,7 @@ from lensjax.explain.surrogate import kernel_shap_fit, lime_fit
 from lensjax.explain.targets import TARGETS, all_classes
 
 __all__ = [
+    "DREAMS",
     "METHODS",
     "ON_FEATURES",
     "ON_IMAGE",
@@ -30,16 +33,22 @@ __all__ = [
     "SCORES",
     "TARGETS",
     "TRIVIAL",
+    "Dream",
     "Surrogate",
+    "activation_image",
     "activations_and_gradients",
     "all_classes",
+    "ascend",
     "batched",
     "bootstrap_interval",
     "cams",
     "centre_distance",
     "chance",
+    "class_image",
     "complete_gradients",
     "completeness_error",
+    "deep_dream",
+    "dream_options",
     "get_method",
     "kernel_shap_fit",
     "layers",

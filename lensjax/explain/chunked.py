@@ -39,7 +39,7 @@ def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tre
 
     add = functools.partial(jax.tree.map, operator.add)
     indices, valid = _chunks(samples, items(term, samples, chunk))
-    if not _staged():
+    if not staged():
         return functools.reduce(add, map(part, indices, valid))
     zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(part, indices[0], valid[0]))
     return jax.lax.scan(lambda total, rows: (add(total, part(*rows)), None), zero, (indices, valid))[0]
@@ -57,7 +57,7 @@ def map_chunks(
         return jax.vmap(function)(_rows(samples, index))
 
     indices, valid = _chunks(samples, items(function, samples, chunk))
-    if not _staged():
+    if not staged():
         parts = []
         for index, real in zip(indices, valid, strict=True):
             parts.append(part(index))
@@ -171,7 +171,7 @@ def _masked_sum(terms: Tree, valid: Array) -> Tree:
     return jax.tree.map(total, terms)
 
 
-def _staged() -> bool:
+def staged() -> bool:
     """Whether `jit` (or scan, …) is tracing: then even a constant is a tracer, and the host cannot loop."""
     return isinstance(jnp.zeros(()), jax.core.Tracer)
 

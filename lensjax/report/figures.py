@@ -16,12 +16,13 @@ from lensjax.report import charts, windows
 from lensjax.report.entry import Entry, position_error
 from lensjax.report.examples import example_figure
 from lensjax.report.exports import EXAMPLE
+from lensjax.report.film import Film, film_figure
 from lensjax.report.names import method_label, quantity_label, readable, score_label
 from lensjax.report.panels import BLUE, GREY, blank, plain, save
 from lensjax.report.render import Scale, shared_scales
 from lensjax.report.summary import chance_level, is_row_baseline, score_names, triple_of
 
-__all__ = ["example_figure", "save_figures"]
+__all__ = ["example_figure", "save_figures", "save_film"]
 
 
 def roc_figure(rows: Sequence[Mapping[str, Any]], auroc: tuple[float, float, float] | None = None) -> Figure:
@@ -232,6 +233,12 @@ def save_figures(
         figure = example_figure(entry, bands=bands, pixel_scale=pixel_scale, events=events, scales=scales)
         paths += _save(figure, out / f"{EXAMPLE.format(i)}{_file(entry.id)}")
     return paths
+
+
+def save_film(out: Path, film: Film, *, bands: Sequence[str] = (), events: EventGrid | None = None) -> Path:
+    """Write a film strip into `out`, as PDF too, and return the path of the PNG."""
+    out.mkdir(parents=True, exist_ok=True)
+    return _save(film_figure(film, bands=bands, events=events), out / f"dream_{_file(film.name)}")[0]
 
 
 def _save(figure: Figure, path: Path) -> list[Path]:

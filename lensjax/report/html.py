@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lensjax.events import EventGrid
-from lensjax.report import cards, charts, confusion, controls, exports, render, windows
+from lensjax.report import cards, charts, confusion, controls, exports, film, render, windows
 from lensjax.report import summary as numbers_part
 from lensjax.report.cards import Page
 from lensjax.report.entry import Entry, check, verdict
@@ -41,6 +41,7 @@ def write_page(
     command: str | None = None,
     events: EventGrid | None = None,
     figures: Sequence[Path] = (),
+    dreams: Sequence[tuple[film.Film, bytes]] = (),
 ) -> Path:
     """Write one HTML file and return its path: `out` itself if it ends in .html, else `out`/index.html.
 
@@ -49,7 +50,7 @@ def write_page(
     number with its interval. A row of `score_table` has `method`, `n`, and a (mean, low, high) for every
     score; rows of trivial maps are known by name or by `baseline=True`. `curves` has rows of `epoch` …
     (history) or of `fpr`, `tpr` (ROC). `figures` are files to link to, as from
-    `figures.save_figures`.
+    `figures.save_figures`, `dreams` film strips and their PNGs.
 
     Raises:
       ValueError: an entry does not fit together (shapes, classes, bands, windows).
@@ -73,6 +74,7 @@ def write_page(
             "training",
         ),
         _section("Do the maps point at the truth?", _scores(table, events is not None), "scores"),
+        _section("What does the network dream of?", film.section(dreams), "dreams"),
         _examples(entries, page),
     ]
     state = {
