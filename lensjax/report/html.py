@@ -38,6 +38,7 @@ def write_page(
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     command: str | None = None,
     events: EventGrid | None = None,
+    benchmark: str = "",
 ) -> Path:
     """Write one HTML file and return its path: `out` itself if it ends in .html, else `out`/index.html.
 
@@ -45,7 +46,7 @@ def write_page(
     then drawn as energy, with times and frequencies. `summary` may nest; `x`, `x_low`, `x_high` are one
     number with its interval. A row of `score_table` has `method`, `n`, and a (mean, low, high) for every
     score; rows of trivial maps are known by name or by `baseline=True`. `curves` has rows of `epoch` …
-    (history) or of `fpr`, `tpr` (ROC).
+    (history) or of `fpr`, `tpr` (ROC). `benchmark` is the HTML of `lensjax.report.benchmark.section`.
 
     Raises:
       ValueError: an entry does not fit together (shapes, classes, bands, windows).
@@ -65,6 +66,7 @@ def write_page(
             charts.charts(curves) if curves else "",
             "training",
         ),
+        _section("Every method, every score", benchmark, "benchmark"),
         _section("Do the maps point at the truth?", _scores(table, events is not None), "scores"),
         _examples(entries, page),
     ]
