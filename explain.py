@@ -2,6 +2,7 @@
 
     python explain.py runs/demo                                      simulations, scored against the truth
     python explain.py runs/demo --inputs cutout.fits --out runs/demo/real   your own images
+    python explain.py runs/demo --benchmark                          every method × every score
 
 Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
 dreams.npz (of --dreams), figures/ and index.html, a page that needs no network.
@@ -70,11 +71,19 @@ class Command:
     """Instead: bytes that the samples of a method may take, such as 512MB."""
     seed: int = 0
     """Of the methods that draw random numbers."""
+    benchmark: bool = False
+    """Instead: one table of all methods (or --methods) and all scores, faithfulness, sanity and cost too."""
+    benchmark_examples: int = 24
+    """--benchmark: held-out examples with a true mask."""
+    shuffled: Path | None = None
+    """--benchmark: the same network trained with --data.shuffle-labels, whose maps should be others."""
 
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
     from lensjax import choose_methods, dreams, explained, items, logs, tables
+    from lensjax.benchmark import write
+    from lensjax.benchmark.methods import every_method
     from lensjax.explain import parse
     from lensjax.report import figures, html, render
     from lensjax.restore import restore
@@ -82,15 +91,19 @@ def main(command: Command) -> None:
 
     # ---- what is asked for, checked before anything costs time -------------------------------------------
     tables.check_counts(chunk=command.chunk, count=command.count, page=command.page, figures=command.figures)
+    tables.check_counts(benchmark_examples=command.benchmark_examples)
     methods = [(text, *parse(text)) for text in command.methods]
     dreaming = dreams.read(command.dreams)
     trained = restore(command.run)
-    methods = choose_methods.with_trivial(methods or choose_methods.default_methods(trained))
+    usual = every_method if command.benchmark else choose_methods.default_methods
+    methods = choose_methods.with_trivial(methods or usual(trained))
     methods = choose_methods.with_windows(methods, trained)
     methods = choose_methods.with_common(methods, baseline=command.baseline, memory=command.memory)
     target = command.target or ("lens" if "lens" in trained.classes else "predicted")
     check_target(target, trained.classes, trained.has_position)
-    out = command.out or command.run / "explain"
+    out = command.out or command.run / ("benchmark" if command.benchmark else "explain")
+    if command.benchmark:
+        return write.main(trained, command, methods, target, out)
 
     # ---- images --------------------------------------------------------------------------------------------
     given = bool(command.inputs or command.detector or command.gps or command.scan)

@@ -22,7 +22,7 @@ from lensjax.explain import (
     to_image_grid,
 )
 from lensjax.explain.chunked import Chunk
-from lensjax.explain.cost import passes
+from lensjax.explain.cost import expected_passes
 from lensjax.explain.features import GATE
 from lensjax.models.cnn import Grid, grids
 from lensjax.restore import Trained
@@ -114,7 +114,7 @@ def explain(
     # The class is an argument of the score: one compilation explains them all.
     score, forward = score_functions(trained, target)
     work = [
-        passes(name, options, images.shape[1:], layer_channels(trained, options))
+        expected_passes(name, options, images.shape[1:], layer_channels(trained, options))
         for _, name, options in methods
     ]
     maps = {}

@@ -25,6 +25,22 @@ def held_out(trained: Trained, count: int) -> list[Item]:
     return [held_out_item(source[row]) for row in range(min(count, len(source)))]
 
 
+def with_evidence(trained: Trained, count: int) -> list[Item]:
+    """The first examples of the test split whose true evidence is known: lenses, or events with a glitch.
+
+    Raises:
+      ValueError: there is none.
+    """
+    source = datasets.load(datasets.prepare(trained.config.data), "test")
+    found: list[Item] = []
+    for row in range(len(source)):
+        if len(found) < count and (item := held_out_item(source[row])).mask.any():  # type: ignore[union-attr]
+            found.append(item)
+    if not found:
+        raise ValueError("no held-out example has a true mask, so no map can be scored: use simulations.")
+    return found
+
+
 def held_out_item(example: Example, source: str = "held-out simulation") -> Item:
     truth = example.get("truth", {})
     kind = KINDS[int(truth["kind"])].replace("_", " ") if "kind" in truth else ""

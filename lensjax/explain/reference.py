@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +34,7 @@ def median(image: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
     return jnp.broadcast_to(jnp.median(image, _space(image), keepdims=True), image.shape)
 
 
+@partial(jax.jit, static_argnames=("sigma",))
 def blur(image: Float[Array, "*s c"], sigma: float = BLUR) -> Float[Array, "*s c"]:
     """The image through a Gaussian `sigma` pixels wide, along rows and columns, the border repeated."""
     reach = int(np.ceil(3 * sigma))

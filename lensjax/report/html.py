@@ -42,6 +42,7 @@ def write_page(
     events: EventGrid | None = None,
     figures: Sequence[Path] = (),
     dreams: Sequence[tuple[film.Film, bytes]] = (),
+    benchmark: str = "",
 ) -> Path:
     """Write one HTML file and return its path: `out` itself if it ends in .html, else `out`/index.html.
 
@@ -50,7 +51,8 @@ def write_page(
     number with its interval. A row of `score_table` has `method`, `n`, and a (mean, low, high) for every
     score; rows of trivial maps are known by name or by `baseline=True`. `curves` has rows of `epoch` …
     (history) or of `fpr`, `tpr` (ROC). `figures` are files to link to, as from
-    `figures.save_figures`, `dreams` film strips and their PNGs.
+    `figures.save_figures`, `dreams` film strips and their PNGs,
+    `benchmark` the HTML of `lensjax.report.benchmark.section`.
 
     Raises:
       ValueError: an entry does not fit together (shapes, classes, bands, windows).
@@ -73,6 +75,7 @@ def write_page(
             charts.charts(curves) if curves else "",
             "training",
         ),
+        _section("Every method, every score", benchmark, "benchmark"),
         _section("Do the maps point at the truth?", _scores(table, events is not None), "scores"),
         _section("What does the network dream of?", film.section(dreams), "dreams"),
         _examples(entries, page),
