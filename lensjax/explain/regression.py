@@ -65,7 +65,7 @@ def fit_lime(
 
 
 def proximity(share: Float[Array, "n"], width: float | Array) -> Float[Array, "n"]:
-    """Weight √exp(−d²/width²) of masks that keep a `share` of the patches, d = 1 − √share (cosine distance)."""
+    """√exp(−d²/width²) of masks that keep a `share` of the patches; d = 1 − √share, the cosine distance."""
     return jnp.sqrt(jnp.exp(-(((1 - jnp.sqrt(share)) / width) ** 2)))
 
 
