@@ -1,6 +1,7 @@
 """Methods against closed forms: the cases C1 to C20 of the literature's own tests, channels last.
 
-Relative tolerance 1e-6 unless said (float32); `3d` is `test_explain_exact_3d`, `rules` `test_explain_rules`, …
+Relative tolerance 1e-6 unless said (float32); `3d` is `test_explain_exact_3d`, `rules` is
+`test_explain_rules`, and so on.
 
     case                              2D, or free of axes           3D twin (C16)
     C1   gradient                     here                          here

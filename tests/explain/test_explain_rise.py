@@ -17,7 +17,7 @@ KEEP = 0.4
 
 
 def axis_weights(pixels, cells):
-    """Share of each cell in each pixel [place pixel cell]: linear, to (cells + 1)·⌈pixels / cells⌉, cropped."""
+    """Share of cells in pixels [place pixel cell]: linear, to (cells + 1)·⌈pixels / cells⌉, cropped."""
     size = -(-pixels // cells)
     wide = (cells + 1) * size / cells
     units = np.eye(cells)

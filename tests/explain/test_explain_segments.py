@@ -1,4 +1,4 @@
-"""Patches: grids in any number of axes, superpixels of an image or of each window, and labels of one's own."""
+"""Patches: grids in any number of axes, superpixels of an image or of each window, and your own labels."""
 
 import jax
 import jax.numpy as jnp
