@@ -40,7 +40,7 @@ def blur(image: Float[Array, "*s c"], sigma: float = BLUR) -> Float[Array, "*s c
     reach = int(np.ceil(3 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
-    for axis in (image.ndim - 3, image.ndim - 2):
+    for axis in range(max(0, image.ndim - 3), image.ndim - 1):
         pads = [(reach, reach) if i == axis else (0, 0) for i in range(image.ndim)]
         padded, n = jnp.pad(image, pads, mode="edge"), image.shape[axis]
         parts = [w * jax.lax.slice_in_dim(padded, i, i + n, axis=axis) for i, w in enumerate(kernel)]

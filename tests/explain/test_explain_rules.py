@@ -18,7 +18,9 @@ close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 
 
 def test_c3_guided_backprop():
-    close(guided_backprop(m1, m1_image())[..., 0], [[0, 1, 1, 1], [1, 3, 3, 2], [1, 3, 3, 2], [1, 2, 2, 1]])
+    found = guided_backprop(m1, m1_image())
+    close(found[..., 0], [[0, 1, 1, 1], [1, 3, 3, 2], [1, 3, 3, 2], [1, 2, 2, 1]])
+    assert not np.allclose(found, METHODS["gradient"](m1, m1_image()))  # the rule is active
 
 
 def test_c4_deconvnet():
