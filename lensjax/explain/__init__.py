@@ -11,6 +11,7 @@ raw and signed, positive = supports the score. This package imports jax and nump
 from lensjax.explain.cam import cams
 from lensjax.explain.chunked import batched, map_chunks, sum_chunks
 from lensjax.explain.features import activations_and_gradients, layers, split
+from lensjax.explain.incremental import incremental_occlusion
 from lensjax.explain.localisation import SCORES, bootstrap_interval, centre_distance, chance, score_maps
 from lensjax.explain.methods import METHODS, ON_FEATURES, ON_IMAGE, TRIVIAL, get_method, options_of, parse
 from lensjax.explain.path import complete_gradients, completeness_error
@@ -19,6 +20,7 @@ from lensjax.explain.reference import REFERENCES, reference_image
 from lensjax.explain.regression import Surrogate
 from lensjax.explain.segments import slic
 from lensjax.explain.stability import lime_top_patches, stability, top_patches
+from lensjax.explain.stack import Convolution, Gate, MaxPool, Pointwise, Stack
 from lensjax.explain.surrogate import kernel_shap_fit, lime_fit
 from lensjax.explain.targets import TARGETS, all_classes
 
@@ -30,6 +32,11 @@ __all__ = [
     "SCORES",
     "TARGETS",
     "TRIVIAL",
+    "Convolution",
+    "Gate",
+    "MaxPool",
+    "Pointwise",
+    "Stack",
     "Surrogate",
     "activations_and_gradients",
     "all_classes",
@@ -41,6 +48,7 @@ __all__ = [
     "complete_gradients",
     "completeness_error",
     "get_method",
+    "incremental_occlusion",
     "kernel_shap_fit",
     "layers",
     "lime_fit",
