@@ -25,6 +25,7 @@ from lensjax.explain.chunked import Chunk
 from lensjax.explain.cost import expected_passes
 from lensjax.explain.features import GATE
 from lensjax.models.cnn import Grid, grids
+from lensjax.occluded import occlusion_of
 from lensjax.restore import Trained
 from lensjax.scoring import single, target_score
 
@@ -117,13 +118,18 @@ def explain(
         expected_passes(name, options, images.shape[1:], layer_channels(trained, options))
         for _, name, options in methods
     ]
+    asked = any(name == "occlusion" for _, name, _ in methods)
+    occlusion = occlusion_of(trained, target, score) if asked else None
     maps = {}
     with progress(
         desc="explaining", total=sum(START + len(items) * each for each in work), unit=" passes"
     ) as bar:
         for (written, name, options), each in zip(methods, work, strict=True):
-            method = batched(METHODS[name], chunk=chunk if isinstance(chunk, str) else min(chunk, len(items)))
-            function, key = forward if name in ON_FEATURES else score, jax.random.key(seed)
+            one, function = METHODS[name], forward if name in ON_FEATURES else score
+            if name == "occlusion" and occlusion is not None:
+                one, function = occlusion
+            method = batched(one, chunk=chunk if isinstance(chunk, str) else min(chunk, len(items)))
+            key = jax.random.key(seed)
             bar.set_description(written)
             try:
                 extra = unwritten_options(trained, name, options, images)

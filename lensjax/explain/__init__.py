@@ -14,6 +14,7 @@ from lensjax.explain.chunked import batched, map_chunks, sum_chunks
 from lensjax.explain.dream import DREAMS, activation_image, class_image, deep_dream, dream_options
 from lensjax.explain.faithfulness import FAITHFULNESS, max_sensitivity
 from lensjax.explain.features import activations_and_gradients, layers, split
+from lensjax.explain.incremental import incremental_occlusion
 from lensjax.explain.localisation import (
     SCORES,
     bootstrap_interval,
@@ -33,6 +34,7 @@ from lensjax.explain.sanity import cascade, full_randomisation
 from lensjax.explain.segments import slic
 from lensjax.explain.similarity import similarity
 from lensjax.explain.stability import lime_top_patches, stability, top_patches
+from lensjax.explain.stack import Convolution, Gate, MaxPool, Pointwise, Stack
 from lensjax.explain.surrogate import kernel_shap_fit, lime_fit
 from lensjax.explain.targets import TARGETS, all_classes
 
@@ -46,7 +48,12 @@ __all__ = [
     "SCORES",
     "TARGETS",
     "TRIVIAL",
+    "Convolution",
     "Dream",
+    "Gate",
+    "MaxPool",
+    "Pointwise",
+    "Stack",
     "Surrogate",
     "activation_image",
     "activations_and_gradients",
@@ -66,6 +73,7 @@ __all__ = [
     "dream_options",
     "full_randomisation",
     "get_method",
+    "incremental_occlusion",
     "iou",
     "kernel_shap_fit",
     "layers",
