@@ -3,6 +3,7 @@
     python explain.py runs/demo                                      simulations, scored against the truth
     python explain.py runs/demo --inputs cutout.fits --out runs/demo/real   your own images
     python explain.py runs/demo --benchmark                          every method × every score
+    python explain.py published:OU-66 --weights OU_66_Weights.pt --inputs cutout.fits
 
 Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
 dreams.npz (of --dreams), figures/ and index.html, a page that needs no network.
@@ -24,11 +25,13 @@ from lensjax import runtime
 @dataclass(frozen=True)
 class Command:
     run: Annotated[Path, tyro.conf.Positional]
-    """Workdir of train.py."""
+    """Workdir of train.py, or published:OU-66 (OU-200, OU-VIS, OU-J, OU-Y, OU-H, OU-JYH)."""
+    weights: Path | None = None
+    """Of a published network: its .pt (needs PyTorch), or an .npz made from it."""
     inputs: tuple[Path, ...] = ()
     """Files or folders of your own (FITS, HDF5, NumPy); the run's held-out split where none is given."""
     out: Path | None = None
-    """Folder to write; RUN/explain where not given."""
+    """Folder to write; RUN/explain, or runs/published/NAME/explain, where not given."""
     methods: tuple[str, ...] = ()
     """Names in lensjax.explain.METHODS, with options if you like: "occlusion(window=8,stride=4)". Where none
     is given, all that the network allows."""
@@ -94,14 +97,14 @@ def main(command: Command) -> None:
     tables.check_counts(benchmark_examples=command.benchmark_examples)
     methods = [(text, *parse(text)) for text in command.methods]
     dreaming = dreams.read(command.dreams)
-    trained = restore(command.run)
+    trained = restore(command.run, command.weights)
     usual = every_method if command.benchmark else choose_methods.default_methods
     methods = choose_methods.with_trivial(methods or usual(trained))
     methods = choose_methods.with_windows(methods, trained)
     methods = choose_methods.with_common(methods, baseline=command.baseline, memory=command.memory)
     target = command.target or ("lens" if "lens" in trained.classes else "predicted")
     check_target(target, trained.classes, trained.has_position)
-    out = command.out or command.run / ("benchmark" if command.benchmark else "explain")
+    out = command.out or trained.workdir / ("benchmark" if command.benchmark else "explain")
     if command.benchmark:
         return write.main(trained, command, methods, target, out)
 

@@ -15,7 +15,15 @@ from lensjax.restore import Trained
 
 
 def default_methods(trained: Trained) -> list[Method]:
-    """The first set of explanations; learned attention where the network has some."""
+    """The first set of explanations; learned attention where the network has some.
+
+    Of published networks those they were published with, their occlusion by the same patches.
+    """
+    if trained.published is not None:
+        size = trained.published.patch
+        names = ["grad_cam", "guided_grad_cam", "guided_backprop", "gradient"]
+        patches = (f"occlusion(window={size},stride={size})", "occlusion", {"window": size, "stride": size})
+        return [patches, *((name, name, {}) for name in names)]
     on_grid = trained.config.model.view not in FLAT  # else layers have no place on the event
     names = ["attention"] if trained.config.model.attention.at and on_grid else []
     names += ["grad_cam"] if on_grid else []

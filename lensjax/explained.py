@@ -46,6 +46,8 @@ class Item:
     mask: np.ndarray | None = None
     kind: str = ""
     notes: tuple[str, ...] = ()
+    picture: np.ndarray | None = None
+    """What a page shows, float32 [*s c] in units of the noise, where `image` is something else."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,11 @@ def unwritten_options(
 ) -> dict[str, Any]:
     """What a command line cannot write: images to compare with, where the cells of a layer lie."""
     if name == "expected_gradients":
+        if trained.published is not None:
+            raise ValueError(
+                "expected_gradients compares with images of the training, which published networks come "
+                "without: use integrated_gradients."
+            )
         source = datasets.load(datasets.prepare(trained.config.data), "validation")
         return {"background": np.stack([as_float(source[i]["image"]) for i in range(min(64, len(source)))])}
     if name == "guided_grad_cam":

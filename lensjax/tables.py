@@ -150,7 +150,7 @@ def entries(
         Entry(
             id=item.id,
             source=item.source,
-            image=item.image,
+            image=item.image if item.picture is None else item.picture,
             classes=classes,
             probabilities=predicted.probabilities[i],
             predicted=int(predicted.classes[i]),
