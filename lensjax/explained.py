@@ -16,6 +16,7 @@ from lensjax.data.transforms import as_float
 from lensjax.explain import (
     METHODS,
     ON_FEATURES,
+    TRIVIAL,
     batched,
     reference_image,
     score_maps,
@@ -123,10 +124,9 @@ def explain(
     asked = any(name == "occlusion" for _, name, _ in methods)
     occlusion = occlusion_of(trained, target, score) if asked else None
     maps = {}
-    with progress(
-        desc="explaining", total=sum(START + len(items) * each for each in work), unit=" passes"
-    ) as bar:
-        for (written, name, options), each in zip(methods, work, strict=True):
+    starts = [0 if name in TRIVIAL else START for _, name, _ in methods]
+    with progress(desc="explaining", total=sum(starts) + len(items) * sum(work), unit=" passes") as bar:
+        for (written, name, options), each, start in zip(methods, work, starts, strict=True):
             one, function = METHODS[name], forward if name in ON_FEATURES else score
             if name == "occlusion" and occlusion is not None:
                 one, function = occlusion
@@ -135,7 +135,7 @@ def explain(
             bar.set_description(written)
             try:
                 extra = unwritten_options(trained, name, options, images)
-                extra |= {"given": predicted.classes, "done": _counting(bar, each)}
+                extra |= {"given": predicted.classes, "done": _counting(bar, each, start)}
                 raw = method(function, images, key=key, **options, **extra)
                 maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
             except (TypeError, AttributeError, ValueError) as error:  # an option that the method refuses
@@ -144,12 +144,12 @@ def explain(
     return maps
 
 
-def _counting(bar: Any, passes: int) -> Callable[[int], None]:
+def _counting(bar: Any, passes: int, start: int) -> Callable[[int], None]:
     """Tells `bar` how many examples are done, each so many passes; the first time, that it is compiled."""
-    start = [START]
+    once = [start]
 
     def done(count: int) -> None:
-        bar.update(count * passes + (start.pop() if start else 0))
+        bar.update(count * passes + (once.pop() if once else 0))
 
     return done
 
