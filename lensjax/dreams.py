@@ -35,7 +35,7 @@ SMOOTH = {"jitter": 4, "octaves": 3, "tv": 0.2}
 
 @dataclass(frozen=True)
 class Dreamt:
-    """What came of one request: the subject is a class, the id of an image, or a channel."""
+    """What came of one request: the subject is a score, an image and where it was driven, or a channel."""
 
     spec: str
     subject: str
@@ -130,7 +130,8 @@ def _jobs(
     default = target or ("lens" if "lens" in trained.classes else "predicted")
     classes = [int(k) for k in predicted.classes[:SHOWN]]
     if name == "deep_dream":
-        return [(items[i].id, default, k, i) for i, k in enumerate(classes)]
+        towards = "" if options.get("layer") else f" towards {default}"
+        return [(items[i].id + towards, default, k, i) for i, k in enumerate(classes)]
     if name == "activation_image":
         layer = options.get("layer") or "last layer"
         return [(f"{layer}, channel {options.get('channel', 0)}", default, 0, None)]
