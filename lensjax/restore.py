@@ -117,14 +117,15 @@ def config_of(workdir: Path) -> Config:
     return config_from_dict(read_config_json(workdir))
 
 
-def blank_state(config: Config) -> TrainState:
-    """Fresh parameters of a configuration's network, to restore a checkpoint into."""
+def blank_state(config: Config, seed: int | None = None) -> TrainState:
+    """Fresh parameters of a configuration's network, to restore a checkpoint into, or to compare with."""
     channels, size = len(datasets.bands(config.data)), config.data.size
     space = (size, size) if isinstance(size, int) else (len(WINDOWS), *size)
     image = jnp.zeros((1, *space, channels))
     model, optimiser = build(config.model), make_optimiser(config.optim, 1)
 
-    def fresh() -> TrainState:
-        return init_state(config, model, optimiser, image)
+    def fresh(seed: Any) -> TrainState:
+        return init_state(config, model, optimiser, image, seed)
 
-    return jax.jit(fresh, out_shardings=parallel.replicated(parallel.data_mesh()))()
+    everywhere = parallel.replicated(parallel.data_mesh())
+    return jax.jit(fresh, out_shardings=everywhere)(jnp.uint32(config.seed if seed is None else seed))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -103,7 +103,7 @@ def run(
     check_twin(trained, shuffled)
     of = subject(trained, items, predicted, target, min(chunk, len(items), FEW), seed)
     methods = [(w, n, o | unwritten_options(trained, n, o, of.images)) for w, n, o in methods]
-    fresh = blank_state(replace(trained.config, seed=trained.config.seed + FRESH_SEED)).params
+    fresh = blank_state(trained.config, trained.config.seed + FRESH_SEED).params
     others = {"randomised": fresh} | ({} if shuffled is None else {"labels_shuffled": shuffled.params})
     maps: Maps = {}
     again: dict[str, dict[str, np.ndarray]] = {}
