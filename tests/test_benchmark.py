@@ -19,6 +19,7 @@ from lensjax.data.datasets import stack, with_shuffled_labels
 from lensjax.events import EventGrid
 from lensjax.explain import METHODS
 from lensjax.explain.cost import multiplications, passes
+from lensjax.models import published
 from lensjax.report import benchmark as report
 from lensjax.restore import restore
 from lensjax.studies import benchmark as study
@@ -106,6 +107,8 @@ def test_all_methods_are_compared_that_a_network_allows(tiny_run):
     other = replace(trained, config=replace(trained.config, model=model))
     names = {name for _, name, _ in methods.every_method(other)}
     assert not names & {"attention", "grad_cam", "guided_backprop", "guided_grad_cam"} and "lime" in names
+    with pytest.raises(ValueError, match="wants a run of train.py"):
+        methods.check_run(replace(trained, published=published.NETWORKS["OU-66"]))
     with pytest.raises(ValueError, match="--data.shuffle-labels"):
         table.check_twin(trained, trained)
     with pytest.raises(ValueError, match="another network"):

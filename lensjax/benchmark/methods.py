@@ -32,8 +32,19 @@ ALWAYS = (
 OF_RELU = ("guided_backprop", "deconvnet", "guided_grad_cam")
 
 
+def check_run(trained: Trained) -> None:
+    """A benchmark wants a run of train.py, whose held-out truth and initial parameters can be made again.
+
+    Raises:
+      ValueError: it is a published network.
+    """
+    if trained.published is not None:
+        raise ValueError("--benchmark wants a run of train.py, with simulations like those it learned from.")
+
+
 def every_method(trained: Trained) -> list[Method]:
     """All methods that this network allows, trivial maps last."""
+    check_run(trained)
     model = trained.config.model
     on_grid = model.view not in FLAT  # else layers have no place on the event
     names = ["attention"] if model.attention.at and on_grid else []

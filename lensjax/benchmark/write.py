@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lensjax import explained, items, logs, tables
+from lensjax.benchmark import methods as choose
 from lensjax.benchmark import table
 from lensjax.explained import Method
 from lensjax.report import benchmark as report
@@ -22,6 +23,7 @@ def main(trained: Trained, command: Any, methods: Sequence[Method], target: str,
     Raises:
       ValueError: no held-out example has a true mask, or the options contradict each other.
     """
+    choose.check_run(trained)
     shuffled = None if command.shuffled is None else restore(command.shuffled)
     images = items.with_evidence(trained, command.benchmark_examples)
     out.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,7 @@ def noise(image: Float[Array, "*s c"], key: PRNGKeyArray) -> Float[Array, "*s c"
     return centre + width * jax.random.normal(key, image.shape, image.dtype)
 
 
-REFERENCES = {"zero": zero, "mean": mean, "median": median, "blur": blur}
+REFERENCES: dict[str, Callable[[Array], Array]] = {"zero": zero, "mean": mean, "median": median, "blur": blur}
 DRAWN = {"noise": noise}
 
 
