@@ -20,10 +20,19 @@ from jax.tree_util import Partial
 from lensjax import tables
 from lensjax.benchmark import scores as score_with
 from lensjax.benchmark.methods import parameter_groups
-from lensjax.explain import METHODS, ON_FEATURES, cascade, map_chunks, max_sensitivity, similarity
+from lensjax.explain import (
+    METHODS,
+    ON_FEATURES,
+    cascade,
+    incremental_occlusion,
+    map_chunks,
+    max_sensitivity,
+    similarity,
+)
 from lensjax.explain.cost import passes
 from lensjax.explain.memory import peak_bytes
 from lensjax.explained import Item, Method, Predicted, on_image_grid, unwritten_options
+from lensjax.occluded import reason, stack_of
 from lensjax.restore import Trained, blank_state
 from lensjax.scoring import single, target_score
 
@@ -48,6 +57,7 @@ class Subject:
     chunk: int
     forward: Callable  # (params, class, image, taps) -> (score, ends)
     score: Callable  # (params, class, image) -> score
+    stack: Callable | None  # (params, class) -> Stack, where occlusion can be computed from changed patches
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,11 +66,13 @@ class Subject:
     def one(self, method: Method, params: Any) -> Callable[[dict[str, Any]], Any]:
         """The method for ONE example {"image", "class", "key"}, raw."""
         _, name, options = method
-        function = self.forward if name in ON_FEATURES else self.score
+        how, function = METHODS[name], self.forward if name in ON_FEATURES else self.score
+        if name == "occlusion" and self.stack is not None:
+            how, function = incremental_occlusion, self.stack
 
         def explain(sample: dict[str, Any]) -> Any:
             score = Partial(function, params, sample["class"])
-            return METHODS[name](score, sample["image"], key=sample["key"], **options)
+            return how(score, sample["image"], key=sample["key"], **options)
 
         return explain
 
@@ -131,11 +143,13 @@ def subject(
         outputs = single(trained.model, params)(image, taps)
         return target_score(outputs, target, trained.classes, predicted), outputs.ends
 
+    def score(params: Any, predicted: Any, image: Any) -> Any:
+        return forward(params, predicted, image)[0]
+
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(len(items)))
     images = np.stack([item.image for item in items])
-    return Subject(
-        trained, target, images, predicted.classes, keys, chunk, forward, lambda *args: forward(*args)[0]
-    )
+    stack = None if reason(trained, target) else stack_of(trained, target)
+    return Subject(trained, target, images, predicted.classes, keys, chunk, forward, score, stack)
 
 
 def check_twin(trained: Trained, shuffled: Trained | None) -> None:
