@@ -81,7 +81,7 @@ class Network(nn.Module):
         bias = self.param(f"{name}_bias", zeros, (features,)) if config.bias else jnp.zeros(features)
         linear = conv(x, weights, config.padding)
         x = tap(ACTIVATIONS[config.activation](linear + bias), taps, ends, name)
-        if linear.ndim == 5 and config.activation == "relu" and name not in (taps or {}):
+        if config.activation == "relu" and name not in (taps or {}):
             # ReLU rises, so it may follow the maximum: the same numbers from fewer of them.
             x = nn.relu(max_pool(linear, pool) + bias)
         else:
