@@ -72,15 +72,16 @@ def task_function(task: str) -> Callable[[], np.ndarray]:
         from lensjax.models.describe import describe
 
         stack = describe(model.config, params, lambda logits: logits[CLASS])  # type: ignore[attr-defined]
-        occlude = partial(incremental_occlusion, stack, x[0], window=WINDOW, stride=STRIDE)
+        chunk = 256 if dims_of(task) == 2 else 32
+        occlude = partial(incremental_occlusion, stack, x[0], window=WINDOW, stride=STRIDE, chunk=chunk)
         return lambda: np.asarray(occlude())[None, ..., 0]
     smooth_grad = batched(METHODS["smooth_grad"], chunk=1)
     calls = {
         "grad_cam": partial(batched(METHODS["grad_cam"], chunk=len(x)), forward, x, layer="stage4"),
         "integrated_gradients": partial(
-            batched(METHODS["integrated_gradients"], chunk=1), score, x, steps=STEPS, chunk=16
+            batched(METHODS["integrated_gradients"], chunk=1), score, x, steps=STEPS, chunk=32
         ),
-        "smooth_grad": partial(smooth_grad, score, x, key=key, samples=SAMPLES, sigma=SIGMA, chunk=16),
+        "smooth_grad": partial(smooth_grad, score, x, key=key, samples=SAMPLES, sigma=SIGMA, chunk=32),
         "lime": partial(
             METHODS["lime"], score, x[0], key=key, segments=segments(), samples=LIME_SAMPLES, chunk=64
         ),

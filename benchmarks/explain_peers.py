@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -101,6 +102,7 @@ def saliency_task(task: str, batch: int) -> Callable[[], np.ndarray]:
 
 
 def lime_task(task: str, batch: int) -> Callable[[], np.ndarray]:
+    os.environ["TQDM_DISABLE"] = "1"  # it has no option against its progress bar
     from lime.lime_image import LimeImageExplainer
 
     model, x = network(2), images(task)[0].astype(np.float64)

@@ -20,12 +20,11 @@ import numpy as np
 from jax.tree_util import Partial
 
 from lensjax.explain.chunked import Chunk, at_least_float32, map_chunks
-from lensjax.explain.perturbation import PerAxis, per_axis, window_starts
+from lensjax.explain.incremental_plan import Lengths, plan
+from lensjax.explain.perturbation import PerAxis, per_axis
 from lensjax.explain.reference import Reference, reference_image
 from lensjax.explain.stack import Layer, Stack, map_sizes, maps, pad
 from lensjax.shapes import Array, Float, PRNGKeyArray
-
-Lengths = tuple[tuple[int, ...], ...]
 
 
 def incremental_occlusion(
@@ -57,10 +56,14 @@ def incremental_occlusion(
     sizes = tuple(map(min, per_axis("window", window, len(space)), space))
     halves = [max(1, size // 2) for size in sizes]
     strides = per_axis("stride", halves if stride is None else stride, len(space))
-    starts = window_starts(space, sizes, strides, edges)
-    base, covers = reference_image(baseline, image, key), _covers(space, starts, sizes)
-    lengths, firsts = intervals(stack.layers, space, starts, sizes)
-    return _occlusion(stack, image, base, starts, firsts, covers, lengths, aggregate, chunk)
+    cells = (space, *(tuple(map(int, found)) for found in map_sizes(stack.layers, space)))
+    reaches = tuple(tuple(layer.reach()) for layer in stack.layers)
+    found = plan(reaches, cells, sizes, strides, edges)
+    number = isinstance(baseline, int | float)  # the usual one, and slow to spread outside of `jit`
+    base = np.asarray(baseline, image.dtype) if number else reference_image(baseline, image, key)
+    return _occlusion(
+        stack, image, base, found.starts, found.firsts, found.covers, found.lengths, aggregate, chunk
+    )
 
 
 @partial(jax.jit, static_argnums=(6, 7, 8))
@@ -76,7 +79,7 @@ def _occlusion(
     chunk: Chunk,
 ) -> Array:
     """All of it compiled together: there are no gradients here, which a loop would slow down on the CPU."""
-    clean = maps(stack.layers, image)
+    clean, base = maps(stack.layers, image), jnp.broadcast_to(base, image.shape)
     features = clean[-1].mean(stack.mean_over, keepdims=True)
     whole = _score(stack, features)
 
@@ -88,31 +91,6 @@ def _occlusion(
         return whole - _score(stack, _features(stack, clean[-1], features, patch, first[-1]))
 
     return _lay(map_chunks(effect, (starts, firsts), chunk), *covers, aggregate)
-
-
-def intervals(
-    layers: Sequence[Layer], space: Sequence[int], starts: np.ndarray, sizes: Sequence[int]
-) -> tuple[Lengths, np.ndarray]:
-    """Where each map is computed: lengths a layer and axis, for all windows, and first cells int32 [n l d].
-
-    Map 0 is the image. Every interval lies inside its map and holds all that the window changes there.
-    """
-    reaches = [layer.reach() for layer in layers]
-    sizes_of = map_sizes(layers, space)
-    low = np.minimum(starts, sizes_of[0] - 1)
-    high = np.minimum(starts + np.asarray(sizes), sizes_of[0]) - 1
-    lengths, firsts = [], []
-    for i, cells in enumerate(sizes_of):
-        if i > 0:
-            kernel, step, before, _ = np.transpose(reaches[i - 1])
-            low = np.maximum(-((kernel - 1 - before - low) // step), 0)
-            high = np.minimum((high + before) // step, cells - 1)
-        length = (high - low + 1).max(0)
-        low = np.minimum(low, cells - length)  # moved inside the map; `high` follows, so nothing is lost
-        high = low + length - 1
-        lengths.append(tuple(map(int, length)))
-        firsts.append(low)
-    return tuple(lengths), np.stack(firsts, 1).astype(np.int32)
 
 
 def _occluded(image: Array, base: Array, start: Array, first: Array, size: Sequence[int]) -> Array:
@@ -160,18 +138,6 @@ def _read(x: Array, first: Array, size: Sequence[int]) -> Array:
 
 def _put(x: Array, patch: Array, at: Array) -> Array:
     return jax.lax.dynamic_update_slice(x, patch.astype(x.dtype), (*at, 0))
-
-
-def _covers(
-    space: Sequence[int], starts: np.ndarray, sizes: Sequence[int]
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Which pixels each row of windows covers, an axis at a time [windows pixels], and how many all do."""
-    covers, counts = [], np.ones(())
-    for axis, (n, size) in enumerate(zip(space, sizes, strict=True)):
-        first = np.unique(starts[:, axis])[:, None]
-        covers.append(((np.arange(n) >= first) & (np.arange(n) < first + size)).astype(np.float32))
-        counts = np.multiply.outer(counts, covers[-1].sum(0))
-    return covers, counts.astype(np.float32)
 
 
 def _lay(effects: Array, covers: list[Array], counts: Array, aggregate: str) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -164,6 +165,9 @@ def _nodes(steps: int, rule: str) -> tuple[np.ndarray, np.ndarray]:
     if rule == "right":
         return ((np.arange(steps) + 1.0) / steps).astype(dtype), even
     if rule == "gauss_legendre":
-        nodes, weights = np.polynomial.legendre.leggauss(steps)
+        nodes, weights = _leggauss(steps)
         return ((nodes + 1) / 2).astype(dtype), (weights / 2).astype(dtype)
     raise ValueError(f"unknown rule '{rule}'; choose gauss_legendre, midpoint or right.")
+
+
+_leggauss = lru_cache(maxsize=64)(np.polynomial.legendre.leggauss)  # an eigenvalue problem: milliseconds

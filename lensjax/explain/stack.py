@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lensjax.blocks import correlate_blocks, gain_by_blocks
 from lensjax.shapes import Array, Float, Int
 
 LARGEST_SHIFTED = 125
@@ -216,6 +217,8 @@ def correlate(x: Float[Array, "*r c"], kernel: Float[Array, "*k c f"]) -> Float[
 
 
 def _convolve(x: Float[Array, "b *r c"], kernel: Float[Array, "*k c f"]) -> Float[Array, "b *o f"]:
+    if kernel.ndim == 4 and gain_by_blocks(kernel):
+        return correlate_blocks(x, kernel)
     letters = "DHW"[-(kernel.ndim - 2) :]
     numbers = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
     ones = (1,) * (kernel.ndim - 2)

@@ -8,6 +8,7 @@ from functools import partial, reduce
 import jax
 import jax.numpy as jnp
 
+from lensjax.blocks import LAYOUT, correlate_blocks, gain_by_blocks
 from lensjax.shapes import Array, Float
 
 
@@ -15,47 +16,11 @@ def conv(x: Float[Array, "b *s c"], kernel: Array, padding: str = "SAME") -> Arr
     """Convolve (correlate) with `kernel` [*k c f], stride 1."""
     if x.ndim == 5:
         return conv_events(x, kernel, padding)
-    if 1 < x.shape[-1] <= FEW_CHANNELS and min(kernel.shape[:2]) > 1:
-        return conv_blocks(x, kernel, padding)
-    return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-# Above, a block has channels enough for XLA's inner loop, and the zeros in its kernel cost more.
-FEW_CHANNELS = 4
-
-
-def conv_blocks(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"], padding: str) -> Array:
-    """A convolution of few channels, 2 × 2 pixels at a time: four times the channels, in and out.
-
-    The same sums and some zeros, two to three times faster on the CPU, also backward. Blocks start where the
-    first output looks, so that a kernel of 3 pixels is one of 2 blocks.
-    """
-    pads, outputs = [], []
-    for n, k in zip(x.shape[1:3], kernel.shape, strict=False):
-        before, after = ((k - 1) // 2, k // 2) if padding == "SAME" else (0, 0)
-        outputs.append(n + before + after - k + 1)
-        pads.append((before, 2 * (-(-outputs[-1] // 2) + k // 2) - n - before))
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    b, h, w, c = x.shape
-    x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5).reshape(b, h // 2, w // 2, -1)
-    y = jax.lax.conv_general_dilated(
-        x, block_kernel(kernel), (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    b, h, w, _ = y.shape
-    y = y.reshape(b, h, w, 2, 2, -1).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, -1)
-    return y[:, : outputs[0], : outputs[1]]
-
-
-def block_kernel(kernel: Float[Array, "k l c f"]) -> Array:
-    """The kernel from blocks of pixels to blocks of outputs [blocks blocks 4·c 4·f]: itself, shifted."""
-    (k, l, c, f), size = kernel.shape, [2 * (n // 2 + 1) for n in kernel.shape[:2]]
-    shifts = [(i, j) for i in range(2) for j in range(2)]
-    ends = [((i, size[0] - k - i), (j, size[1] - l - j), (0, 0), (0, 0)) for i, j in shifts]
-    all_of = jnp.stack([jnp.pad(kernel, end) for end in ends], 3)
-    all_of = all_of.reshape(size[0] // 2, 2, size[1] // 2, 2, c, 4 * f)
-    return all_of.transpose(0, 2, 1, 3, 4, 5).reshape(size[0] // 2, size[1] // 2, 4 * c, 4 * f)
+    if gain_by_blocks(kernel):
+        if padding == "SAME":
+            x = jnp.pad(x, ((0, 0), *(((k - 1) // 2, k // 2) for k in kernel.shape[:2]), (0, 0)))
+        return correlate_blocks(x, kernel)
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=LAYOUT)
 
 
 def conv_events(x: Float[Array, "b t h w c"], kernel: Float[Array, "d k l c f"], padding: str) -> Array:

@@ -11,8 +11,9 @@ from jax.tree_util import Partial
 
 from lensjax.config import AttentionConfig, ModelConfig, load_config_file
 from lensjax.explain import Convolution, Gate, MaxPool, Pointwise, Stack, batched, incremental_occlusion
-from lensjax.explain.incremental import intervals
+from lensjax.explain.incremental_plan import intervals
 from lensjax.explain.perturbation import occlusion, window_starts
+from lensjax.explain.stack import map_sizes
 from lensjax.explain.targets import log_odds
 from lensjax.models import build
 from lensjax.models.describe import describe
@@ -138,7 +139,9 @@ def test_every_image_of_a_batch_has_a_class_of_its_own():
 def test_patches_are_far_smaller_than_the_maps():
     """The benchmark's geometry: aligned windows keep patches of 10, 8, 6 and 6 of 64, 32, 16 and 8."""
     net = [layer for _ in range(4) for layer in (Convolution(jnp.zeros((3, 3, 1, 1))), MaxPool((2, 2)))]
-    lengths, firsts = intervals(net, (64, 64), window_starts((64, 64), (8, 8), (4, 4), "clip"), (8, 8))
+    starts = window_starts((64, 64), (8, 8), (4, 4), "clip")
+    reaches = [layer.reach() for layer in net]
+    lengths, firsts = intervals(reaches, map_sizes(net, (64, 64)), starts, (8, 8))
     assert [rows for rows, _ in lengths] == [8, 10, 6, 8, 4, 6, 4, 6, 4]
     assert firsts.shape == (225, 9, 2) and firsts.min() == 0
 
