@@ -1,7 +1,7 @@
 """A convolution of few channels as one of many: blocks of 2 × 2 pixels become channels.
 
 The inner loop of XLA's convolutions on the CPU runs over channels, and an image has few. The same sums with
-some zeros among them, two to three times faster there, forward and in the gradient.
+some zeros among them, two to three times faster there, forward and in the gradient for the image.
 """
 
 from __future__ import annotations
@@ -21,17 +21,37 @@ def gain_by_blocks(kernel: Float[Array, "k l c f"]) -> bool:
     return min(kernel.shape[:2]) > 1 and 1 < kernel.shape[2] <= FEW
 
 
+@jax.custom_vjp
 def correlate_blocks(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"]) -> Float[Array, "b i j f"]:
-    """The convolution without padding, stride 1; blocks start where the first output looks.
+    """The convolution without padding, stride 1; the gradient for the kernel is the convolution's own.
 
-    So a kernel of 3 × 3 pixels is one of 2 × 2 blocks.
+    That one is the faster there. Forward-mode differentiation (`jax.jvp`) is not available through it.
     """
+    return _by_blocks(x, kernel)
+
+
+def _backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    (of_x,) = jax.vjp(lambda x: _by_blocks(x, kernel), x)[1](gradient)
+    (of_kernel,) = jax.vjp(lambda kernel: correlate(x, kernel), kernel)[1](gradient)
+    return of_x, of_kernel
+
+
+correlate_blocks.defvjp(lambda x, kernel: (_by_blocks(x, kernel), (x, kernel)), _backward)
+
+
+def correlate(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"]) -> Float[Array, "b i j f"]:
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=LAYOUT)
+
+
+def _by_blocks(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"]) -> Float[Array, "b i j f"]:
+    """Blocks start where the first output looks: so a kernel of 3 × 3 pixels is one of 2 × 2 blocks."""
     outputs = [n - k + 1 for n, k in zip(x.shape[1:3], kernel.shape, strict=False)]
     ends = [2 * (-(-n // 2) + k // 2) for n, k in zip(outputs, kernel.shape, strict=False)]
     x = jnp.pad(x, ((0, 0), *((0, end - n) for end, n in zip(ends, x.shape[1:3], strict=True)), (0, 0)))
     b, h, w, c = x.shape
     x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5).reshape(b, h // 2, w // 2, 4 * c)
-    y = jax.lax.conv_general_dilated(x, block_kernel(kernel), (1, 1), "VALID", dimension_numbers=LAYOUT)
+    y = correlate(x, block_kernel(kernel))
     b, h, w, f = y.shape
     y = y.reshape(b, h, w, 2, 2, f // 4).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, f // 4)
     return y[:, : outputs[0], : outputs[1]]
