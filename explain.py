@@ -7,8 +7,8 @@
 
 Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
 dreams.npz (of --dreams), figures/ and index.html, a page that needs no network. Of lens finders,
-predictions.csv has a `flag`: how far evidence, attention and position disagree, 0 if not at all, 1 if by a
-galaxy (rule: lensjax/flags.py).
+predictions.csv has a `flag` (with --target lens, the default): how far evidence, attention and position
+disagree, 0 if not at all, 1 if by a galaxy (rule: lensjax/flags.py).
 """
 
 from __future__ import annotations
@@ -151,7 +151,8 @@ def main(command: Command) -> None:
         progress=logs.progress,
     )
     tables.write_maps(out / "attributions.npz", images, maps)
-    if found := flags.flags_of(maps, predicted.position, trained.pixel_scale):
+    found = flags.flags_of(maps, predicted.position, trained.pixel_scale) if target == "lens" else None
+    if found is not None:
         tables.write_predictions(out / "predictions.csv", trained, images, predicted, found[0])
     for line in explained.completeness_lines(trained, images, predicted, methods, maps, target, command.seed):
         print(line)
