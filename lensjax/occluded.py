@@ -21,17 +21,27 @@ def occlusion_of(trained: Trained, target: str, score: Callable) -> tuple[Callab
 
     Both give the same map, to rounding.
     """
-    why = refusal(trained.config.model)
-    if read_target(target, trained.classes)[0] in COORDINATES:
-        why = "the target is a position"
+    why = reason(trained, target)
     if why:
         print(f"occlusion: every window costs a whole evaluation, for {why}.")
         return occlusion, score
+    return incremental_occlusion, Partial(stack_of(trained, target), trained.params)
+
+
+def reason(trained: Trained, target: str) -> str:
+    """Why windows cannot be computed from changed patches; empty where they can."""
+    if read_target(target, trained.classes)[0] in COORDINATES:
+        return "the target is a position"
+    return refusal(trained.config.model)
+
+
+def stack_of(trained: Trained, target: str) -> Callable[[Any, Any], Stack]:
+    """`(params, predicted class) -> Stack`: the network as layers, its target as the score of its logits."""
 
     def of_logits(predicted: Any, logits: Any) -> Any:
         return target_score(Outputs(logits, None, None, {}, None, {}), target, trained.classes, predicted)
 
-    def stack(predicted: Any) -> Stack:
-        return describe(trained.config.model, trained.params, Partial(of_logits, predicted))
+    def stack(params: Any, predicted: Any) -> Stack:
+        return describe(trained.config.model, params, Partial(of_logits, predicted))
 
-    return incremental_occlusion, stack
+    return stack

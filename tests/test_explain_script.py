@@ -19,6 +19,12 @@ DREAMS = (
     "class_image(steps=6,keep=3,octaves=1)",
     "deep_dream(steps=6,keep=3,octaves=1,layer=stage1)",
 )
+DAMAGES = {
+    "checkpoint": "cannot be read",
+    "no checkpoints": "holds no checkpoints",
+    "config": "is damaged",
+    "field": "config has the unknown field colour",
+}
 METHODS = ("attention", "grad_cam(layer=stage1)", "integrated_gradients(steps=8)", "occlusion(window=8)")
 
 
@@ -119,28 +125,57 @@ def test_a_users_files_are_explained_and_a_bad_one_costs_a_line(tiny_run, tmp_pa
     assert not (out / "scores.csv").exists() and (out / "index.html").exists()
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (("nowhere",), "'nowhere' is not a run"),
-        (("RUN", "--methods", "grad_cm"), "did you mean 'grad_cam'"),
-        (("RUN", "--methods", "occlusion(windw=3)"), "has no option 'windw'"),
-        (("RUN", "--methods", "grad_cam(layer=stage9)"), "stage9"),
-        (("RUN", "--dreams", "class_image(channel=3)"), "class_image has no option 'channel'"),
-        (("RUN", "--dreams", "deep_dream(layer=stage9)"), "there are input, stage1, stage2"),
-        (("RUN", "--target", "galaxy"), "Choose a class (predicted, non-lens, lens)"),
-        (("RUN", "--inputs", "nothing.fits"), "does not exist"),
-        (("RUN", "--count", "many"), "invalid"),
-        (("RUN", "--count", 0), "--count (=0) must be 1 or more"),
-        (("RUN", "--chunk", -1), "--chunk (=-1) must be 1 or more"),
-        (("RUN", "--methods", "smooth_grad(sigma=big)"), "smooth_grad(sigma=big)"),
-    ],
-)
-def test_mistakes_say_what_to_do(arguments, message, tiny_run, tmp_path):
-    arguments = [tiny_run if a == "RUN" else a for a in arguments]
-    process = explain(*arguments, "--out", tmp_path)
-    assert process.returncode in (1, 2)
-    assert message in process.stderr + process.stdout and "Traceback" not in process.stderr
+MISTAKES = [
+    (("nowhere",), "'nowhere' is not a run"),
+    (("RUN", "--methods", "grad_cm"), "did you mean 'grad_cam'"),
+    (("RUN", "--methods", "occlusion(windw=3)"), "has no option 'windw'"),
+    (("RUN", "--methods", "grad_cam(layer=stage9)"), "stage9"),
+    (("RUN", "--dreams", "class_image(channel=3)"), "class_image has no option 'channel'"),
+    (("RUN", "--dreams", "deep_dream(layer=stage9)"), "there are input, stage1, stage2"),
+    (("RUN", "--target", "galaxy"), "Choose a class (predicted, non-lens, lens)"),
+    (("RUN", "--inputs", "nothing.fits"), "does not exist"),
+    (("RUN", "--count", "many"), "invalid"),
+    (("RUN", "--count", "0"), "--count (=0) must be 1 or more"),
+    (("RUN", "--chunk", "-1"), "--chunk (=-1) must be 1 or more"),
+    (("RUN", "--methods", "smooth_grad(sigma=big)"), "smooth_grad(sigma=big)"),
+    *(((f"DAMAGED/{how}",), message) for how, message in DAMAGES.items()),
+]
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, runpy, sys
+
+def run(arguments):
+    sys.argv, code = ["explain.py", *arguments], 0
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+        try:
+            runpy.run_path("explain.py", run_name="__main__")
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else print(error.code) or 1
+    return [code, out.getvalue()]
+
+print(json.dumps([run(arguments) for arguments in json.loads(sys.argv[1])]))
+"""
+
+
+@pytest.fixture(scope="module")
+def said(tiny_run, tmp_path_factory) -> list[tuple[int, str]]:
+    """Exit code and words of the script for every mistake, in one process: starting takes longest."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    for how in DAMAGES:
+        shutil.copytree(tiny_run, folder / how)
+        damage(folder / how, how)
+    named = {"RUN": str(tiny_run)} | {f"DAMAGED/{how}": str(folder / how) for how in DAMAGES}
+    commands = [[*(named.get(a, a) for a in arguments), "--out", str(folder)] for arguments, _ in MISTAKES]
+    command = [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(commands)]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("i", range(len(MISTAKES)), ids=[message for _, message in MISTAKES])
+def test_mistakes_say_what_to_do(i, said):
+    code, words = said[i]
+    assert code in (1, 2)
+    assert MISTAKES[i][1] in words and "Traceback" not in words
 
 
 def damage(workdir: Path, how: str) -> None:
@@ -156,21 +191,3 @@ def damage(workdir: Path, how: str) -> None:
     elif how == "field":
         settings = json.loads((workdir / "config.json").read_text())
         (workdir / "config.json").write_text(json.dumps(settings | {"colour": 1}))
-
-
-@pytest.mark.parametrize(
-    "how, message",
-    [
-        ("checkpoint", "cannot be read"),
-        ("no checkpoints", "holds no checkpoints"),
-        ("config", "is damaged"),
-        ("field", "config has the unknown field colour"),
-    ],
-)
-def test_a_damaged_run_is_named(how, message, tiny_run, tmp_path):
-    workdir = tmp_path / "run"
-    shutil.copytree(tiny_run, workdir)
-    damage(workdir, how)
-    process = explain(workdir)
-    assert process.returncode == 1
-    assert message in process.stderr and "Traceback" not in process.stderr

@@ -20,17 +20,24 @@ from jax.tree_util import Partial
 from lensjax import tables
 from lensjax.benchmark import scores as score_with
 from lensjax.benchmark.methods import parameter_groups
-from lensjax.explain import METHODS, ON_FEATURES, cascade, map_chunks, max_sensitivity, similarity
+from lensjax.explain import (
+    METHODS,
+    ON_FEATURES,
+    cascade,
+    incremental_occlusion,
+    map_chunks,
+    max_sensitivity,
+    similarity,
+)
 from lensjax.explain.cost import passes
 from lensjax.explain.memory import peak_bytes
 from lensjax.explained import Item, Method, Predicted, on_image_grid, unwritten_options
+from lensjax.occluded import reason, stack_of
 from lensjax.restore import Trained, blank_state
 from lensjax.scoring import single, target_score
 
 Maps = dict[str, np.ndarray]  # [n *s] under the name of each method as it is written
 Progress = Callable[..., Any]
-FEW = 8
-"""Examples of the scores that explain again and again: other images, other parameters."""
 IN_CASCADE = ("attention", "grad_cam", "gradient", "input_x_gradient", "guided_backprop")
 FRESH_SEED = 1000
 """Added to the seed of the run: parameters that were never trained."""
@@ -48,6 +55,12 @@ class Subject:
     chunk: int
     forward: Callable  # (params, class, image, taps) -> (score, ends)
     score: Callable  # (params, class, image) -> score
+    stack: Callable | None  # (params, class) -> Stack, where occlusion can be computed from changed patches
+
+    @property
+    def few(self) -> slice:
+        """The examples that are explained again and again: with other images, with other parameters."""
+        return slice(few(len(self.images)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,11 +69,13 @@ class Subject:
     def one(self, method: Method, params: Any) -> Callable[[dict[str, Any]], Any]:
         """The method for ONE example {"image", "class", "key"}, raw."""
         _, name, options = method
-        function = self.forward if name in ON_FEATURES else self.score
+        how, function = METHODS[name], self.forward if name in ON_FEATURES else self.score
+        if name == "occlusion" and self.stack is not None:
+            how, function = incremental_occlusion, self.stack
 
         def explain(sample: dict[str, Any]) -> Any:
             score = Partial(function, params, sample["class"])
-            return METHODS[name](score, sample["image"], key=sample["key"], **options)
+            return how(score, sample["image"], key=sample["key"], **options)
 
         return explain
 
@@ -83,6 +98,11 @@ class Benchmark:
     cascades: dict[str, Any]
 
 
+def few(count: int) -> int:
+    """A third of the examples."""
+    return min(count, max(4, count // 3))
+
+
 def run(
     trained: Trained,
     items: Sequence[Item],
@@ -101,7 +121,10 @@ def run(
       ValueError: the shuffled network is of another architecture.
     """
     check_twin(trained, shuffled)
-    of = subject(trained, items, predicted, target, min(chunk, len(items), FEW), seed)
+    chunk = min(
+        chunk, few(len(items))
+    )  # so that a chunk is never padded for a few, and one shape is compiled
+    of = subject(trained, items, predicted, target, chunk, seed)
     methods = [(w, n, o | unwritten_options(trained, n, o, of.images)) for w, n, o in methods]
     fresh = blank_state(trained.config, trained.config.seed + FRESH_SEED).params
     others = {"randomised": fresh} | ({} if shuffled is None else {"labels_shuffled": shuffled.params})
@@ -113,8 +136,8 @@ def run(
         maps[written], costs[written] = timed(of, method)
         again[written] = {"max_sensitivity": sensitivity(of, method)}
         for name, params in others.items():
-            found = of.maps(method, params, slice(FEW))
-            again[written][name] = np.asarray(similarity(jnp.asarray(maps[written][:FEW]), found))
+            found = of.maps(method, params, of.few)
+            again[written][name] = np.asarray(similarity(jnp.asarray(maps[written][of.few]), found))
     truth = score_with.truth(trained, items, maps)
     faithful = score_with.faithfulness(of, maps, progress)
     scores = {w: truth[w] | faithful[w] | _padded(again[w], len(items)) for w in maps}
@@ -131,11 +154,13 @@ def subject(
         outputs = single(trained.model, params)(image, taps)
         return target_score(outputs, target, trained.classes, predicted), outputs.ends
 
+    def score(params: Any, predicted: Any, image: Any) -> Any:
+        return forward(params, predicted, image)[0]
+
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(len(items)))
     images = np.stack([item.image for item in items])
-    return Subject(
-        trained, target, images, predicted.classes, keys, chunk, forward, lambda *args: forward(*args)[0]
-    )
+    stack = None if reason(trained, target) else stack_of(trained, target)
+    return Subject(trained, target, images, predicted.classes, keys, chunk, forward, score, stack)
 
 
 def check_twin(trained: Trained, shuffled: Trained | None) -> None:
@@ -182,7 +207,7 @@ def sensitivity(of: Subject, method: Method) -> np.ndarray:
         again = partial(_at, explain, sample)
         return max_sensitivity(again, sample["image"], key=jax.random.fold_in(sample["key"], 2), samples=2)
 
-    return np.asarray(map_chunks(one, of.samples(slice(FEW)), of.chunk))
+    return np.asarray(map_chunks(one, of.samples(of.few), of.chunk))
 
 
 def _at(explain: Callable, sample: dict[str, Any], image: Any) -> Any:
@@ -209,7 +234,7 @@ def cascades(of: Subject, methods: Sequence[Method], fresh: Any, progress: Progr
 
 
 def _few_maps(of: Subject, method: Method, params: Any) -> Any:
-    return jnp.asarray(of.maps(method, params, slice(FEW)))
+    return jnp.asarray(of.maps(method, params, of.few))
 
 
 def _padded(scores: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:

@@ -104,7 +104,7 @@ def test_what_the_score_does_not_use_is_no_matter():
     close(guided_backprop(score, jnp.ones((3, 1))), 1)
 
 
-@pytest.mark.parametrize("shape", [(9, 9, 1), (4, 9, 9, 1)])
+@pytest.mark.parametrize("shape", [(9, 9, 1), pytest.param((4, 9, 9, 1), marks=pytest.mark.slow)])
 def test_our_network_equals_itself_with_the_rule_written_in(shape, monkeypatch):
     """The same Flax network once with an activation that has the rule, once rewritten."""
     from lensjax.explain import rules
