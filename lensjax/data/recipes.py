@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -183,3 +184,23 @@ def gravity_spy_recipe(config: Any) -> Recipe:
         dtype=np.uint8,
         exact=False,
     )
+
+
+def transformed(recipe: Recipe, specs: Sequence[str], examples: Callable[[str], Iterator[Example]]) -> Recipe:
+    """Recipe of a set whose inputs are transformed: `examples(split)` are those of the plain one.
+
+    Raises:
+      ValueError: an unknown transformation, or one that does not suit the images.
+    """
+    from lensjax.data import inputs
+
+    blank: np.ndarray = np.zeros(recipe.shape, recipe.dtype)
+    nowhere = np.full(2, np.nan, np.float32)
+    inputs.transform(Example(image=blank, label=0, position=nowhere, mask=blank[..., 0] > 0, id=""), specs)
+
+    def generate(split: str, count: int) -> Iterator[Example]:
+        for example in examples(split):
+            yield inputs.transform(example, specs)
+
+    name = f"{recipe.name}-inputs_{inputs.fingerprint(specs)}"
+    return replace(recipe, name=name, generate=generate)  # type: ignore[call-arg]
