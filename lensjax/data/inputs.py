@@ -43,7 +43,8 @@ def crop(
 ) -> Example:
     """Without a share of the rows (columns) on each side, of the rows on top (high frequencies) or below."""
     height, width = example["mask"].shape[-2:]
-    _share("rows", 2 * rows), _share("columns", 2 * columns), _share("top and bottom", top + bottom)
+    for name, share in {"rows": 2 * rows, "columns": 2 * columns, "top and bottom": top + bottom}.items():
+        _share(name, share)
     row, column = _centres(height)[:, None], _centres(width)
     cut = (row < max(rows, top)) | (row > 1 - max(rows, bottom)) | (np.abs(column - 0.5) > 0.5 - columns)
     return edits.without(example, np.broadcast_to(cut, example["mask"].shape), fill, rng)

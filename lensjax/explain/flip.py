@@ -87,7 +87,8 @@ def by_patches(
     image = at_least_float32(image)
     labels, count = label(segments, patches, image)
     base, left = reference_image(baseline, image, key), np.asarray(owners(labels, count))
-    gone, order, scores = jnp.zeros(image.shape[:-1], bool), [], [float(value(score, image))]
+    gone, scores = jnp.zeros(image.shape[:-1], bool), [float(value(score, image))]
+    order: list[int] = []
     while scores[-1] <= 0 and len(order) < most and left.any():
         after = np.asarray(_without_each(score, image, base, labels, gone, count, chunk))
         best = int(np.where(left, after, -np.inf).argmax())
