@@ -180,7 +180,13 @@ def test_the_table_of_edits_is_written(tmp_path):
         "l2": 0.01,
         "gradient_flipped": True,
     }
-    found = {"which": "Chirp", "flips": {spec: row, "blur": row}, "chosen": (spec,), "smallest": [small]}
+    found = {
+        "which": "any class",
+        "counted": "Chirp",
+        "flips": {spec: row, "blur": row},
+        "chosen": (spec,),
+        "smallest": [small],
+    }
     found |= {"rows": [row, row], "another_seed": [row, row]}
     text = "\n".join(edit_tables.table_lines(found, 8))
     assert "← applied" in text and "mistakes, Chirp" in text and "another seed alone" in text

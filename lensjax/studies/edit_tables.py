@@ -16,11 +16,11 @@ Row = dict[str, Any]
 
 def table_lines(found: Mapping[str, Any], count: int) -> list[str]:
     """Markdown: what each edit flips, the smallest edits, and what training with the chosen one changed."""
-    which, flips, rows = found["which"], found["flips"], found["rows"]
+    flips, rows = found["flips"], found["rows"]
     first = next(iter(flips.values()))
     lines = [
-        f"Mistakes explained: {which}, {first['wrong']} of {first['wrong'] + first['right']} on the {count} "
-        f"validation examples of {len(rows)} networks.",
+        f"Mistakes explained: {found['which']}, {first['wrong']} of {first['wrong'] + first['right']} on the "
+        f"{count} validation examples of {len(rows)} networks.",
         "",
         "| edit, without training | mistakes put right | made wrong | others put right | others made wrong |",
         "|---|---|---|---|---|",
@@ -37,7 +37,7 @@ def table_lines(found: Mapping[str, Any], count: int) -> list[str]:
     ]
     lines += ["", f"| | before | after | difference, 95 % of {len(rows)} pairs |", "|---|---|---|---|"]
     for key, name, digits in (
-        ("errors", f"mistakes, {which if which != 'any class' else 'all'}", 1),
+        ("errors", f"mistakes, {found['counted']}", 1),
         ("accuracy", "accuracy", 3),
         ("macro_f1", "macro-F1", 3),
     ):

@@ -90,7 +90,7 @@ def main(command: Command) -> None:
     # ---- apply, retrain, measure, on test ----
     workdirs = train(command, edited(base, chosen), "after-" + inputs.fingerprint(chosen))
     retrained = [restore(workdir) for workdir in workdirs]
-    tested = mistakes_of(base, test, None)[0]
+    tested, counted = mistakes_of(base, test, None)
     said_before, said_after = (
         [proposals.answers(network, test, (), command.chunk) for network in each]
         for each in (networks, retrained)
@@ -98,7 +98,14 @@ def main(command: Command) -> None:
     rows = [paired(a, b, test, tested) for a, b in zip(said_before, said_after, strict=True)]
     others = [*said_before[1:], said_before[0]]
     reseeded = [paired(a, b, test, tested) for a, b in zip(said_before, others, strict=True)]
-    found = {"which": which, "flips": flips, "chosen": chosen, "smallest": smallest, "rows": rows}
+    found = {
+        "which": which,
+        "counted": counted,
+        "flips": flips,
+        "chosen": chosen,
+        "smallest": smallest,
+        "rows": rows,
+    }
     found |= {"another_seed": reseeded if len(rows) > 1 else []}
     lines = table_lines(found, len(validation))
     result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "base": asdict(base)}
@@ -184,7 +191,7 @@ def draw(out: Path, found: Mapping[str, Any], blame: np.ndarray) -> None:
             {k: row[f"{k}_after"] for k in ("errors", "accuracy", "macro_f1")} for row in found["rows"]
         ],
     }
-    panels = {"errors": f"mistakes, {found['which']}", "accuracy": "accuracy", "macro_f1": "macro-F1"}
+    panels = {"errors": f"mistakes, {found['counted']}", "accuracy": "accuracy", "macro_f1": "macro-F1"}
     pictures.dots(out / "table.png", rows, panels)
     pictures.maps(out / "blame.png", blame)
 
