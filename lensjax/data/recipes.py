@@ -46,14 +46,16 @@ def lens_recipe(
     supersampling: int,
     min_theta_e: float = 0.25,
     min_snr: float = 20.0,
+    kinds: tuple[str, ...] = (),
     generate: Callable[[int, int], Iterator[Example]] | None = None,
     truth: tuple[str, ...] | None = None,
 ) -> Recipe:
     """Recipe of `SimulatedLenses`. `generate` (count, seed) and `truth` replace the simulator in tests.
 
     Raises:
-      ValueError: a value outside its range.
+      ValueError: a value outside its range, or an unknown kind.
     """
+    from lensjax.simulate import kinds as scene_kinds
     from lensjax.simulate.instruments import INSTRUMENTS
 
     counts = {"train": train, "validation": validation, "test": test}
@@ -62,6 +64,7 @@ def lens_recipe(
     check_limits(counts, seed=(seed, 0, 2**30), size=(size, 16, 4096), supersampling=(supersampling, 1, 16))
     if not 0 <= lens_fraction <= 1:
         raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
+    scene_kinds.shares(kinds)
 
     # Hardly any lens is beyond these: the simulator would draw for ever.
     if not 0 <= min_theta_e <= 1.5 or not 0 <= min_snr <= 200:
@@ -70,8 +73,12 @@ def lens_recipe(
         )
 
     def simulate(count: int, seed: int) -> Iterator[Example]:
-        from lensjax.simulate import lenses
+        from lensjax.simulate import chosen, lenses
 
+        rule = lenses.Rule(float(min_theta_e), float(min_snr))
+        if kinds:
+            yield from chosen.examples(instrument, size, count, seed, kinds, supersampling, rule)
+            return
         yield from lenses.examples(
             instrument,
             size,
@@ -79,17 +86,18 @@ def lens_recipe(
             seed,
             lens_fraction=lens_fraction,
             supersampling=supersampling,
-            rule=lenses.Rule(float(min_theta_e), float(min_snr)),
+            rule=rule,
         )
 
     if truth is None:
+        from lensjax.simulate.double import ALL_TRUTH
         from lensjax.simulate.truth import TRUTH
 
-        truth = tuple(TRUTH)
+        truth = tuple(ALL_TRUTH if kinds else TRUTH)
     numbers = "-".join(f"{split}{count}" for split, count in counts.items())
     return Recipe(
         name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}"
-        f"-theta{float(min_theta_e)}-snr{float(min_snr)}",
+        f"-theta{float(min_theta_e)}-snr{float(min_snr)}{'-kinds_' if kinds else ''}{'+'.join(kinds)}",
         counts=counts,
         seed=seed,
         shape=(size, size, len(INSTRUMENTS[instrument].bands)),
