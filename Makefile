@@ -4,12 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo demo-events test test-slow bench lint lock clean
+.PHONY: help demo demo-events test test-slow bench bench-explain lint lock clean
 help:
 	@echo "make demo       simulate, train, explain and report in about five minutes on two cores"
 	@echo "make demo-events  the same for gravitational-wave events"
 	@echo "make test       the test suite (make test-slow adds the slow tests)"
 	@echo "make bench      side-by-side measurements; installs PyTorch into $(VENV)"
+	@echo "make bench-explain  the same for explanations; installs Captum, lime and saliency too"
 	@echo "make lint       ruff and mypy"
 	@echo "make lock       resolve requirements.lock anew (needs uv)"
 
@@ -39,6 +40,10 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python benchmarks/train.py
+
+bench-explain: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 captum==0.9.0 lime==0.2.0.1 saliency==0.2.1
+	$(BIN)/python benchmarks/explain.py
 
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -2,9 +2,11 @@
 
     python explain.py runs/demo                                      simulations, scored against the truth
     python explain.py runs/demo --inputs cutout.fits --out runs/demo/real   your own images
+    python explain.py runs/demo --benchmark                          every method × every score
+    python explain.py published:OU-66 --weights OU_66_Weights.pt --inputs cutout.fits
 
 Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
-figures/ and index.html, a page that needs no network.
+dreams.npz (of --dreams), figures/ and index.html, a page that needs no network.
 """
 
 from __future__ import annotations
@@ -23,14 +25,19 @@ from lensjax import runtime
 @dataclass(frozen=True)
 class Command:
     run: Annotated[Path, tyro.conf.Positional]
-    """Workdir of train.py."""
+    """Workdir of train.py, or published:OU-66 (OU-200, OU-VIS, OU-J, OU-Y, OU-H, OU-JYH)."""
+    weights: Path | None = None
+    """Of a published network: its .pt (needs PyTorch), or an .npz made from it."""
     inputs: tuple[Path, ...] = ()
     """Files or folders of your own (FITS, HDF5, NumPy); the run's held-out split where none is given."""
     out: Path | None = None
-    """Folder to write; RUN/explain where not given."""
+    """Folder to write; RUN/explain, or runs/published/NAME/explain, where not given."""
     methods: tuple[str, ...] = ()
     """Names in lensjax.explain.METHODS, with options if you like: "occlusion(window=8,stride=4)". Where none
     is given, all that the network allows."""
+    dreams: tuple[str, ...] = ()
+    """Images from the network, and film strips of the way there: deep_dream, from the first images;
+    "class_image(steps=128)"; "activation_image(layer=stage3,channel=5)"."""
     target: str | None = None
     """What to explain: the log odds of a class, or of "predicted", each example's own; "logit(lens)",
     "log_probability(lens)", "probability(lens)"; "difference(lens, non-lens)" of two logits; "row" or
@@ -44,7 +51,7 @@ class Command:
     page: int = 48
     """Examples shown on the page."""
     figures: int = 6
-    """Examples drawn as figures (PNG) for a paper or a talk."""
+    """Examples drawn as figures for a paper or a talk, each as PDF and PNG; the page links to them."""
     pixel_scale: float | None = None
     """Arcseconds a pixel of the inputs, over what their headers say."""
     hdus: tuple[str, ...] = ()
@@ -67,25 +74,39 @@ class Command:
     """Instead: bytes that the samples of a method may take, such as 512MB."""
     seed: int = 0
     """Of the methods that draw random numbers."""
+    benchmark: bool = False
+    """Instead: one table of all methods (or --methods) and all scores, faithfulness, sanity and cost too."""
+    benchmark_examples: int = 24
+    """--benchmark: held-out examples with a true mask."""
+    shuffled: Path | None = None
+    """--benchmark: the same network trained with --data.shuffle-labels, whose maps should be others."""
 
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    from lensjax import choose_methods, explained, items, logs, tables
+    from lensjax import choose_methods, dreams, explained, items, logs, tables
+    from lensjax.benchmark import write
+    from lensjax.benchmark.methods import every_method
     from lensjax.explain import parse
-    from lensjax.report import figures, html
+    from lensjax.report import figures, html, render
     from lensjax.restore import restore
     from lensjax.scoring import check_target
 
     # ---- what is asked for, checked before anything costs time -------------------------------------------
     tables.check_counts(chunk=command.chunk, count=command.count, page=command.page, figures=command.figures)
+    tables.check_counts(benchmark_examples=command.benchmark_examples)
     methods = [(text, *parse(text)) for text in command.methods]
-    trained = restore(command.run)
-    methods = choose_methods.with_trivial(methods or choose_methods.default_methods(trained))
+    dreaming = dreams.read(command.dreams)
+    trained = restore(command.run, command.weights)
+    usual = every_method if command.benchmark else choose_methods.default_methods
+    methods = choose_methods.with_trivial(methods or usual(trained))
+    methods = choose_methods.with_windows(methods, trained)
     methods = choose_methods.with_common(methods, baseline=command.baseline, memory=command.memory)
     target = command.target or ("lens" if "lens" in trained.classes else "predicted")
     check_target(target, trained.classes, trained.has_position)
-    out = command.out or command.run / "explain"
+    out = command.out or trained.workdir / ("benchmark" if command.benchmark else "explain")
+    if command.benchmark:
+        return write.main(trained, command, methods, target, out)
 
     # ---- images --------------------------------------------------------------------------------------------
     given = bool(command.inputs or command.detector or command.gps or command.scan)
@@ -104,6 +125,19 @@ def main(command: Command) -> None:
     tables.write_predictions(out / "predictions.csv", trained, images, predicted)
     for line in tables.prediction_lines(trained, images, predicted) if given else []:
         print(line)
+    strips: list[Any] = []
+    if dreaming:
+        dreamt = dreams.dream(
+            trained,
+            images,
+            predicted,
+            dreaming,
+            target=command.target,
+            seed=command.seed,
+            progress=logs.progress,
+        )
+        strips = dreams.write(out, trained, dreamt)
+        print(dreams.lines(out, dreamt))
     maps = explained.explain(
         trained,
         images,
@@ -131,13 +165,18 @@ def main(command: Command) -> None:
     about["events"] = trained.events
     about["curves"] = tables.curves(trained)
     test = trained.summary.get("test", {})
-    figures.save_figures(out / "figures", shown[: command.figures], summary=test, **about)
+    scales = render.shared_scales([entry.maps for entry in shown])
+    files = figures.save_figures(
+        out / "figures", shown[: command.figures], summary=test, scales=scales, **about
+    )
     page = html.write_page(
         out,
         shown,
         title=f"{trained.workdir.name}: what, where and why",
         summary=trained.summary,
         command=shlex.join(["python", *sys.argv]),
+        figures=files,
+        dreams=strips,
         **about,
     )
     print(f"predictions: {out / 'predictions.csv'}\npage:        {page}")

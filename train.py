@@ -72,6 +72,9 @@ def main(command: Command) -> None:
     directory = datasets.prepare(config.data)
     train, validation = datasets.load(directory, "train"), datasets.load(directory, "validation")
     evaluate.check_classes(config, train)
+    if config.data.shuffle_labels:
+        # Learned by heart, it is no use elsewhere: the best checkpoint is the one that knows most of it.
+        train = validation = datasets.with_shuffled_labels(train, config.seed)
     iterator = pipeline.train_iterator(train, config.optim.batch_size, config.seed, config.data.augment)
     steps_per_epoch = len(train) // config.optim.batch_size
     total_steps = config.optim.epochs * steps_per_epoch

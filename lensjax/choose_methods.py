@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lensjax.events import EventGrid
 from lensjax.explain import TRIVIAL, options_of
 from lensjax.explain.memory import parse_bytes
 from lensjax.explain.reference import DRAWN, REFERENCES
@@ -14,7 +15,15 @@ from lensjax.restore import Trained
 
 
 def default_methods(trained: Trained) -> list[Method]:
-    """The first set of explanations; learned attention where the network has some."""
+    """The first set of explanations; learned attention where the network has some.
+
+    Of published networks those they were published with, their occlusion by the same patches.
+    """
+    if trained.published is not None:
+        size = trained.published.patch
+        names = ["grad_cam", "guided_grad_cam", "guided_backprop", "gradient"]
+        patches = (f"occlusion(window={size},stride={size})", "occlusion", {"window": size, "stride": size})
+        return [patches, *((name, name, {}) for name in names)]
     on_grid = trained.config.model.view not in FLAT  # else layers have no place on the event
     names = ["attention"] if trained.config.model.attention.at and on_grid else []
     names += ["grad_cam"] if on_grid else []
@@ -23,9 +32,24 @@ def default_methods(trained: Trained) -> list[Method]:
     methods: list[Method] = [(name, name, {}) for name in names]
     if trained.events is None:
         return [*methods, ("occlusion", "occlusion", {})]
-    # A pixel of one window is another place in the next: they are covered one at a time.
-    window = (1, *(max(2, n // 5) for n in trained.events.shape))
+    window = one_window(trained.events)
     return [*methods, (f"occlusion(window={window})", "occlusion", {"window": window})]
+
+
+def one_window(events: EventGrid) -> tuple[int, ...]:
+    """A patch of occlusion that lies in one window: a pixel of a window is another place in the next."""
+    return (1, *(max(2, n // 5) for n in events.shape))
+
+
+def with_windows(methods: Sequence[Method], trained: Trained) -> list[Method]:
+    """Occlusion of events one window at a time, unless it has a window of its own.
+
+    The segments of LIME and Kernel SHAP, and the cells of RISE, never span two windows as it is.
+    """
+    if trained.events is None:
+        return list(methods)
+    own = {"occlusion": {"window": one_window(trained.events)}}
+    return [(written, name, own.get(name, {}) | options) for written, name, options in methods]
 
 
 def with_common(methods: Sequence[Method], *, baseline: str | None, memory: str | None) -> list[Method]:

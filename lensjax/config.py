@@ -46,6 +46,8 @@ class LensData:
     """Rays across a pixel."""
     augment: tuple[str, ...] = ("dihedral", "shift")
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    shuffle_labels: bool = False
+    """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
     """Where data sets are made once and then read."""
 
@@ -72,6 +74,8 @@ class EventData:
     """Seed of the simulator; the three splits never share an event."""
     augment: tuple[str, ...] = ()
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    shuffle_labels: bool = False
+    """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
     """Where data sets are made once and then read."""
 
@@ -91,6 +95,7 @@ class GravitySpyData:
     metadata: str = ""
     """CSV of the training set, joined by gravityspy_id where given."""
     augment: tuple[str, ...] = ()
+    shuffle_labels: bool = False
     directory: str = "runs/data"
     """Where data sets are made once and then read."""
 

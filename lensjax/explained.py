@@ -16,18 +16,23 @@ from lensjax.data.transforms import as_float
 from lensjax.explain import (
     METHODS,
     ON_FEATURES,
+    TRIVIAL,
     batched,
     reference_image,
     score_maps,
     to_image_grid,
 )
 from lensjax.explain.chunked import Chunk
+from lensjax.explain.cost import expected_passes
 from lensjax.explain.features import GATE
 from lensjax.models.cnn import Grid, grids
+from lensjax.occluded import occlusion_of
 from lensjax.restore import Trained
 from lensjax.scoring import single, target_score
 
 Method = tuple[str, str, dict[str, Any]]  # as written, name, options
+START = 1000
+"""Forward passes that take about as long as compiling a method; only the time left depends on it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Item:
     mask: np.ndarray | None = None
     kind: str = ""
     notes: tuple[str, ...] = ()
+    picture: np.ndarray | None = None
+    """What a page shows, float32 [*s c] in units of the noise, where `image` is something else."""
 
 
 @dataclass(frozen=True)
@@ -102,21 +109,57 @@ def explain(
     seed: int,
     progress: Callable,
 ) -> dict[str, np.ndarray]:
-    """Maps [n *s] of every method on the image grid, raw and signed, under the name as it was written."""
+    """Maps [n *s] of every method on the image grid, raw and signed, under the name as it was written.
+
+    `progress` is `logs.progress` or like it; it counts forward passes, about, so that the time it says is
+    left holds for quick methods and slow ones.
+    """
     images = np.stack([item.image for item in items])
     # The class is an argument of the score: one compilation explains them all.
     score, forward = score_functions(trained, target)
+    work = [
+        expected_passes(name, options, images.shape[1:], layer_channels(trained, options))
+        for _, name, options in methods
+    ]
+    asked = any(name == "occlusion" for _, name, _ in methods)
+    occlusion = occlusion_of(trained, target, score) if asked else None
     maps = {}
-    for written, name, options in progress(methods, "explaining", total=len(methods)):
-        method = batched(METHODS[name], chunk=chunk if isinstance(chunk, str) else min(chunk, len(items)))
-        function, key = forward if name in ON_FEATURES else score, jax.random.key(seed)
-        try:
-            extra = unwritten_options(trained, name, options, images)
-            raw = method(function, images, key=key, given=predicted.classes, **options, **extra)
-        except TypeError as error:  # an option of the wrong kind
-            raise ValueError(f"--methods '{written}': {str(error).splitlines()[0]}") from error
-        maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
+    starts = [0 if name in TRIVIAL else START for _, name, _ in methods]
+    with progress(desc="explaining", total=sum(starts) + len(items) * sum(work), unit=" passes") as bar:
+        for (written, name, options), each, start in zip(methods, work, starts, strict=True):
+            one, function = METHODS[name], forward if name in ON_FEATURES else score
+            if name == "occlusion" and occlusion is not None:
+                one, function = occlusion
+            method = batched(one, chunk=chunk if isinstance(chunk, str) else min(chunk, len(items)))
+            key = jax.random.key(seed)
+            bar.set_description(written)
+            try:
+                extra = unwritten_options(trained, name, options, images)
+                extra |= {"given": predicted.classes, "done": _counting(bar, each, start)}
+                raw = method(function, images, key=key, **options, **extra)
+                maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
+            except (TypeError, AttributeError, ValueError) as error:  # an option that the method refuses
+                said = str(error).splitlines()[0].removeprefix(f"--methods '{name}': ")
+                raise ValueError(f"--methods '{written}': {said}") from error
     return maps
+
+
+def _counting(bar: Any, passes: int, start: int) -> Callable[[int], None]:
+    """Tells `bar` how many examples are done, each so many passes; the first time, that it is compiled."""
+    once = [start]
+
+    def done(count: int) -> None:
+        bar.update(count * passes + (once.pop() if once else 0))
+
+    return done
+
+
+def layer_channels(trained: Trained, options: dict[str, Any]) -> int:
+    """Channels of the layer that a CAM with these options reads, as far as the name tells."""
+    features = trained.config.model.features
+    names = [f"stage{number + 1}" for number in range(len(features))]
+    layer = options.get("layer")
+    return features[names.index(layer)] if layer in names else features[-1]
 
 
 def score_functions(trained: Trained, target: str) -> tuple[Callable, Callable]:
@@ -135,6 +178,11 @@ def unwritten_options(
 ) -> dict[str, Any]:
     """What a command line cannot write: images to compare with, where the cells of a layer lie."""
     if name == "expected_gradients":
+        if trained.published is not None:
+            raise ValueError(
+                "expected_gradients compares with images of the training, which published networks come "
+                "without: use integrated_gradients."
+            )
         source = datasets.load(datasets.prepare(trained.config.data), "validation")
         return {"background": np.stack([as_float(source[i]["image"]) for i in range(min(64, len(source)))])}
     if name == "guided_grad_cam":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lensjax.config import EventData, LensData
 from lensjax.data import datasets
+from lensjax.data.min_max import from_simulation, picture
 from lensjax.data.readers import Problem, read_cutouts
 from lensjax.data.transforms import as_float
 from lensjax.events import CLIP
@@ -16,13 +18,43 @@ from lensjax.restore import Trained
 from lensjax.simulate.kinds import ALL_KINDS
 from lensjax.types import Example
 
+SIMULATED = "simulated Euclid as lensjax makes it, not what this network was trained on"
 SATURATED = f"pictures saturate at energy {CLIP}, which the images this network was trained on do not"
 
 
 def held_out(trained: Trained, count: int) -> list[Item]:
     """The first examples of the test split, with their truth; the data set is made again if it is gone."""
     source = datasets.load(datasets.prepare(trained.config.data), "test")
-    return [held_out_item(source[row]) for row in range(min(count, len(source)))]
+    rows = range(min(count, len(source)))
+    if trained.published is None:
+        return [held_out_item(source[row]) for row in rows]
+    simulated = datasets.bands(trained.config.data)
+    channels = [simulated.index(band) for band in trained.bands]
+    shrink = source.image.shape[1] // trained.published.size
+    return [
+        with_picture(held_out_item(from_simulation(source[row], channels, shrink), SIMULATED)) for row in rows
+    ]
+
+
+def with_picture(item: Item) -> Item:
+    """The same, with a picture of the sky beside an image in [0, 1]."""
+    return replace(item, picture=picture(item.image))
+
+
+def with_evidence(trained: Trained, count: int) -> list[Item]:
+    """The first examples of the test split whose true evidence is known: lenses, or events with a glitch.
+
+    Raises:
+      ValueError: there is none.
+    """
+    source = datasets.load(datasets.prepare(trained.config.data), "test")
+    found: list[Item] = []
+    for row in range(len(source)):
+        if len(found) < count and (item := held_out_item(source[row])).mask.any():  # type: ignore[union-attr]
+            found.append(item)
+    if not found:
+        raise ValueError("no held-out example has a true mask, so no map can be scored: use simulations.")
+    return found
 
 
 def held_out_item(example: Example, source: str = "held-out simulation") -> Item:
@@ -101,11 +133,13 @@ def from_files(
     """A user's images on the network's grid, and a line for each that could not be used."""
     data = trained.config.data
     assert isinstance(data, LensData) and trained.pixel_scale is not None  # as `read` has seen
+    published = trained.published
     cutouts, problems = read_cutouts(
         list(inputs),
         bands=trained.bands,
         pixel_scale=trained.pixel_scale,
-        size=data.size,
+        size=data.size if published is None else published.size,
+        units="sigma" if published is None else "min_max",
         source_pixel_scale=source_pixel_scale,
         hdus=hdus,
         centre=centre,
@@ -113,4 +147,4 @@ def from_files(
         classes=trained.classes,
     )
     items = [Item(c.id, c.source, c.image, c.label, c.position, notes=c.notes) for c in cutouts]
-    return items, problems
+    return (items if published is None else [with_picture(item) for item in items]), problems

@@ -1,9 +1,9 @@
-"""A finished run, read back: its network, its parameters, and what it knows of its data."""
+"""A finished run, or a published network: its parameters, and what it knows of its data."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ import jax.numpy as jnp
 
 from lensjax import parallel, records
 from lensjax.checkpoint import read_config_json, restore_best
-from lensjax.config import Config, config_from_dict
+from lensjax.config import Config, LensData, config_from_dict
 from lensjax.data import datasets
 from lensjax.events import WINDOWS, EventGrid
-from lensjax.models import Network, build
+from lensjax.models import Network, build, published
 from lensjax.optim import make_optimiser
 from lensjax.state import TrainState, init_state
+
+PUBLISHED = "published:"
+SIMULATIONS = 16  # held out for a published network; its occlusion is thousands of forward passes an image
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Trained:
     """summary.json; empty for a run that has not ended."""
     history: list[dict[str, Any]]
     """metrics.jsonl."""
+    published: published.Published | None = None
+    """What a published network wants of its images; None for a run of train.py."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -48,12 +53,17 @@ class Trained:
         return self.config.model.head != "class"
 
 
-def restore(workdir: Path) -> Trained:
-    """Read the best checkpoint of a run.
+def restore(workdir: Path, weights: Path | None = None) -> Trained:
+    """Read the best checkpoint of a run, or, for `published:NAME`, the weights of a published network.
 
     Raises:
-      ValueError: the folder is no run, has no checkpoint, or is damaged.
+      ValueError: the folder is no run, has no checkpoint, or is damaged; or so are the weights.
     """
+    if str(workdir).startswith(PUBLISHED):
+        return restore_published(str(workdir).removeprefix(PUBLISHED), weights)
+    if weights is not None:
+        names = ", ".join(PUBLISHED + name for name in published.NETWORKS)
+        raise ValueError(f"--weights (={weights}) belongs to a published network ({names}), not to a run.")
     config = config_of(workdir)
     state = restore_best(workdir, blank_state(config))
     path = workdir / "summary.json"
@@ -72,19 +82,50 @@ def restore(workdir: Path) -> Trained:
     )
 
 
+def restore_published(name: str, weights: Path | None) -> Trained:
+    """A published network; its data are simulations of Euclid that show its field of view.
+
+    Raises:
+      ValueError: no such network, or no usable weights.
+    """
+    network = published.named(name)
+    if weights is None:
+        raise ValueError(
+            f"{PUBLISHED}{name} needs --weights FILE, the published .pt or an .npz made from it."
+        )
+    model, variables = published.load(name, weights)
+    data = LensData(train=1, validation=1, test=SIMULATIONS, min_theta_e=0.5, min_snr=40.0)
+    scale = datasets.pixel_scale(data)
+    assert scale is not None  # images of the sky have one
+    data = replace(data, size=network.size * round(network.pixel_scale / scale))
+    return Trained(
+        Path("runs/published") / name,
+        Config(data=data, model=network.model),
+        model,
+        variables["params"],
+        network.bands,
+        network.pixel_scale,
+        None,
+        {},
+        [],
+        network,
+    )
+
+
 def config_of(workdir: Path) -> Config:
     """The configuration a run was made with."""
     return config_from_dict(read_config_json(workdir))
 
 
-def blank_state(config: Config) -> TrainState:
-    """Fresh parameters of a configuration's network, to restore a checkpoint into."""
+def blank_state(config: Config, seed: int | None = None) -> TrainState:
+    """Fresh parameters of a configuration's network, to restore a checkpoint into, or to compare with."""
     channels, size = len(datasets.bands(config.data)), config.data.size
     space = (size, size) if isinstance(size, int) else (len(WINDOWS), *size)
     image = jnp.zeros((1, *space, channels))
     model, optimiser = build(config.model), make_optimiser(config.optim, 1)
 
-    def fresh() -> TrainState:
-        return init_state(config, model, optimiser, image)
+    def fresh(seed: Any) -> TrainState:
+        return init_state(config, model, optimiser, image, seed)
 
-    return jax.jit(fresh, out_shardings=parallel.replicated(parallel.data_mesh()))()
+    everywhere = parallel.replicated(parallel.data_mesh())
+    return jax.jit(fresh, out_shardings=everywhere)(jnp.uint32(config.seed if seed is None else seed))

@@ -25,9 +25,9 @@ def check_counts(**counts: int) -> None:
       ValueError: with the option and its value.
     """
     for name, value in counts.items():
-        least = 1 if name in ("chunk", "count") else 0
+        least = 1 if name in ("chunk", "count", "benchmark_examples") else 0
         if value < least:
-            raise ValueError(f"--{name} (={value}) must be {least} or more.")
+            raise ValueError(f"--{name.replace('_', '-')} (={value}) must be {least} or more.")
 
 
 def write_predictions(path: Path, trained: Trained, items: Sequence[Item], predicted: Predicted) -> None:
@@ -150,7 +150,7 @@ def entries(
         Entry(
             id=item.id,
             source=item.source,
-            image=item.image,
+            image=item.image if item.picture is None else item.picture,
             classes=classes,
             probabilities=predicted.probabilities[i],
             predicted=int(predicted.classes[i]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,16 @@ import pytest
 from astropy.io import fits
 
 ROOT = Path(__file__).resolve().parents[1]
+DREAMS = (
+    "class_image(steps=6,keep=3,octaves=1)",
+    "deep_dream(steps=6,keep=3,octaves=1,layer=stage1)",
+)
+DAMAGES = {
+    "checkpoint": "cannot be read",
+    "no checkpoints": "holds no checkpoints",
+    "config": "is damaged",
+    "field": "config has the unknown field colour",
+}
 METHODS = ("attention", "grad_cam(layer=stage1)", "integrated_gradients(steps=8)", "occlusion(window=8)")
 
 
@@ -25,13 +36,16 @@ def explain(*arguments: object) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def held_out(tiny_run) -> Path:
     out = tiny_run.parent / "explained"
-    process = explain(tiny_run, "--out", out, "--count", 12, "--figures", 1, "--methods", *METHODS)
+    shown = ("--count", 12, "--figures", 1)
+    process = explain(tiny_run, "--out", out, *shown, "--dreams", *DREAMS, "--methods", *METHODS)
     assert process.returncode == 0, process.stderr
     assert (
         "completeness error" in process.stdout
         and "maps against the true masks" in process.stdout
         and str(out / "index.html") in process.stdout
     )
+    done, total = re.findall(r"100%.* (\d+)/(\d+) \[.*passes/s\]", process.stderr)[-1]
+    assert done == total  # of the work, not of the methods
     return out
 
 
@@ -56,6 +70,12 @@ def test_maps_are_on_the_image_grid_under_their_names(held_out):
             assert maps[name].shape == (12, 32, 32) and np.isfinite(maps[name]).all()
 
 
+def test_figures_are_pdf_and_png_and_linked_from_the_page(held_out):
+    page = (held_out / "index.html").read_text()
+    (pdf,), (png,) = ((held_out / "figures").glob(f"example_*.{kind}") for kind in ("pdf", "png"))
+    assert all(f'href="figures/{path.name}"' in page for path in (pdf, png))
+
+
 def test_scores_are_of_lenses_and_the_page_has_every_method(held_out):
     scored = rows(held_out / "scores.csv")
     assert {row["method"] for row in scored} == {*METHODS, "random", "centre", "abs_input", "sobel"}
@@ -64,6 +84,26 @@ def test_scores_are_of_lenses_and_the_page_has_every_method(held_out):
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
     assert len(page) < 8_000_000
     assert list((held_out / "figures").glob("*.png"))
+
+
+def test_dreams_rise_within_their_limits_and_are_on_the_page(held_out):
+    with np.load(held_out / "dreams.npz", allow_pickle=False) as dreams:
+        wanted, layer = DREAMS
+        assert dreams[f"{wanted}/subject"].tolist() == ["non-lens", "lens"]  # every class, without --target
+        assert (
+            dreams[f"{layer}/subject"].tolist()
+            == [row["id"] for row in rows(held_out / "predictions.csv")][:3]
+        )
+        assert dreams[f"{wanted}/frames"].shape == (2, 3, 32, 32, 4)
+        for spec in DREAMS:
+            scores, frames = dreams[f"{spec}/scores"], dreams[f"{spec}/frames"]
+            assert (scores[:, -1] > scores[:, 0]).all() and frames.min() >= -3 and frames.max() <= 12
+            norms = np.linalg.norm(frames.reshape(*frames.shape[:2], -1), axis=-1)
+            assert spec == wanted or (norms <= norms[:, :1] * 1.00001).all()  # of the image it starts from
+    assert len(list((held_out / "figures").glob("dream_*.png"))) == 5
+    assert len(list((held_out / "figures").glob("dream_*.pdf"))) == 5
+    page = (held_out / "index.html").read_text()
+    assert page.count('<figure class="film">') == 5 and "What does the network dream of?" in page
 
 
 def test_a_users_files_are_explained_and_a_bad_one_costs_a_line(tiny_run, tmp_path):
@@ -85,26 +125,57 @@ def test_a_users_files_are_explained_and_a_bad_one_costs_a_line(tiny_run, tmp_pa
     assert not (out / "scores.csv").exists() and (out / "index.html").exists()
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (("nowhere",), "'nowhere' is not a run"),
-        (("RUN", "--methods", "grad_cm"), "did you mean 'grad_cam'"),
-        (("RUN", "--methods", "occlusion(windw=3)"), "has no option 'windw'"),
-        (("RUN", "--methods", "grad_cam(layer=stage9)"), "stage9"),
-        (("RUN", "--target", "galaxy"), "choose from predicted, non-lens, lens, row, column"),
-        (("RUN", "--inputs", "nothing.fits"), "does not exist"),
-        (("RUN", "--count", "many"), "invalid"),
-        (("RUN", "--count", 0), "--count (=0) must be 1 or more"),
-        (("RUN", "--chunk", -1), "--chunk (=-1) must be 1 or more"),
-        (("RUN", "--methods", "smooth_grad(sigma=big)"), "smooth_grad(sigma=big)"),
-    ],
-)
-def test_mistakes_say_what_to_do(arguments, message, tiny_run, tmp_path):
-    arguments = [tiny_run if a == "RUN" else a for a in arguments]
-    process = explain(*arguments, "--out", tmp_path)
-    assert process.returncode in (1, 2)
-    assert message in process.stderr + process.stdout and "Traceback" not in process.stderr
+MISTAKES = [
+    (("nowhere",), "'nowhere' is not a run"),
+    (("RUN", "--methods", "grad_cm"), "did you mean 'grad_cam'"),
+    (("RUN", "--methods", "occlusion(windw=3)"), "has no option 'windw'"),
+    (("RUN", "--methods", "grad_cam(layer=stage9)"), "stage9"),
+    (("RUN", "--dreams", "class_image(channel=3)"), "class_image has no option 'channel'"),
+    (("RUN", "--dreams", "deep_dream(layer=stage9)"), "there are input, stage1, stage2"),
+    (("RUN", "--target", "galaxy"), "Choose a class (predicted, non-lens, lens)"),
+    (("RUN", "--inputs", "nothing.fits"), "does not exist"),
+    (("RUN", "--count", "many"), "invalid"),
+    (("RUN", "--count", "0"), "--count (=0) must be 1 or more"),
+    (("RUN", "--chunk", "-1"), "--chunk (=-1) must be 1 or more"),
+    (("RUN", "--methods", "smooth_grad(sigma=big)"), "smooth_grad(sigma=big)"),
+    *(((f"DAMAGED/{how}",), message) for how, message in DAMAGES.items()),
+]
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, runpy, sys
+
+def run(arguments):
+    sys.argv, code = ["explain.py", *arguments], 0
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+        try:
+            runpy.run_path("explain.py", run_name="__main__")
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else print(error.code) or 1
+    return [code, out.getvalue()]
+
+print(json.dumps([run(arguments) for arguments in json.loads(sys.argv[1])]))
+"""
+
+
+@pytest.fixture(scope="module")
+def said(tiny_run, tmp_path_factory) -> list[tuple[int, str]]:
+    """Exit code and words of the script for every mistake, in one process: starting takes longest."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    for how in DAMAGES:
+        shutil.copytree(tiny_run, folder / how)
+        damage(folder / how, how)
+    named = {"RUN": str(tiny_run)} | {f"DAMAGED/{how}": str(folder / how) for how in DAMAGES}
+    commands = [[*(named.get(a, a) for a in arguments), "--out", str(folder)] for arguments, _ in MISTAKES]
+    command = [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(commands)]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("i", range(len(MISTAKES)), ids=[message for _, message in MISTAKES])
+def test_mistakes_say_what_to_do(i, said):
+    code, words = said[i]
+    assert code in (1, 2)
+    assert MISTAKES[i][1] in words and "Traceback" not in words
 
 
 def damage(workdir: Path, how: str) -> None:
@@ -120,21 +191,3 @@ def damage(workdir: Path, how: str) -> None:
     elif how == "field":
         settings = json.loads((workdir / "config.json").read_text())
         (workdir / "config.json").write_text(json.dumps(settings | {"colour": 1}))
-
-
-@pytest.mark.parametrize(
-    "how, message",
-    [
-        ("checkpoint", "cannot be read"),
-        ("no checkpoints", "holds no checkpoints"),
-        ("config", "is damaged"),
-        ("field", "config has the unknown field colour"),
-    ],
-)
-def test_a_damaged_run_is_named(how, message, tiny_run, tmp_path):
-    workdir = tmp_path / "run"
-    shutil.copytree(tiny_run, workdir)
-    damage(workdir, how)
-    process = explain(workdir)
-    assert process.returncode == 1
-    assert message in process.stderr and "Traceback" not in process.stderr

@@ -392,7 +392,7 @@ def test_figures_are_written(tmp_path: Path) -> None:
     )  # fmt: skip
     names = {p.name for p in paths}
     assert {"roc.png", "roc.pdf", "history.png", "scores.png", "confusion.pdf", "positions.png"} <= names
-    assert "example_000_a.png" in names and len(names) == 12
+    assert {"example_000_a.png", "example_000_a.pdf"} <= names and len(names) == 14
     assert all(p.stat().st_size > 1000 and p.parent == tmp_path for p in paths)
 
 

@@ -93,7 +93,12 @@ def test_a_run_leaves_what_the_design_promises(tiny_run):
 
 
 @pytest.mark.parametrize(
-    "moment", ["config.json", "checkpoints/4", pytest.param("checkpoints/8", marks=pytest.mark.slow)]
+    "moment",
+    [
+        pytest.param("config.json", marks=pytest.mark.slow),
+        "checkpoints/4",
+        pytest.param("checkpoints/8", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_at_any_time_and_run_again_gives_the_same_bits(moment, tiny_config, tiny_run):
     workdir = tiny_config.parent / f"killed-{moment.replace('/', '-')}"

@@ -1,17 +1,21 @@
-"""One band of a user's image → the model's pixels, in units of its background noise."""
+"""One band of a user's image → the model's pixels, in units of its background noise or of its own range."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 
 from lensjax.data.layers import BadInput, Plane
+from lensjax.data.min_max import min_max
 from lensjax.data.noise import sky_and_sigma
 from lensjax.data.resample import SAME_SCALE, Grid, crop, fill_missing, resample
 from lensjax.shapes import Bool, Float
 
 MAX_PADDING = 0.2  # of a side that a cutout may lack of the model's field
+Units = Literal["sigma", "min_max"]
+"""asinh(flux / noise), or [0, 1] from the minimum of a band to its maximum (`data.min_max`)."""
 
 
 def pixel_scale_of(plane: Plane, given: float | None) -> float:
@@ -37,14 +41,16 @@ def scale_notes(plane: Plane, scale: float, given: float | None, model: float) -
 
 
 def network_channel(
-    plane: Plane, grid: Grid, band: str, max_nan_fraction: float
+    plane: Plane, grid: Grid, band: str, max_nan_fraction: float, units: Units = "sigma"
 ) -> tuple[Float[np.ndarray, "n n"], list[str]]:
-    """One band on the model's grid in units of its noise, and notes; 0 where the cutout does not reach.
+    """One band on the model's grid in `units`, and notes; the level of the sky where the cutout ends.
+
+    Of units "min_max" any padding is allowed, and a constant band, which becomes 0.
 
     Raises:
       BadInput: the band is too small, empty, infinite, has too many missing pixels, or no noise.
     """
-    notes = _check_pixels(plane, grid, band, max_nan_fraction)
+    notes = _check_pixels(plane, grid, band, max_nan_fraction, constant=units == "min_max")
     # The noise is measured up to one field further out: the model's own may be full of galaxy.
     room = min(n / grid.factor for n in plane.image.shape) - grid.size
     margin = int(np.clip(room // 2, 0, grid.size // 2))
@@ -53,25 +59,28 @@ def network_channel(
     values, covered = resample(fill_missing(image, missing), wide)
     holes = resample(missing.astype(float), wide)[0] if missing.any() else np.zeros_like(values)
     sky, sigma = sky_and_sigma(values, covered & (holes < 0.25))
+    inner = slice(margin, margin + grid.size)
+    values, covered = values[inner, inner], covered[inner, inner]
+    if units == "min_max":
+        return min_max(np.where(covered, values, sky)), notes + _padding(covered, band, most=1.0)
     sigma, remark = _with_noise_map(sigma, plane, grid)
     if not sigma > 0:
         raise BadInput(f"shows no noise in band {band}, the unit of the image; give data with its noise.")
-    inner = slice(margin, margin + grid.size)
-    values, covered = values[inner, inner], covered[inner, inner]
     values = (values - (0.0 if plane.subtracted else sky)) / sigma
     notes += _padding(covered, band) + [f"{band}: {remark}"] * bool(remark)
     return np.where(covered, np.arcsinh(values), 0.0), notes
 
 
-def _check_pixels(plane: Plane, grid: Grid, band: str, max_nan_fraction: float) -> list[str]:
-    """Notes on missing pixels of the model's field, or BadInput."""
+def _check_pixels(plane: Plane, grid: Grid, band: str, max_nan_fraction: float, constant: bool) -> list[str]:
+    """Notes on missing pixels of the model's field, or BadInput; `constant` says that a band may be that."""
     field, _ = crop(plane.image, grid)
     infinite, nan = int(np.isinf(field).sum()), int(np.isnan(field).sum())
     if infinite:
         raise BadInput(f"has {infinite} infinite pixels in band {band}; set them to NaN and they are filled.")
     if nan == field.size:
         raise BadInput(f"has nothing but NaN in band {band}; the band is empty here: leave the object out.")
-    if np.nanmin(field) == np.nanmax(field):
+    flat = np.nanmin(field) == np.nanmax(field)
+    if flat and not constant:
         value = f"{np.nanmin(field):.4g}"
         raise BadInput(f"is constant ({value}) in band {band}; the band is empty here: leave the object out.")
     bad = int((_rejected(plane, grid) & ~np.isnan(field)).sum())
@@ -79,7 +88,8 @@ def _check_pixels(plane: Plane, grid: Grid, band: str, max_nan_fraction: float) 
         what = f"{nan} NaN pixels" + f" and {bad} marked in the noise map" * bool(bad)
         share = f"{(nan + bad) / field.size:.0%} of the model's field"
         raise BadInput(f"has {what} in band {band}, {share}; at most {max_nan_fraction:.0%} are filled.")
-    notes = [f"{band}: {nan} NaN pixels filled from neighbours"] * bool(nan)
+    notes = [f"{band}: constant, so 0 in all of it"] * bool(flat)
+    notes += [f"{band}: {nan} NaN pixels filled from neighbours"] * bool(nan)
     return notes + [f"{band}: {bad} pixels marked in the noise map filled from neighbours"] * bool(bad)
 
 
@@ -115,13 +125,13 @@ def _with_noise_map(sigma: float, plane: Plane, grid: Grid) -> tuple[float, str]
     )
 
 
-def _padding(covered: Bool[np.ndarray, "n n"], band: str) -> list[str]:
-    """A note on padding, or BadInput where more than MAX_PADDING of a side is lacking."""
+def _padding(covered: Bool[np.ndarray, "n n"], band: str, most: float = MAX_PADDING) -> list[str]:
+    """A note on padding, or BadInput where more than `most` of a side is lacking."""
     size = len(covered)
     lacking = size - min(int(covered.any(axis).sum()) for axis in (0, 1))
-    if lacking > MAX_PADDING * size:
+    if lacking > most * size:
         raise BadInput(
             f"is too small in band {band}: it lacks {lacking} of the {size} pixels of the model's field, "
-            f"and at most {MAX_PADDING:.0%} of a side are padded; cut out a larger field."
+            f"and at most {most:.0%} of a side are padded; cut out a larger field."
         )
     return [f"{band}: {lacking} of {size} pixels on a side padded with sky"] * bool(lacking)

@@ -226,6 +226,16 @@ def _pixels(entry: Any, shape: Sequence[int], dtype: Any) -> tuple[np.ndarray, n
     return image, np.frombuffer(entry["mask"].bytes_list.value[0], bool).reshape(shape[:-1])
 
 
+def with_shuffled_labels(source: Source, seed: int) -> Source:
+    """The same images, each with the label and the position of another, drawn by `seed`.
+
+    Nothing can be learned from them but by heart (Adebayo et al. 2018, the data randomisation test). Masks
+    stay: no loss reads them.
+    """
+    other = np.random.default_rng((seed, 1)).permutation(len(source))
+    return replace(source, label=source.label[other], position=source.position[other])
+
+
 def stack(examples: Iterable[Example]) -> Source:
     """A source of examples at hand: a user's own images, or a test's."""
     rows = list(examples)

@@ -24,7 +24,7 @@ AUXILIARY = NOISE | {
     "IVAR",
 }
 AUXILIARY |= {"CTX", "SEG", "SEGM", "EXP", "EXPOSURE", "CATALOG", "CATALOGUE"}
-USUAL = ("image_data", "image", "images", "data", "sci", "arr_0")
+USUAL = ("image_data", "image", "images", "data", "sci", "arr_0", "x")
 
 
 class BadInput(ValueError):

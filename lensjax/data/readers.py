@@ -17,9 +17,10 @@ import numpy as np
 
 from lensjax.data.arrays import read_hdf5, read_numpy
 from lensjax.data.catalogue import Row, read_catalogue
-from lensjax.data.channel import network_channel, pixel_scale_of, scale_notes
+from lensjax.data.channel import Units, network_channel, pixel_scale_of, scale_notes
 from lensjax.data.fits import read_fits
 from lensjax.data.layers import BadInput, Plane, Raw
+from lensjax.data.min_max import ready
 from lensjax.data.resample import Grid, model_grid
 from lensjax.data.sources import HDF5, NUMPY, Source, ending, find_sources, stem
 
@@ -30,7 +31,7 @@ class Cutout:
 
     id: str  # file stem, or stem[row]
     source: str  # path, as a person would name it
-    image: np.ndarray  # float32 [size size c], asinh(flux / sigma_background), on the model's grid
+    image: np.ndarray  # float32 [size size c] on the model's grid: asinh(flux / sigma_background), or [0, 1]
     pixel_scale: float  # arcsec, the model's
     label: int | None = None
     position: np.ndarray | None = None  # fractions (row, column), from a catalogue
@@ -60,6 +61,7 @@ def read_cutouts(
     catalogue: str | Path | None = None,
     max_nan_fraction: float = 0.05,
     classes: Sequence[str] = ("non-lens", "lens"),
+    units: Units = "sigma",
 ) -> tuple[list[Cutout], list[Problem]]:
     """Images of files and folders on the model's grid, and a line for each that could not be used.
 
@@ -73,9 +75,10 @@ def read_cutouts(
       catalogue: CSV with `file` or `id`, optionally `label`, `x`, `y` (pixels of the file, first pixel 0); a
         `catalogue.csv` in a folder is taken by itself.
       max_nan_fraction: share of the model's field that may be missing and is filled from neighbours.
+      units: of the images; of "min_max", images of `size` in [0, 1] without a pixel scale stay as they are.
     """
     wanted = Wanted(
-        tuple(bands), pixel_scale, size, source_pixel_scale, tuple(hdus), centre, max_nan_fraction
+        tuple(bands), pixel_scale, size, source_pixel_scale, tuple(hdus), centre, max_nan_fraction, units
     )
     problems = _wrong_options(wanted)
     if problems:
@@ -109,6 +112,7 @@ class Wanted:
     hdus: tuple[str, ...]
     centre: tuple[float, float] | None
     max_nan_fraction: float
+    units: Units
 
 
 def _cutouts_of(
@@ -210,12 +214,17 @@ def _network_image(planes: Sequence[Plane], wanted: Wanted) -> tuple[np.ndarray,
         raise BadInput(
             f"has bands of several sizes ({sizes}); put PIXSCALE in each header instead of one flag."
         )
+    if wanted.units == "min_max" and given is None and all(plane.pixel_scale is None for plane in planes):
+        images = [plane.image for plane in planes]
+        if ready(images, wanted.size):
+            whole = Grid(1.0, (0.0, 0.0), wanted.size)
+            return np.stack(images, axis=-1).astype(np.float32), whole, ["in [0, 1]: taken as it is"]
     channels, grids, notes = [], [], []
     for plane, band in zip(planes, bands, strict=True):
         scale = pixel_scale_of(plane, given)
         centre_here = _same_place(wanted.centre, first, plane.image.shape)
         grid = model_grid(plane.image.shape, scale, wanted.pixel_scale, wanted.size, centre_here)
-        channel, remarks = network_channel(plane, grid, band, wanted.max_nan_fraction)
+        channel, remarks = network_channel(plane, grid, band, wanted.max_nan_fraction, wanted.units)
         channels.append(channel)
         grids.append(grid)
         notes += remarks + scale_notes(plane, scale, given, wanted.pixel_scale)

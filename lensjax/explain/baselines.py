@@ -31,7 +31,7 @@ def centre(
     if sigma <= 0:
         raise ValueError(f"sigma (={sigma}) must be positive; it is a fraction of the image's side.")
     squared = jnp.zeros((*image.shape[:-1], 1))
-    for axis in (image.ndim - 3, image.ndim - 2):
+    for axis in range(max(0, image.ndim - 3), image.ndim - 1):
         n = image.shape[axis]
         fraction = (jax.lax.broadcasted_iota(jnp.float32, squared.shape, axis) + 0.5) / n
         squared += ((fraction - 0.5) / sigma) ** 2
@@ -55,7 +55,7 @@ def sobel(
     Along rows and columns only: the windows of an event have no edge between them.
     """
     image = at_least_float32(image)
-    axes = (image.ndim - 3, image.ndim - 2)
+    axes = range(max(0, image.ndim - 3), image.ndim - 1)
     squared = jnp.zeros_like(image)
     for along in axes:
         edge = image

@@ -33,7 +33,7 @@ def eigen_cam(
     flat = a.reshape(-1, a.shape[-1])
     flat = flat - flat.mean(0)
     # The eigenvector of K × K numbers, not the decomposition of P × K.
-    direction = jnp.linalg.eigh(flat.T @ flat)[1][:, -1]
+    direction = jnp.linalg.eigh(jnp.matmul(flat.T, flat, precision="highest"))[1][:, -1]
     projected = flat @ direction
     sign = jnp.where(projected @ flat.sum(-1) < 0, -1.0, 1.0)
     return (sign * projected).reshape(a.shape[:-1])
@@ -106,4 +106,4 @@ def _score_without(forward: Forward, image: Array, k: Array, channel: Array, *, 
 
 @jax.jit
 def _weighted(weights: Float[Array, " k"], channels: Float[Array, "k *grid"]) -> Float[Array, "*grid"]:
-    return jnp.tensordot(weights, channels, 1)
+    return jnp.tensordot(weights, channels, 1, precision="highest")

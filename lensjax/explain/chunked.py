@@ -39,21 +39,31 @@ def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tre
 
     add = functools.partial(jax.tree.map, operator.add)
     indices, valid = _chunks(samples, items(term, samples, chunk))
-    if not _staged():
+    if not staged():
         return functools.reduce(add, map(part, indices, valid))
     zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(part, indices[0], valid[0]))
     return jax.lax.scan(lambda total, rows: (add(total, part(*rows)), None), zero, (indices, valid))[0]
 
 
-def map_chunks(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tree:
-    """`function(samples[n])` for every n, stacked; at most `chunk` at a time."""
+def map_chunks(
+    function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk, done: Callable[[int], object] | None = None
+) -> Tree:
+    """`function(samples[n])` for every n, stacked; at most `chunk` at a time.
+
+    On the host, `done(count)` is called after every chunk, once its `count` results are there.
+    """
 
     def part(index: AnyArray) -> Tree:
         return jax.vmap(function)(_rows(samples, index))
 
     indices, valid = _chunks(samples, items(function, samples, chunk))
-    if not _staged():
-        parts = [part(index) for index in indices]
+    if not staged():
+        parts = []
+        for index, real in zip(indices, valid, strict=True):
+            parts.append(part(index))
+            if done is not None:
+                jax.block_until_ready(parts[-1])
+                done(int(real.sum()))
         return jax.tree.map(lambda *rows: jnp.concatenate(rows)[: valid.sum()], *parts)
     stacked = jax.lax.map(part, indices)
     return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:])[: valid.sum()], stacked)
@@ -82,7 +92,8 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
     Of `images` [b *s c], `chunk` are explained at a time. Example i gets the key `fold_in(key, i)`; an array
     of keys [b] is taken as it is. For a method on features, pass its `forward` instead of the score. Pass the
     same function object every time: what is compiled is remembered under it. With `given`, arrays [b …], one
-    row an example, the score of example i is `score(given[i], image)`: a class of its own for each.
+    row an example, the score of example i is `score(given[i], image)`: a class of its own for each. `done`
+    is told how many more examples are explained, as `map_chunks` does.
 
     Raises:
       ValueError: no examples, a value that is not finite (with the rows), or a number of keys that differs.
@@ -96,6 +107,7 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
         *,
         key: Array | None = None,
         given: AnyArray | None = None,
+        done: Callable[[int], object] | None = None,
         **options: Any,
     ) -> Array:
         if given is not None and len(given) != len(images):
@@ -106,7 +118,9 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
             score = Partial(function, sample["given"]) if "given" in sample else function
             return method(score, sample["image"], key=sample.get("key"), **options)
 
-        return map_chunks(one, {name: rows for name, rows in samples.items() if rows is not None}, chunk)
+        return map_chunks(
+            one, {name: rows for name, rows in samples.items() if rows is not None}, chunk, done
+        )
 
     return explain
 
@@ -157,7 +171,7 @@ def _masked_sum(terms: Tree, valid: Array) -> Tree:
     return jax.tree.map(total, terms)
 
 
-def _staged() -> bool:
+def staged() -> bool:
     """Whether `jit` (or scan, …) is tracing: then even a constant is a tracer, and the host cannot loop."""
     return isinstance(jnp.zeros(()), jax.core.Tracer)
 

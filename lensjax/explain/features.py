@@ -19,6 +19,22 @@ Forward = Callable[[Array, dict[str, Array] | None], tuple[Array, dict[str, Arra
 GATE = "attention:"  # an end of this prefix is a gate [*s], not an activation [*s k]
 
 
+def split(features: Callable[[Array], Array], head: Callable[[Array], Array]) -> Forward:
+    """`forward` of any network that can be cut in two: `head(features(image))` is the score.
+
+    `features(image)` gives the activations [*grid k] that a CAM reads, under the name "features"; `head` one
+    number. Both take one example, without a batch axis.
+    """
+
+    def forward(image: Array, taps: dict[str, Array] | None = None) -> tuple[Array, dict[str, Array]]:
+        activations = features(image)
+        if taps is not None:
+            activations = activations + taps["features"]
+        return head(activations), {"features": activations}
+
+    return forward
+
+
 def layers(forward: Forward, image: Float[Array, "*s c"]) -> dict[str, jax.ShapeDtypeStruct]:
     """Every end's name and shape, in order; nothing is computed."""
     names: list[str] = []

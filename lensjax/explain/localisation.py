@@ -33,13 +33,18 @@ def energy_inside(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> F
 
 
 def pointing(
-    attribution: Float[Array, "*s"], mask: Bool[Array, "*s"], *, tolerance: float = 0.0
+    attribution: Float[Array, "*s"],
+    mask: Bool[Array, "*s"],
+    *,
+    tolerance: float = 0.0,
+    axes: tuple[int, ...] | None = None,
 ) -> Float[Array, ""]:
     """Whether the maximum is within `tolerance` pixels of the mask; of tied maxima, the share.
 
-    The pointing game of Zhang et al. 2016. Chance: the share of the image within the tolerance.
+    The pointing game of Zhang et al. 2016. Chance: the share of the image within the tolerance, which is
+    measured along `axes`: (-2, -1) for the windows of an event, of which one is not near another.
     """
-    near = squared_distance(mask) <= tolerance**2 if tolerance > 0 else mask
+    near = squared_distance(mask, axes) <= tolerance**2 if tolerance > 0 else mask
     peak = attribution == attribution.max()
     return _unless_empty(mask, (peak & near).sum() / peak.sum())
 
@@ -55,6 +60,16 @@ def rank_accuracy(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> F
     places = size - above.sum()
     hits = (above & mask).sum() + places * (tied & mask).sum() / tied.sum()
     return _unless_empty(mask, hits / jnp.maximum(size, 1))
+
+
+def iou(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
+    """Overlap over union of the top |mask| pixels and the mask: both have the same area.
+
+    With the share r of `rank_accuracy` it is r / (2 − r), so it ranks the maps of one image alike. Chance is
+    that of a share c, c / (2 − c): about half the mask's share.
+    """
+    share = rank_accuracy(attribution, mask)
+    return share / (2 - share)
 
 
 def average_precision(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
@@ -86,27 +101,37 @@ def score_maps(attributions: Float[Array, "b *s"], masks: Bool[Array, "b *s"]) -
     return scores | {"chance": jax.vmap(chance)(masks)}
 
 
+def centroid(attribution: Float[Array, "*s"], coordinates: Float[Array, "*s d"]) -> Float[Array, "d"]:
+    """Mean of the pixels' `coordinates`, in whatever unit, weighed by the map's positive part.
+
+    A map with nothing positive weighs all pixels alike, as (in expectation) a random one does.
+    """
+    positive = jnp.maximum(attribution, 0)
+    total = positive.sum()
+    weights = jnp.where(total > 0, positive / jnp.where(total > 0, total, 1), 1 / positive.size)
+    return (weights[..., None] * coordinates).sum(tuple(range(attribution.ndim)))
+
+
 def centre_distance(attribution: Float[Array, "*s"], position: Float[Array, "d"]) -> Float[Array, ""]:
     """Pixels from the centroid of the map's positive part to the true position.
 
     The position is in fractions of the last d axes, pixel i of n centred at (i + ½)/n; NaN gives NaN. A map
-    with nothing positive has its centroid in the middle of the image, as has (in expectation) a random one.
+    with nothing positive has its centroid in the middle of the image. Where pixels are not all of one size,
+    as in the windows of an event, take `centroid`.
     """
-    axes = attribution.ndim - position.size
-    positive = jnp.maximum(attribution, 0).sum(tuple(range(axes)))
-    total = positive.sum()
-    weights = jnp.where(total > 0, positive / jnp.where(total > 0, total, 1), 1 / positive.size)
-    squared = jnp.zeros(())
-    for axis, n in enumerate(positive.shape):
-        centres = jax.lax.broadcasted_iota(jnp.float32, positive.shape, axis) + 0.5
-        squared += ((weights * centres).sum() - position[axis] * n) ** 2
-    return jnp.sqrt(squared)
+    shape, d = attribution.shape, position.size
+    centres = [jax.lax.broadcasted_iota(jnp.float32, shape, len(shape) - d + axis) + 0.5 for axis in range(d)]
+    found = centroid(attribution, jnp.stack(centres, axis=-1))
+    return jnp.sqrt(((found - position * jnp.array(shape[-d:])) ** 2).sum())
 
 
-def squared_distance(mask: Bool[Array, "*s"]) -> Float[Array, "*s"]:
-    """Squared distance in pixels to the nearest True, ∞ without any: one axis after the other, exact."""
+def squared_distance(mask: Bool[Array, "*s"], axes: tuple[int, ...] | None = None) -> Float[Array, "*s"]:
+    """Squared distance in pixels to the nearest True, ∞ without any: one axis after the other, exact.
+
+    Along some `axes` alone, places that differ on another are infinitely far.
+    """
     distance = jnp.where(mask, 0.0, jnp.inf)
-    for axis in range(mask.ndim):
+    for axis in range(mask.ndim) if axes is None else axes:
         pixel = jnp.arange(mask.shape[axis])
         steps = (pixel[:, None] - pixel).astype(jnp.float32) ** 2  # [to from]
         distance = jnp.moveaxis((jnp.moveaxis(distance, axis, -1)[..., None, :] + steps).min(-1), -1, axis)

@@ -50,7 +50,7 @@ def _peak(jaxpr: Jaxpr) -> int:
     alive = {v for v in jaxpr.invars if v in last}
     most = now = sum(_bytes(v) for v in alive)
     for i, eqn in enumerate(jaxpr.eqns):
-        inner = max((_peak(one) for one in _inside(eqn)), default=0)
+        inner = max((_peak(one) for one in inside(eqn)), default=0)
         made = [v for v in eqn.outvars if v in last]
         now += sum(_bytes(v) for v in made)
         alive.update(made)
@@ -61,7 +61,7 @@ def _peak(jaxpr: Jaxpr) -> int:
     return most
 
 
-def _inside(eqn: Any) -> list[Jaxpr]:
+def inside(eqn: Any) -> list[Jaxpr]:
     flat = [leaf for p in eqn.params.values() for leaf in (p if isinstance(p, tuple | list) else [p])]
     return [p.jaxpr if isinstance(p, ClosedJaxpr) else p for p in flat if isinstance(p, ClosedJaxpr | Jaxpr)]
 

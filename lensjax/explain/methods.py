@@ -66,7 +66,7 @@ def get_method(name: str) -> Callable:
       ValueError: there is none; lists those there are.
     """
     if name not in METHODS:
-        raise ValueError(f"unknown method '{name}'{_near(name, METHODS)}; choose from {', '.join(METHODS)}.")
+        raise ValueError(f"unknown method '{name}'{near(name, METHODS)}; choose from {', '.join(METHODS)}.")
     return METHODS[name]
 
 
@@ -78,10 +78,13 @@ def options_of(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in hidden}
 
 
-def parse(spec: str) -> tuple[str, dict[str, Any]]:
+def parse(
+    spec: str, known_options: Callable[[str], dict[str, Any]] = options_of
+) -> tuple[str, dict[str, Any]]:
     """Read `occlusion(window=8, stride=4)`, or just `occlusion`: the name and the options.
 
-    Values are Python literals; a bare word is text (`rule=midpoint`). Nothing is evaluated.
+    Values are Python literals; a bare word is text (`rule=midpoint`). Nothing is evaluated. `known_options`
+    gives those of a name, and refuses names it does not know.
 
     Raises:
       ValueError: no such method or option, or another form; says which.
@@ -94,20 +97,41 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
     call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
     if not isinstance(call.func, ast.Name) or call.args:
         raise ValueError(f"{form}.")
-    name, known, options = call.func.id, options_of(call.func.id), {}
+    name, known, options = call.func.id, known_options(call.func.id), {}
     for option, node in ((keyword.arg, keyword.value) for keyword in call.keywords):
         if option is None:
             raise ValueError(f"{form}.")
         if option not in known:
             choices = ", ".join(known) or "none"
-            raise ValueError(f"{name} has no option '{option}'{_near(option, known)}; it has {choices}.")
+            raise ValueError(f"{name} has no option '{option}'{near(option, known)}; it has {choices}.")
         try:
             options[option] = node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
         except ValueError:
             raise ValueError(f"{form}; the value of '{option}' is no plain value.") from None
+        _check_kind(spec, option, options[option], known[option])
     return name, options
 
 
-def _near(name: str, choices: dict) -> str:
+def _check_kind(spec: str, option: str, given: Any, default: Any) -> None:
+    """Refuse what no value of the option looks like; its range is the method's own business."""
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if isinstance(default, bool):
+        right, kind = isinstance(given, bool), "True or False"
+    elif option == "layer":
+        right, kind = given is None or isinstance(given, str), "the name of a layer, or None"
+    elif option in ("tolerance", "most_steps"):
+        right, kind = given is default or number, "a number"
+    elif option == "baseline":
+        right, kind = number or isinstance(given, str | list | tuple), "a number, or a name"
+    elif isinstance(default, float):
+        right, kind = number, "a number"
+    else:
+        return
+    if not right:
+        raise ValueError(f"{spec.strip()}: {option} (={given!r}) must be {kind}.")
+
+
+def near(name: str, choices: dict) -> str:
+    """A hint at the choice that was meant, if one is near."""
     near = get_close_matches(name, choices, 1)
     return f" (did you mean '{near[0]}'?)" if near else ""

@@ -52,7 +52,9 @@ def upsample(
         at = ((jnp.arange(pixels) + 0.5) / pixels - first) / width  # in cells, 0 at the first centre
         at = jnp.clip(at if method == "linear" else jnp.floor(at + 0.5), 0, cells - 1)
         weights = jnp.maximum(0, 1 - jnp.abs(at[:, None] - jnp.arange(cells)))  # [pixels cells]
-        attribution = jnp.moveaxis(jnp.tensordot(weights, attribution, (1, axis)), 0, axis)
+        # An accelerator would round the weights to fewer digits.
+        fine = jnp.tensordot(weights, attribution, (1, axis), precision="highest")
+        attribution = jnp.moveaxis(fine, 0, axis)
     return attribution
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -33,12 +34,13 @@ def median(image: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
     return jnp.broadcast_to(jnp.median(image, _space(image), keepdims=True), image.shape)
 
 
+@partial(jax.jit, static_argnames=("sigma",))
 def blur(image: Float[Array, "*s c"], sigma: float = BLUR) -> Float[Array, "*s c"]:
     """The image through a Gaussian `sigma` pixels wide, along rows and columns, the border repeated."""
     reach = int(np.ceil(3 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
-    for axis in (image.ndim - 3, image.ndim - 2):
+    for axis in range(max(0, image.ndim - 3), image.ndim - 1):
         pads = [(reach, reach) if i == axis else (0, 0) for i in range(image.ndim)]
         padded, n = jnp.pad(image, pads, mode="edge"), image.shape[axis]
         parts = [w * jax.lax.slice_in_dim(padded, i, i + n, axis=axis) for i, w in enumerate(kernel)]
@@ -53,7 +55,7 @@ def noise(image: Float[Array, "*s c"], key: PRNGKeyArray) -> Float[Array, "*s c"
     return centre + width * jax.random.normal(key, image.shape, image.dtype)
 
 
-REFERENCES = {"zero": zero, "mean": mean, "median": median, "blur": blur}
+REFERENCES: dict[str, Callable[[Array], Array]] = {"zero": zero, "mean": mean, "median": median, "blur": blur}
 DRAWN = {"noise": noise}
 
 

@@ -45,8 +45,7 @@ def fit_lime(
 ) -> Surrogate:
     there = owners(labels, masks.shape[1])
     kept = masks & there
-    distance = 1 - jnp.sqrt(kept.sum(1) / there.sum())
-    weights = jnp.sqrt(jnp.exp(-((distance / width) ** 2))).astype(scores.dtype)
+    weights = proximity(kept.sum(1) / there.sum(), width).astype(scores.dtype)
     if exact:  # each mask once, whatever labels without pixels say
         weights *= (masks | there).all(1)
     design = kept.astype(scores.dtype)
@@ -54,13 +53,20 @@ def fit_lime(
     # Less the first score: a constant one is then exactly zero.
     rest = scores - first
     mean = _weighted_mean(rest, weights)
-    penalty = _diagonal(jnp.full(len(there), alpha, scores.dtype), ~there)
-    b, errors = least_squares((design - centre) * there, rest - mean, weights, penalty, constants=1)
+    changes = (design - centre) * there
+    # Masks may fail to tell two patches apart: the least penalty shares what they do together.
+    least = jnp.maximum(alpha, _least_penalty(changes, weights, there))
+    b, errors = least_squares(changes, rest - mean, weights, _diagonal(least, ~there), constants=1)
     b, errors = _owned(b, there), _owned(errors, there)
     intercept = first + mean - _dot(centre, b)
     fitted = intercept + _dot(design, b)
     share = _explained_share(rest, fitted - first, weights)
     return Surrogate(b, intercept, share, intercept + b.sum(0), errors, labels)
+
+
+def proximity(share: Float[Array, "n"], width: float | Array) -> Float[Array, "n"]:
+    """√exp(−d²/width²) of masks that keep a `share` of the patches; d = 1 − √share, the cosine distance."""
+    return jnp.sqrt(jnp.exp(-(((1 - jnp.sqrt(share)) / width) ** 2)))
 
 
 @functools.partial(jax.jit, static_argnames=("exact",))
@@ -81,12 +87,11 @@ def fit_shapley(
     share = size / number
     target = (scores - scores[::-1])[:half] / 2 - jnp.multiply.outer(share[:half] - 0.5, change)
     design = ((kept - share[:, None]) * there)[:half]
-    total = jnp.sum(weights[:half, None] * design**2) / number
-    total = jnp.where(total > 0, total, 1)
-    # No row moves all patches together: that direction is fixed by the constraint. The least penalty that
-    # float32 resolves chooses among the solutions where masks are too few.
-    least = jnp.full(len(there), total * jnp.finfo(scores.dtype).eps)
-    penalty = jnp.concatenate([_diagonal(least, ~there), jnp.sqrt(total / number) * there[None]])
+    # No row moves all patches together: that direction is fixed by the constraint. The least penalty
+    # chooses among the solutions where masks are too few.
+    least = _least_penalty(design, weights[:half], there)
+    whole = jnp.sqrt(least / jnp.finfo(least.dtype).eps / number) * there
+    penalty = jnp.concatenate([_diagonal(least, ~there), whole[None]])
     b, errors = least_squares(design, target, weights[:half], penalty)
     b = _owned(b, there)
     b = _owned(b - b.sum(0) / number + change / number, there)
@@ -119,9 +124,10 @@ def least_squares(
     # The trace of the hat matrix: the number of coefficients where nothing is penalised.
     freedom = (weights > 0).sum() - constants - jnp.sum(q**2)
     noise = _dot(weights, residual**2)
-    variance = jnp.where(freedom > 1e-3, noise / jnp.where(freedom > 1e-3, freedom, 1), jnp.inf)
-    variance = jnp.where(noise > 0, variance, 0)
-    return b, jnp.multiply.outer(jnp.linalg.norm(spread, axis=1), jnp.sqrt(variance))
+    known = freedom > 1e-5 * len(design)  # more than rounding
+    deviation = jnp.sqrt(noise / jnp.where(known, freedom, 1))
+    errors = jnp.multiply.outer(jnp.linalg.norm(spread, axis=1), deviation)
+    return b, jnp.where(known, errors, jnp.inf)
 
 
 def _dot(a: Array, b: Array) -> Array:
@@ -143,9 +149,17 @@ def _explained_share(
     return jnp.where(whole > 0, 1 - rest / jnp.where(whole > 0, whole, 1), 0)
 
 
-def _diagonal(values: Float[Array, "k"], extra: Bool[Array, "k"]) -> Float[Array, "k k"]:
-    """Rows of a penalty: √values; 1 for the `extra` ones, which nothing else fixes."""
-    return jnp.diag(jnp.where(extra, 1, jnp.sqrt(values)))
+def _least_penalty(
+    design: Float[Array, "n k"], weights: Float[Array, "n"], there: Bool[Array, "k"]
+) -> Float[Array, ""]:
+    """What the scores' precision just resolves beside the mean square of a patch's column."""
+    total = jnp.sum(weights[:, None] * design**2) / there.sum()
+    return jnp.where(total > 0, total, 1) * jnp.finfo(design.dtype).eps
+
+
+def _diagonal(penalty: Float[Array, ""], extra: Bool[Array, "k"]) -> Float[Array, "k k"]:
+    """Rows √penalty; 1 for the `extra` ones, which nothing else fixes."""
+    return jnp.diag(jnp.where(extra, 1, jnp.sqrt(penalty)))
 
 
 def _kernel(count: int) -> np.ndarray:

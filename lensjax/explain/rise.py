@@ -85,12 +85,13 @@ def rise_mask(
     """
     for_cells, for_place = jax.random.split(key)
     grid = jax.random.bernoulli(for_cells, keep, tuple(cells)).astype(jnp.float32)
+    # Axes are counted from the right, here too: a volume of one window is an image.
+    corner = jax.random.uniform(for_place, (len(space),))[::-1]
     first: list[Any] = []
     step: list[float] = []
-    for axis, (count, pixels) in enumerate(zip(cells, space, strict=True)):
+    for count, pixels, fraction in zip(cells, space, corner, strict=True):
         size = math.ceil(pixels / count)
-        # Named from the right, as axes are: a volume of one window is an image.
-        place = jax.random.randint(jax.random.fold_in(for_place, len(space) - axis), (), 0, size)
+        place = jnp.floor(fraction * size)
         wide = (count + 1) * size / count  # pixels a cell, once enlarged
         first.append((wide / 2 - place) / pixels)
         step.append(wide / pixels)

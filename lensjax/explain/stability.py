@@ -44,12 +44,12 @@ def stability(
     score: Score,
     image: Float[Array, "*s c"],
     *,
-    keys: PRNGKeyArray,
+    keys: Array,
     top: int = 10,
     fit: Callable[..., Surrogate] = lime_fit,
     **options: Any,
 ) -> dict[str, float]:
-    """How far fits of other keys agree, 1 at best, averaged over all pairs of `keys` [n].
+    """How far fits of other keys agree, 1 at best, averaged over all pairs of `keys`, random keys [n].
 
     `rank_correlation` is Spearman's, of the coefficients; `jaccard` the share of the `top` patches of either
     that both have. `fit` may be `kernel_shap_fit`; `options` go to it.

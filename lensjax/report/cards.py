@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lensjax.events import EventGrid
-from lensjax.report import event_cards, marks, png, render, windows
+from lensjax.report import event_cards, exports, marks, png, render, windows
 from lensjax.report.entry import Entry, finite_pair, position_error, verdict
 from lensjax.report.names import CHANCE, is_baseline, method_label, method_text, score_label
 from lensjax.report.numbers import esc, fraction, number
@@ -29,6 +29,8 @@ class Page:
     events: EventGrid | None = None
     log: bool = False
     """Events are log(1 + energy)."""
+    files: tuple[str, ...] = ()
+    """Figures beside the page, as addresses relative to it."""
 
 
 def shared(
@@ -36,6 +38,7 @@ def shared(
     bands: Sequence[str],
     pixel_scale: float | None,
     events: EventGrid | None = None,
+    files: Sequence[str] = (),
 ) -> Page:
     """Methods (trivial ones last), scores, and one scale a method over all entries."""
     found = list(dict.fromkeys(m for e in entries for m in e.maps))
@@ -43,10 +46,10 @@ def shared(
     scores = tuple(
         dict.fromkeys(s for e in entries for values in e.scores.values() for s in values if s != CHANCE)
     )
-    scales = {m: render.map_scale(e.maps[m] for e in entries if m in e.maps) for m in methods}
+    scales = render.shared_scales([e.maps for e in entries])
     ramps = {kind: render.ramp(kind) for kind in (False, True)}
     log = events is not None and windows.is_log(e.image for e in entries)
-    return Page(tuple(methods), scores, scales, ramps, tuple(bands), pixel_scale, events, log)
+    return Page(tuple(methods), scores, scales, ramps, tuple(bands), pixel_scale, events, log, tuple(files))
 
 
 def card(entry: Entry, index: int, page: Page) -> str:
@@ -63,11 +66,11 @@ def card(entry: Entry, index: int, page: Page) -> str:
     symbol = marks.symbol(entry, f"s{index}", page.pixel_scale, grid)
     return (
         f'<article class="card{wide}" id="e{index}" data-i="{index}" aria-labelledby="h{index}" '
-        f'style="--ratio:{layout.total}/{layout.height}"><style>.u{index}{{background-image:url({under})}}</style>'
+        f'style="--ratio:{layout.total}/{layout.height}{exports.window_css(layout)}"><style>.u{index}{{background-image:url({under})}}</style>'
         f'<svg class="defs" aria-hidden="true">{symbol}</svg>'
         f'<header><h3 id="h{index}">{esc(entry.id)}</h3>'
         f'<span class="verdict {judged.replace(" ", "-")}">{_verdict_text(entry, judged)}</span>{kind}'
-        f'<span class="source">{esc(entry.source)}</span></header>'
+        f'<span class="source">{esc(entry.source)}</span>{exports.links(index, page.files)}</header>'
         f'<div class="body"><div class="left">{image}{_probabilities(entry)}{where}'
         f"{f'<ul class=notes>{notes}</ul>' if notes else ''}</div>"
         f'<div class="maps">{tiles}</div></div>{_score_details(entry, page)}</article>'

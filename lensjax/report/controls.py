@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lensjax.events import EventGrid
 from lensjax.report import render, windows
 from lensjax.report.cards import Page
 from lensjax.report.entry import Entry, finite_pair, verdict
@@ -76,7 +77,10 @@ def form(entries: Sequence[Entry], page: Page) -> str:
         _field("Find", '<input id="q" type="search" placeholder="name, source or note">'),
         _field("Scale of maps", _select("scale", scales)),
         _field("Score shown", _select("score", shown)) if page.scores else "",
+        _pick(page),
+        _windows(window_names(entries, page.events)),
         _field("Image under maps", '<input id="under" type="range" min="0" max="100" value="100">'),
+        _field("Strength of maps", '<input id="over" type="range" min="0" max="100" value="100">'),
         '<label class="check"><input id="marks" type="checkbox" checked> Truth and position</label>',
         '<button type="button" id="reset">Reset</button>',
     ]
@@ -84,6 +88,43 @@ def form(entries: Sequence[Entry], page: Page) -> str:
         f'<form id="controls" onsubmit="return false">{"".join(fields)}'
         f'<output id="count" aria-live="polite">{len(entries)} of {len(entries)} shown</output></form>'
     )
+
+
+def window_names(entries: Sequence[Entry], grid: EventGrid | None) -> list[str]:
+    """What the windows of an event are called; none for images."""
+    if grid is not None:
+        return [f"{length:g} s" for length in grid.windows]
+    most = max((e.image.shape[0] for e in entries if e.image.ndim == 4), default=1)
+    return [f"window {number + 1}" for number in range(most)] if most > 1 else []
+
+
+def _pick(page: Page) -> str:
+    """Which maps are shown: two or more of them beside each other, for every example."""
+    boxes = "".join(
+        f'<label class="check"><input type="checkbox" name="m" value="{esc(m)}" checked> '
+        f"{esc(method_label(m))}</label>"
+        for m in page.methods
+    )
+    return (
+        '<div class="field"><small>Maps compared</small><details id="pick"><summary id="picked">all</summary>'
+        f'<div><button type="button" id="all">All</button>{boxes}</div></details></div>'
+        if len(page.methods) > 1
+        else ""
+    )
+
+
+def _windows(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    choices = _select("window", [("", "side by side"), *((str(i), name) for i, name in enumerate(names))])
+    before, after = (
+        f'<button type="button" class="{kind}" title="{text}, key {key}" aria-label="{text}">{sign}</button>'
+        for kind, text, key, sign in (
+            ("earlier", "Previous window", "[", "◀"),
+            ("later", "Next window", "]", "▶"),
+        )
+    )
+    return _field("Windows", before + choices + after)
 
 
 def _class_fields(entries: Sequence[Entry], classes: Sequence[str]) -> list[str]:
@@ -133,10 +174,11 @@ def legend(entries: Sequence[Entry], page: Page) -> str:
     bars = ""
     if diverging:
         bars += (
-            '<span class="bar"><i class="ramp d"></i>against the score · clear is zero · for the score</span>'
+            '<span class="bar"><i class="ramp d"></i>against the score · zero is white, '
+            "clear over an image · for the score</span>"
         )
     if sequential:
-        bars += '<span class="bar"><i class="ramp q"></i>low is clear · high</span>'
+        bars += '<span class="bar"><i class="ramp q"></i>low is white, clear over an image · high</span>'
     rows = "".join(
         f'<tr><th scope="row">{esc(method_label(m))}</th>'
         f"<td>{esc(method_text(m, page.events is not None)) or '–'}</td>"
@@ -147,13 +189,24 @@ def legend(entries: Sequence[Entry], page: Page) -> str:
         f"<li><b>{esc(score_label(s))}</b>: {esc(score_text(s))}</li>" for s in page.scores if score_text(s)
     )
     return (
-        f'<div class="legend">{keys}{bars}<span id="scale-note"></span></div>'
+        f'<div class="legend">{keys}{bars}</div>{_scales(page)}'
         f'<details class="how"><summary>How to read the maps</summary>'
         f"<p>{READING}{AXES if page.events else ROWS}</p>"
         f'<ul>{words}</ul><div class="scroll"><table class="plain"><thead><tr><th scope="col">Map</th>'
         f'<th scope="col">What it is</th><th scope="col">Scale for all examples</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></details>"
     )
+
+
+def _scales(page: Page) -> str:
+    """The scale of every method, that of all examples: its ends beside its colours."""
+    bars = "".join(
+        f'<span class="bar" data-m="{esc(m)}"><b>{esc(method_label(m))}</b> {esc(number(scale.low, 2))}'
+        f'<i class="ramp {"d" if scale.diverging else "q"}"></i>{esc(number(scale.high, 2))}</span>'
+        for m in page.methods
+        if (scale := page.scales[m]) is not None
+    )
+    return f'<div class="legend scales"><span id="scale-note"></span>{bars}</div>'
 
 
 def _scale_text(scale: render.Scale | None) -> str:

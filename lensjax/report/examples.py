@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,15 +24,17 @@ def example_figure(
     bands: Sequence[str] = (),
     pixel_scale: float | None = None,
     events: EventGrid | None = None,
+    scales: Mapping[str, render.Scale | None] | None = None,
 ) -> Figure:
     """Image with truth and prediction, then every map with its colour bar, windows of an event side by side.
 
-    Six panels a row; of events (`events` are the axes of their windows) energy above, maps two a row. A map
-    that is not finite is named and left blank. Raises ValueError where the entry does not fit together.
+    Six panels a row; of events (`events` are the axes of their windows) energy above, maps two a row.
+    `scales` has one scale a method, that of all examples; without it every map has its own. A map that is not
+    finite is named and left blank. Raises ValueError where the entry does not fit together.
     """
     check(entry, bands)
     if events is not None:
-        return _event_figure(entry, events)
+        return _event_figure(entry, events, scales or {})
     panels = 1 + len(entry.maps)
     columns = min(panels, 6 if entry.image.ndim == 3 else 2)
     rows = -(-panels // columns)
@@ -50,7 +52,7 @@ def example_figure(
         length = f"{error:.2f} px" if pixel_scale is None else f"{error * pixel_scale:.2f}″"
         axes[0].set_xlabel(f"position error {length}")
     for axis, (method, values) in zip(axes[1:], entry.maps.items(), strict=False):
-        draw_map(axis, entry, method, values)
+        draw_map(axis, entry, method, values, (scales or {}).get(method))
     for axis in axes:
         axis.set(xticks=[], yticks=[])
     for axis in axes[panels:]:
@@ -63,7 +65,7 @@ def _title(entry: Entry) -> str:
     return plain(f"{entry.id}\n{said}")
 
 
-def _event_figure(entry: Entry, grid: EventGrid) -> Figure:
+def _event_figure(entry: Entry, grid: EventGrid, scales: Mapping[str, render.Scale | None]) -> Figure:
     windows.check(entry, grid)
     rows = -(-len(entry.maps) // 2)
     height = TOP + ROW * rows
@@ -85,7 +87,7 @@ def _event_figure(entry: Entry, grid: EventGrid) -> Figure:
     for i, (method, values) in enumerate(entry.maps.items()):
         bottom = (height - TOP - ROW * (1 + i // 2) + 0.45) / height
         panel = figure.add_axes((0.06 + 0.475 * (i % 2), bottom, 0.455, (ROW - 0.7) / height))
-        draw_map(panel, entry, method, values)
+        draw_map(panel, entry, method, values, scales.get(method))
         panel.set(xticks=[], yticks=[])
     return figure
 

@@ -15,11 +15,14 @@ from lensjax.events import EventGrid
 from lensjax.report import charts, windows
 from lensjax.report.entry import Entry, position_error
 from lensjax.report.examples import example_figure
+from lensjax.report.exports import EXAMPLE
+from lensjax.report.film import Film, film_figure
 from lensjax.report.names import method_label, quantity_label, readable, score_label
-from lensjax.report.panels import BLUE, GREY, blank, plain
+from lensjax.report.panels import BLUE, GREY, blank, plain, save
+from lensjax.report.render import Scale, shared_scales
 from lensjax.report.summary import chance_level, is_row_baseline, score_names, triple_of
 
-__all__ = ["example_figure", "save_figures"]
+__all__ = ["example_figure", "save_figures", "save_film"]
 
 
 def roc_figure(rows: Sequence[Mapping[str, Any]], auroc: tuple[float, float, float] | None = None) -> Figure:
@@ -193,9 +196,11 @@ def save_figures(
     score_table: Sequence[Mapping[str, Any]] | None = None,
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     events: EventGrid | None = None,
+    scales: Mapping[str, Scale | None] | None = None,
 ) -> list[Path]:
-    """Write PNGs into `out`, the figures of the whole run as PDF too, and return the paths.
+    """Write every figure into `out`, as PNG and as PDF, and return the paths.
 
+    Maps are drawn on `scales`, one a method (`render.shared_scales`); where not given, those of the entries.
     `summary` gives the confusion matrix (`confusion`, `classes`) and AUROC with its interval; `curves` as for
     `lensjax.report.html.write_page`; the positions are those of the entries, in time and frequency where
     `events` has the axes of their windows.
@@ -222,16 +227,22 @@ def save_figures(
         true = np.array([e.true_position for e in placed], float)
         figures["positions"] = position_figure(predicted, true, placed[0].image.shape[-3:-1], pixel_scale)
     for name, figure in figures.items():
-        paths += [_save(figure, out / f"{name}.{kind}") for kind in ("png", "pdf")]
+        paths += _save(figure, out / name)
+    scales = shared_scales([e.maps for e in entries]) if scales is None else scales
     for i, entry in enumerate(entries):
-        figure = example_figure(entry, bands=bands, pixel_scale=pixel_scale, events=events)
-        paths.append(_save(figure, out / f"example_{i:03d}_{_file(entry.id)}.png"))
+        figure = example_figure(entry, bands=bands, pixel_scale=pixel_scale, events=events, scales=scales)
+        paths += _save(figure, out / f"{EXAMPLE.format(i)}{_file(entry.id)}")
     return paths
 
 
-def _save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=130)
-    return path
+def save_film(out: Path, film: Film, *, bands: Sequence[str] = (), events: EventGrid | None = None) -> Path:
+    """Write a film strip into `out`, as PDF too, and return the path of the PNG."""
+    out.mkdir(parents=True, exist_ok=True)
+    return _save(film_figure(film, bands=bands, events=events), out / f"dream_{_file(film.name)}")[0]
+
+
+def _save(figure: Figure, path: Path) -> list[Path]:
+    return [save(figure, path.with_name(f"{path.name}.{kind}")) for kind in ("png", "pdf")]
 
 
 def _file(name: str) -> str:

@@ -1,6 +1,6 @@
 """A self-contained page of explained examples: what a model said, where it looked, whether to believe it.
 
-Styles and behaviour are `page.css` and `page.js` beside this file, put inline; nothing is loaded.
+Styles and behaviour are the .css and .js files beside this one, put inline; nothing is loaded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lensjax.events import EventGrid
-from lensjax.report import cards, charts, confusion, controls, render, windows
+from lensjax.report import cards, charts, confusion, controls, exports, film, render, windows
 from lensjax.report import summary as numbers_part
 from lensjax.report.cards import Page
 from lensjax.report.entry import Entry, check, verdict
@@ -22,6 +22,8 @@ from lensjax.report.numbers import esc, safe_json
 
 __all__ = ["Entry", "write_page"]
 
+STYLES = ("page.css", "compare.css")
+SCRIPTS = ("page.js", "compare.js", "save.js", "start.js")
 PACKAGES = ("lensjax", "jax", "jaxlib", "flax", "numpy")
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
@@ -38,6 +40,9 @@ def write_page(
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     command: str | None = None,
     events: EventGrid | None = None,
+    figures: Sequence[Path] = (),
+    dreams: Sequence[tuple[film.Film, bytes]] = (),
+    benchmark: str = "",
 ) -> Path:
     """Write one HTML file and return its path: `out` itself if it ends in .html, else `out`/index.html.
 
@@ -45,7 +50,9 @@ def write_page(
     then drawn as energy, with times and frequencies. `summary` may nest; `x`, `x_low`, `x_high` are one
     number with its interval. A row of `score_table` has `method`, `n`, and a (mean, low, high) for every
     score; rows of trivial maps are known by name or by `baseline=True`. `curves` has rows of `epoch` …
-    (history) or of `fpr`, `tpr` (ROC).
+    (history) or of `fpr`, `tpr` (ROC). `figures` are files to link to, as from
+    `figures.save_figures`, `dreams` film strips and their PNGs,
+    `benchmark` the HTML of `lensjax.report.benchmark.section`.
 
     Raises:
       ValueError: an entry does not fit together (shapes, classes, bands, windows).
@@ -54,10 +61,13 @@ def write_page(
         check(entry, bands)
         if events is not None:
             windows.check(entry, events)
-    page = cards.shared(entries, bands, pixel_scale, events)
+    out = Path(out)
+    path = out if out.suffix == ".html" else out / "index.html"
+    files = exports.addresses(figures, path)
+    page = cards.shared(entries, bands, pixel_scale, events, files)
     table = score_table or []
     sections = [
-        _header(title, entries, command),
+        _header(title, entries, command, files),
         _section("The run in numbers", numbers_part.tiles(summary) if summary else "", "run"),
         _section("Which class is taken for which?", confusion.table(summary or {}), "confusion"),
         _section(
@@ -65,7 +75,9 @@ def write_page(
             charts.charts(curves) if curves else "",
             "training",
         ),
+        _section("Every method, every score", benchmark, "benchmark"),
         _section("Do the maps point at the truth?", _scores(table, events is not None), "scores"),
+        _section("What does the network dream of?", film.section(dreams), "dreams"),
         _examples(entries, page),
     ]
     state = {
@@ -79,18 +91,15 @@ def write_page(
         "pixel_scale": pixel_scale,
         "events": None if events is None else [*events.frequency_range, *events.windows],
         "gap": render.layouts(entries[0].image.shape[:-1])[0].gap if entries else 0,
+        "windows": controls.window_names(entries, events),
     }
-    out = Path(out)
-    path = out if out.suffix == ".html" else out / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_document(title, "".join(sections), state, page), encoding="utf-8")
     return path
 
 
 def _document(title: str, body: str, state: Mapping[str, Any], page: Page) -> str:
-    css, js = (
-        resources.files("lensjax.report").joinpath(n).read_text("utf-8") for n in ("page.css", "page.js")
-    )
+    css, js = ("".join(_read(name) for name in names) for names in (STYLES, SCRIPTS))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -103,7 +112,11 @@ def _document(title: str, body: str, state: Mapping[str, Any], page: Page) -> st
     )
 
 
-def _header(title: str, entries: Sequence[Entry], command: str | None) -> str:
+def _read(name: str) -> str:
+    return resources.files("lensjax.report").joinpath(name).read_text("utf-8")
+
+
+def _header(title: str, entries: Sequence[Entry], command: str | None, files: Sequence[str]) -> str:
     versions = " · ".join(f"{name} {version}" for name in PACKAGES if (version := _version(name)))
     made = datetime.now().astimezone().strftime("%-d %B %Y, %H:%M %Z")
     counts = Counter(verdict(e) for e in entries)
@@ -121,7 +134,7 @@ def _header(title: str, entries: Sequence[Entry], command: str | None) -> str:
     return (
         f'<header class="top"><p class="brand">lensjax report</p><h1>{esc(title)}</h1>'
         f'<p class="lead">{esc(shown)}</p>{code}'
-        f'<p class="made">Made {esc(made)} with {esc(versions)}</p></header>'
+        f'<p class="made">Made {esc(made)} with {esc(versions)}</p>{exports.of_the_run(files)}</header>'
     )
 
 
@@ -173,6 +186,10 @@ def _dialog() -> str:
         '<dialog id="zoom" aria-labelledby="zoom-title"><div class="zoom-head"><h3 id="zoom-title"></h3>'
         '<button type="button" id="prev" aria-label="Previous map">←</button>'
         '<button type="button" id="next" aria-label="Next map">→</button>'
+        '<span class="steps" hidden>'
+        '<button type="button" class="earlier" aria-label="Previous window">◀</button>'
+        '<span class="window-name"></span>'
+        '<button type="button" class="later" aria-label="Next window">▶</button></span>'
         '<button type="button" id="close" aria-label="Close">×</button></div>'
         '<div id="zoom-view"></div><p id="zoom-text"></p></dialog><output id="tip" hidden></output>'
     )

@@ -63,10 +63,61 @@ SCORES = {
         "Centre distance",
         "pixels from the map's centroid to the true centre; less is better",
     ),
+    "centre_distance_arcsec": (
+        "Centre distance (″)",
+        "arcseconds from the map's centroid to the true centre",
+    ),
+    "centre_distance_s": ("Centre distance (s)", "seconds from the map's centroid to the true peak"),
+    "centre_distance_octaves": ("Centre distance (oct)", "octaves from the map's centroid to the true peak"),
+    "centre_distance_hz": ("Centre distance (Hz)", "hertz from the map's centroid to the true peak"),
+    "pointing_near": (
+        "Pointing, 2 px",
+        "share of examples whose highest pixel is within 2 pixels of the evidence",
+    ),
     "auroc": ("AUROC", "chance that an evidence pixel outranks another pixel"),
+    "deletion": ("Deletion", "area under the probability as the best pixels go; less is better"),
+    "insertion": ("Insertion", "area under the probability as the best pixels come"),
+    "road_most": ("ROAD, best first", "probability with the best pixels imputed; less is better"),
+    "road_least": ("ROAD, worst first", "probability with the worst pixels imputed"),
+    "infidelity": ("Infidelity", "share of the score's changes that the map does not tell; less is better"),
+    "mu_fidelity": (
+        "μFidelity",
+        "rank correlation of the map's sum over a part with the score lost without it",
+    ),
+    "sparseness": (
+        "Sparseness",
+        "Gini index of the map: 1 for a single pixel; neither good nor bad in itself",
+    ),
+    "max_sensitivity": ("Max-sensitivity", "change of the map under small noise; less is better"),
+    "randomised": ("Randomised", "correlation with the map of a random network; near 0 is better"),
+    "labels_shuffled": (
+        "Shuffled labels",
+        "correlation with the map of a network trained on shuffled labels; near 0 is better",
+    ),
 }
 
-LOWER_IS_BETTER = ("centre_distance",)
+LOWER_IS_BETTER = (
+    "centre_distance",
+    "centre_distance_arcsec",
+    "centre_distance_s",
+    "centre_distance_octaves",
+    "centre_distance_hz",
+    "deletion",
+    "road_most",
+    "infidelity",
+    "max_sensitivity",
+    "randomised",
+    "labels_shuffled",
+)
+BY_ASKING = (
+    "deletion", "insertion", "road_most", "road_least", "infidelity", "mu_fidelity", "sparseness",
+    "max_sensitivity", "randomised", "labels_shuffled",
+)  # fmt: skip
+"""Scores that ask the network again, or only the map, and know no truth."""
+NEUTRAL = ("sparseness",)
+"""Neither more nor less is better."""
+NO_CHANCE = ("pointing_near", "iou", "insertion", "road_least", "mu_fidelity", "sparseness")
+"""Scores of which a random map does not get the mask's share of the image: its own row says what it gets."""
 CHANCE = "chance"
 """A score of this name is no score of a map: it is what a random map would get."""
 

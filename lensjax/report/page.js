@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("state").textContent);
 const $ = (id) => document.getElementById(id);
 const cards = [...document.querySelectorAll(".card")];
-const FIELDS = ["sort", "show", "cls", "is", "says", "kind", "q", "scale", "score", "under"];
+const FIELDS = ["sort", "show", "cls", "is", "says", "kind", "q", "scale", "score", "under", "over", "window"];
 const initial = Object.fromEntries(FIELDS.filter($).map((name) => [name, $(name).value]));
 // Better first: small errors, otherwise large values; names from a to z.
 const ASCENDING = new Set(["order", "id", "error", "octaves", "sigma", "truth"]);
@@ -62,6 +62,8 @@ function fraction(x) {
   return x.toFixed(2);
 }
 
+// Of a few maps the score is named, since all the others stand under it.
+const named = (name, v) => `${few() ? (data.scores[name] || name) + " " : ""}${fraction(v)}`;
 const better = (v, bars, name) => data.lower.includes(name) ? v < Math.min(...bars) : v > Math.max(...bars);
 
 function showScores() {
@@ -71,12 +73,13 @@ function showScores() {
     const bars = data.trivial.map((m) => (scores[m] || {})[name]).filter((v) => typeof v === "number");
     for (const tile of card.querySelectorAll(".tile.map")) {
       const method = tile.dataset.m, v = (scores[method] || {})[name], place = tile.querySelector(".score");
-      place.textContent = fraction(v);
+      place.textContent = v === undefined || v === null ? "" : named(name, v);
       if (typeof v === "number" && bars.length && !data.trivial.includes(method) && better(v, bars, name)) {
         const up = Object.assign(document.createElement("span"), { className: "up", textContent: " ▲" });
         up.title = "better than every trivial map on this example";
         place.append(up);
       }
+      showOthers(tile, scores[method] || {}, name);
     }
   });
 }
@@ -135,6 +138,7 @@ function save() {
   for (const name of Object.keys(initial)) if ($(name).value !== initial[name]) params.set(name, $(name).value);
   if (descending === rises($("sort").value)) params.set("dir", descending ? "desc" : "asc");
   if (!$("marks").checked) params.set("marks", "0");
+  if (someMethods()) for (const method of chosen()) params.append("m", method);
   history.replaceState(null, "", "#" + params);
 }
 
@@ -147,14 +151,18 @@ function load() {
   }
   descending = params.has("dir") ? params.get("dir") === "desc" : !rises($("sort").value);
   $("marks").checked = params.get("marks") !== "0";
+  choose(params.getAll("m"));
   apply();
 }
 
 function apply() {
   arrange();
+  showMethods();
+  showWindow();
   showScores();
   showScale();
   document.body.style.setProperty("--under", $("under").value / 100);
+  document.body.style.setProperty("--over", $("over").value / 100);
   document.body.classList.toggle("nomarks", !$("marks").checked);
 }
 
@@ -164,11 +172,13 @@ function enlarge(button) {
   open = button;
   const tile = button.closest(".tile"), card = button.closest(".card"), entry = data.entries[+card.dataset.i];
   const view = button.querySelector(".stack").cloneNode(true), method = data.methods[tile.dataset.m];
-  const ratio = card.style.getPropertyValue("--ratio");
-  const [w, h] = ratio.split("/").map(Number);
+  const ratio = card.style.getPropertyValue("--ratio"), one = card.style.getPropertyValue("--one");
+  const [w, h] = (oneWindow() === null ? ratio : one).split("/").map(Number);
   const axes = card.querySelector(".plot"), frame = axes ? axes.cloneNode(true) : view;
   if (axes) frame.querySelector(".stack").replaceWith(view);
-  view.style.setProperty("--ratio", ratio);
+  for (const name of ["--ratio", "--one", "--wide", "--step"]) {
+    view.style.setProperty(name, card.style.getPropertyValue(name));
+  }
   frame.style.width = `min(100%, ${(72 * w) / h}vh)`;
   $("zoom").classList.toggle("wide", card.classList.contains("wide"));
   $("zoom-view").replaceChildren(frame);
@@ -196,7 +206,9 @@ function readout(event) {
   const [total, height] = getComputedStyle(stack).getPropertyValue("--ratio").split("/").map(Number);
   const gap = data.gap / total, width = (1 - (windows.length - 1) * gap) / windows.length;
   const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
-  const i = Math.min(windows.length - 1, Math.floor(x / (width + gap))), at = (x - i * (width + gap)) / width;
+  const many = oneWindow() === null;
+  const i = many ? Math.min(windows.length - 1, Math.floor(x / (width + gap))) : oneWindow();
+  const at = many ? (x - i * (width + gap)) / width : x;
   tip.hidden = at > 1 || y < 0 || y > 1;
   const time = (at - 0.5) * windows[i], frequency = high * (low / high) ** y;
   tip.textContent = `${short(+time.toFixed(3))} s · ${short(frequency)} Hz`;
@@ -210,34 +222,6 @@ document.addEventListener("pointermove", readout);
 function short(x) { return (+x.toPrecision(3)).toString().replace("-", "−"); }
 
 function step(by) {
-  const all = [...document.querySelectorAll(".card:not([hidden]) .zoom")], at = all.indexOf(open) + by;
+  const all = [...document.querySelectorAll(".card:not([hidden]) .tile:not([hidden]) .zoom")], at = all.indexOf(open) + by;
   if (all[at]) enlarge(all[at]);
-}
-
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("button.zoom");
-  if (button) { enlarge(button); $("zoom").showModal(); }
-});
-$("zoom").addEventListener("click", (event) => { if (event.target === $("zoom")) $("zoom").close(); });
-$("zoom").addEventListener("close", () => { if (open) open.focus(); });
-$("zoom").addEventListener("keydown", (event) => {
-  if (event.key === "ArrowRight" || event.key === "ArrowLeft") step(event.key === "ArrowRight" ? 1 : -1);
-});
-$("prev").addEventListener("click", () => step(-1));
-$("next").addEventListener("click", () => step(1));
-$("close").addEventListener("click", () => $("zoom").close());
-if ($("copy")) $("copy").addEventListener("click", () => {
-  navigator.clipboard.writeText(document.querySelector(".command code").textContent)
-    .then(() => { $("copy").textContent = "Copied"; }, () => { $("copy").textContent = "Select and copy"; });
-});
-if ($("controls")) {
-  $("controls").addEventListener("input", (event) => {
-    if (event.target.id === "sort") descending = !rises($("sort").value);
-    apply();
-    save();
-  });
-  $("dir").addEventListener("click", () => { descending = !descending; apply(); save(); });
-  for (const id of ["reset", "reset2"]) $(id).addEventListener("click", () => { history.replaceState(null, "", "#"); load(); });
-  window.addEventListener("hashchange", load);
-  load();
 }

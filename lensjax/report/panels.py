@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import functools
+from pathlib import Path
+from typing import Any, Literal
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Ellipse
 
 from lensjax.events import EventGrid
@@ -27,8 +31,22 @@ def blank(width: float, height: float, layout: Literal["constrained"] | None = "
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
+    """Text that matplotlib does not take for mathematics, of characters that its font has."""
+    known = _characters()
+    return "".join(c if c == "\n" or ord(c) in known else "?" for c in text).replace("$", r"\$")
+
+
+@functools.cache
+def _characters() -> frozenset[int]:
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure; a PDF has its fonts embedded as TrueType, and the same figure gives the same bytes."""
+    options: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
+    with matplotlib.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(path, dpi=130, **options)
+    return path
 
 
 def between(width: int) -> int:
@@ -41,10 +59,13 @@ def joined(values: np.ndarray, spatial: int, fill: int | float) -> np.ndarray:
     return render.side_by_side(values, spatial, fill, between(values.shape[spatial - 1]))
 
 
-def draw_map(axis: Axes, entry: Entry, method: str, values: np.ndarray) -> None:
-    """On the map's own scale, which is written under it; a map that is not finite is named."""
-    axis.set_title(method_label(method))
-    scale = render.map_scale([values])
+def draw_map(
+    axis: Axes, entry: Entry, method: str, values: np.ndarray, scale: render.Scale | None = None
+) -> None:
+    """On `scale`, or the map's own, which is written under it; a map that is not finite is named."""
+    axis.set_title(plain(method_label(method)))
+    own = render.map_scale([values])
+    scale = own if scale is None or own is None else scale
     if scale is None:
         bad = int(np.sum(~np.isfinite(values)))
         text = f"not available:\n{bad} of {values.size}\nvalues not finite"

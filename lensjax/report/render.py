@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib
@@ -157,15 +157,20 @@ def map_scale(maps: Iterable[np.ndarray]) -> Scale | None:
     return Scale(0.0 if low < 0.05 * high else low, high, False)
 
 
+def shared_scales(maps: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Scale | None]:
+    """One scale a method over the maps of all examples, so that colours compare between them."""
+    names = dict.fromkeys(name for each in maps for name in each)
+    return {name: map_scale(each[name] for each in maps if name in each) for name in names}
+
+
 def quantise(values: np.ndarray, diverging: bool) -> tuple[np.ndarray, Scale]:
     """uint8 indices 0 … LEVELS − 1 over the map's own range, and that range."""
     low, high = float(values.min()), float(values.max())
     if diverging:
-        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
+        reach = max(abs(low), abs(high)) or 1.0  # of a map that is zero: zero stays in the middle
+        low, high = -reach, reach
     span = high - low or 1.0
     index = np.round((values - low) / span * (LEVELS - 1)) if high > low else np.full(values.shape, 0)
-    if diverging and high == low:
-        index = np.full(values.shape, LEVELS // 2)
     return index.astype(np.uint8), Scale(low, low + span if high == low else high, diverging)
 
 

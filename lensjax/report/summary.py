@@ -10,6 +10,7 @@ from lensjax.report import confusion
 from lensjax.report.names import (
     CHANCE,
     LOWER_IS_BETTER,
+    NO_CHANCE,
     is_baseline,
     method_label,
     method_text,
@@ -49,7 +50,7 @@ MANY = {
 } | {name: HEADLINES[name] for name in ("calibration_error", "parameters", "epochs", "seconds_per_epoch")}
 """The tiles where there are more than two classes."""
 IN_THE_TABLE = ("confusion", "classes", "n_per_class", "f1_per_class")
-SKIPPED_COLUMNS = ("method", "n", "baseline", "scores", CHANCE)
+SKIPPED_COLUMNS = ("method", "n", "baseline", "scores", "cost", "spread", CHANCE)
 
 
 def tiles(summary: Mapping[str, Any]) -> str:
@@ -159,7 +160,7 @@ def chance_level(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
     if name in LOWER_IS_BETTER:
         return None
     found = [triple_of(row, name) for row in rows if row["method"] == CHANCE]
-    found += [triple_of(row, CHANCE) for row in rows]
+    found += [triple_of(row, CHANCE) for row in rows if name not in NO_CHANCE]
     found += [triple_of(row, name) for row in rows if row["method"] == "random"]
     return next((value[0] for value in found if value and math.isfinite(value[0])), None)
 

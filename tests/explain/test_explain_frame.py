@@ -21,10 +21,12 @@ from lensjax.explain import (
     normalise,
     parse,
     positive,
+    split,
     to_image_grid,
     upsample,
 )
 from lensjax.explain.baselines import centre, sobel
+from lensjax.explain.cost import expected_passes
 from lensjax.explain.gradient import smooth_grad
 from lensjax.explain.path import integrated_gradients
 from lensjax.explain.perturbation import occlusion
@@ -84,6 +86,12 @@ def test_parse(spec, expected):
         ("occlusion(**{})", ["name(option=value"]),
         ("occlusion(window=open('x'))", ["'window' is no plain value"]),
         ("a.b(window=1)", ["name(option=value"]),
+        ("smooth_grad(sigma=big)", ["smooth_grad(sigma=big): sigma (='big') must be a number"]),
+        ("rise(keep=True)", ["keep (=True) must be a number"]),
+        ("rise(centre=maybe)", ["centre (='maybe') must be True or False"]),
+        ("grad_cam(layer=9)", ["layer (=9) must be the name of a layer"]),
+        ("integrated_gradients(tolerance=low)", ["tolerance (='low') must be a number"]),
+        ("occlusion(baseline=None)", ["baseline (=None) must be a number, or a name"]),
         ("", ["name(option=value"]),
         ("a\0b", ["name(option=value"]),
     ],
@@ -234,3 +242,42 @@ def test_to_image_grid_takes_every_kind_of_map(name):
 def test_sums_over_channels_keep_the_total():
     ig = integrated_gradients(m1, m1_image())
     close(to_image_grid(ig, (4, 4, 1)).sum(), ig.sum())
+
+
+def test_the_work_of_a_method_is_counted():
+    image = (4, 10, 12, 1)
+    assert expected_passes("sobel", {}, image, 8) == 1 and expected_passes("gradient", {}, image, 8) == 3
+    assert (
+        expected_passes("score_cam", {}, image, 8) == 8
+        and expected_passes("lime", {"samples": 50}, image, 8) == 50
+    )
+    assert (
+        expected_passes("smooth_grad", {"samples": 5}, image, 8)
+        == expected_passes("integrated_gradients", {"steps": 5}, image, 8)
+        == 15
+    )
+    assert expected_passes("occlusion", {"window": (1, 5, 4), "stride": (1, 5, 4)}, image, 8) == 4 * 2 * 3
+    assert all(expected_passes(name, {}, image, 8) >= 1 for name in METHODS)
+    assert (
+        expected_passes("occlusion", {"window": "wide"}, image, 8) >= 1
+        and expected_passes("rise", {"samples": "all"}, image, 8) == 1
+    )
+
+
+def test_batched_tells_how_many_examples_are_done():
+    counts, images = [], jnp.ones((5, 4, 4, 1))
+    maps = batched(METHODS["abs_input"], chunk=2)(SCORE, images, done=counts.append)
+    assert counts == [2, 2, 1] and maps.shape == images.shape
+
+
+def test_a_network_cut_in_two_is_a_forward():
+    weights = jnp.arange(6.0).reshape(2, 3)
+    forward = split(lambda x: x[::2, ::2] @ weights, lambda a: (a**2).mean())
+    ends = forward(IMAGE, None)[1]
+    taps = {"features": jnp.ones_like(ends["features"])}
+    close(forward(IMAGE, taps)[0], ((ends["features"] + 1) ** 2).mean())
+    _, gradients = activations_and_gradients(forward, IMAGE, ("features",))
+    close(gradients["features"], 2 * ends["features"] / ends["features"].size)
+    found = METHODS["hires_cam"](forward, IMAGE)
+    assert found.shape == (4, 6)
+    close(found.sum(), 2 * forward(IMAGE, None)[0])  # of a square, twice the score

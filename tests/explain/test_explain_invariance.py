@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from explain_oracles import network, score_of
 
-from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, completeness_error, map_chunks, sum_chunks
+from lensjax.explain import (
+    METHODS,
+    ON_FEATURES,
+    TRIVIAL,
+    batched,
+    completeness_error,
+    map_chunks,
+    options_of,
+    sum_chunks,
+)
 from lensjax.explain.gradient import smooth_grad
 from lensjax.explain.path import integrated_gradients
 from lensjax.explain.perturbation import occlusion
@@ -16,7 +25,6 @@ from lensjax.explain.perturbation import occlusion
 KEY = jax.random.key(3)
 FORWARD = network()
 SCORE = score_of(FORWARD)
-NOISY = ("random", "smooth_grad", "smooth_grad_squared", "var_grad")  # an axis more, other noise
 GUIDED = ("guided_backprop", "deconvnet", "guided_grad_cam")  # rules for ReLUs
 RELU = network(activation=jax.nn.relu)
 RELU_SCORE = score_of(RELU)
@@ -33,7 +41,10 @@ OPTIONS = {
     "lime": {"segments": 6, "samples": 40},
     "kernel_shap": {"segments": 4, "samples": 16},
 }
-SAMPLED = {name: METHODS[name] for name in OPTIONS}
+CHUNKED = [name for name in METHODS if "chunk" in options_of(name)]
+# What multiplies the image, or compares it with a baseline of zeros.
+ZERO_OF_ZERO = ("input_x_gradient", "integrated_gradients", "expected_gradients", "occlusion", "rise", "lime")
+ZERO_OF_ZERO += ("kernel_shap", "abs_input", "sobel")
 # These differ in one line, with tests of its own, from a method that is always tested.
 ALIKE = (
     "smooth_grad_squared",
@@ -63,7 +74,7 @@ def explain(name, image, **options):
     return METHODS[name](subject(name), image, key=KEY, **OPTIONS.get(name, {}), **options)
 
 
-@pytest.mark.parametrize("name", [p for p in ALL if p.values[0] in SAMPLED])
+@pytest.mark.parametrize("name", [p for p in ALL if p.values[0] in CHUNKED])
 @pytest.mark.parametrize("chunk", [1, 100])
 def test_chunk_of_samples_does_not_matter(name, chunk):
     close(explain(name, IMAGES[0], chunk=chunk), explain(name, IMAGES[0], chunk=3))
@@ -116,6 +127,18 @@ def constant(image, taps=None):
     return (stage * 0).sum() + 3.0, {"stage1": stage, "attention:input": image[..., 0] * 0 + 0.5}
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_an_image_that_is_its_own_baseline_gives_no_nan_and_zero_where_it_must(name):
+    zero = jnp.zeros_like(IMAGES[0])
+    options = OPTIONS.get(name, {})
+    if "background" in options:
+        options = options | {"background": np.zeros((2, *zero.shape), np.float32)}
+    found = np.asarray(METHODS[name](subject(name), zero, key=KEY, **options))
+    assert np.isfinite(found).all()
+    if name in ZERO_OF_ZERO:
+        close(found, 0)
+
+
 # Weights of Score-CAM sum to 1 whatever the score, and the trivial maps take no notice of it.
 @pytest.mark.parametrize("name", [p for p in ALL if p.values[0] not in ("score_cam", *TRIVIAL)])
 def test_a_network_that_looks_at_nothing_gives_zero(name):
@@ -149,13 +172,28 @@ def test_flip_equivariance_of_occlusion_where_windows_tile(axis):
     close(jnp.flip(there, axis), occlusion(SCORE, IMAGES[0], window=4, stride=2))
 
 
-@pytest.mark.parametrize("name", [p for p in ALL if p.values[0] not in NOISY])
+@pytest.mark.parametrize("name", ALL)
 def test_3d_with_one_window_is_2d(name):
     options = OPTIONS.get(name, {})
     if "background" in options:
         options = options | {"background": options["background"][:, None]}
     found = METHODS[name](other(name, dims=3), IMAGES[0][None], key=KEY, **options)
     close(found[0], explain(name, IMAGES[0]))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_chunks_batches_and_jit_change_nothing_in_3d(name):
+    """Three windows: a batch on the host, two images and two samples at a time, and one image under jit."""
+    images = jax.random.normal(KEY, (3, 3, 4, 8, 2))
+    options = OPTIONS.get(name, {})
+    if "background" in options:
+        options = options | {"background": np.asarray(images[:2]) + 1}
+    inner = {"chunk": 2} if name in CHUNKED else {}
+    there = other(name, dims=3)
+    many = batched(METHODS[name], chunk=2)(there, images, key=KEY, **options, **inner)
+    one = jax.jit(lambda x, key: METHODS[name](there, x, key=key, **options))(images[2], KEYS[2])
+    assert one.shape[0] == 3
+    close(many[2], one)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from lensjax.explain import SCORES, bootstrap_interval, centre_distance, chance, score_maps
+from lensjax.explain import SCORES, bootstrap_interval, centre_distance, centroid, chance, iou, score_maps
 from lensjax.explain.localisation import (
     average_precision,
     energy_inside,
@@ -82,6 +82,29 @@ def test_rank_accuracy_spreads_ties():
         jnp.zeros((6, 8)).at[1, 2:6].set(2.0)
     )  # 4 hits above, then 4 places for 44 tied, of which 4 are hits
     assert rank_accuracy(levels, MASK) == pytest.approx((4 + 4 * 4 / 44) / 8)
+
+
+def test_iou_at_the_area_of_the_mask():
+    half = jnp.zeros((6, 8)).at[1:3, 4:8].set(1.0)  # 4 of 8 inside, the union has 12
+    assert iou(half, MASK) == pytest.approx(4 / 12)
+    assert iou(MASK * 1.0, MASK) == 1 and iou(-1.0 * MASK, MASK) == 0
+    assert np.isnan(iou(half, MASK & False))
+
+
+def test_tolerance_does_not_reach_into_another_window():
+    event = jnp.stack([MASK, MASK & False])
+    other = jnp.zeros((2, 6, 8)).at[1, 1, 2].set(1.0)
+    assert pointing(other, event, tolerance=1.5) == 1
+    assert pointing(other, event, tolerance=1.5, axes=(-2, -1)) == 0
+    assert pointing(other[::-1], event, tolerance=1.5, axes=(-2, -1)) == 1
+
+
+def test_the_centroid_is_in_the_units_of_its_coordinates():
+    spot = jnp.zeros((2, 3, 4)).at[0, 1, 1].set(1.0).at[1, 1, 3].set(3.0) - 0.5
+    seconds = jnp.broadcast_to(jnp.array([1.0, 10.0])[:, None, None] * jnp.arange(4.0), (2, 3, 4))
+    found = centroid(spot, jnp.stack([seconds, 0 * seconds + 7], axis=-1))
+    np.testing.assert_allclose(found, [(0.5 * 1 + 2.5 * 30) / 3, 7], rtol=1e-6)
+    np.testing.assert_allclose(centroid(0 * spot, seconds[..., None])[0], seconds.mean(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("levels", [2, 5, 1000])

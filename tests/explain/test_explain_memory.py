@@ -1,5 +1,7 @@
 """Chunks given in bytes: how many samples fit, and that what runs stays below."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 from explain_oracles import network, score_of
 
 from lensjax.explain import METHODS, batched, sum_chunks
+from lensjax.explain.gradient import smooth_grad
 from lensjax.explain.memory import items_within, parse_bytes, peak_bytes
+from lensjax.explain.path import integrated_gradients
 
 IMAGE = jax.random.normal(jax.random.key(1), (32, 32, 2))
 
@@ -56,3 +60,55 @@ def test_bytes_are_as_good_as_items():
     np.testing.assert_allclose(jitted(IMAGE), few, atol=1e-5)
     with pytest.raises(ValueError, match="no amount of memory"):
         sum_chunks(lambda x: x, jnp.arange(3.0), "many")
+
+
+def watched(sizes):
+    """A score that notes how many images run through it at once; its gradient is 1."""
+
+    def host(images):
+        sizes.append(int(np.prod(images.shape[:-3])))
+        return np.asarray(images, np.float32).sum((-3, -2, -1))
+
+    def note(image):
+        return jax.pure_callback(host, jnp.zeros(()), image, vmap_method="broadcast_all")
+
+    score = jax.custom_vjp(note)
+    score.defvjp(lambda x: (note(x), x), lambda x, g: (g + 0 * note(x) + jnp.zeros_like(x),))
+    return score
+
+
+SMALL = jax.random.normal(jax.random.key(1), (3, 4, 6, 2))
+NESTED = partial(smooth_grad, samples=5, chunk=2, method=partial(integrated_gradients, steps=7, chunk=3))
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+@pytest.mark.parametrize(
+    ("method", "options", "most"),
+    [
+        ("occlusion", {"window": 2, "chunk": 4}, 8),
+        ("rise", {"cells": 2, "samples": 11, "chunk": 3}, 6),
+        ("lime", {"segments": 6, "samples": 20, "chunk": 5}, 10),
+        ("kernel_shap", {"segments": 6, "samples": 20, "chunk": 5}, 10),
+        ("integrated_gradients", {"steps": 7, "chunk": 3}, 6),
+        (NESTED, {}, 12),  # examples × noisy copies × steps
+    ],
+)
+def test_the_bound_is_the_product_of_the_chunks(method, options, most, jitted):
+    sizes = []
+    explain = batched(METHODS.get(method, method), chunk=2)
+    score = watched(sizes)
+    run = lambda images: explain(score, images, key=jax.random.key(0), **options)  # noqa: E731
+    jax.block_until_ready((jax.jit(run) if jitted else run)(SMALL))
+    assert max(sizes) == most
+
+
+def test_more_samples_need_no_more_memory():
+    """SmoothGrad of integrated gradients, compiled: what is alive does not grow with samples and steps."""
+
+    def needed(samples, steps):
+        inner = partial(integrated_gradients, steps=steps, chunk=2)
+        method = partial(smooth_grad, score_of(network()), samples=samples, chunk=2, method=inner)
+        compiled = jax.jit(lambda x: method(x, key=jax.random.key(0))).lower(IMAGE).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert needed(64, 64) < 1.1 * needed(4, 4)

@@ -92,6 +92,12 @@ def test_baselines():
     drawn = reference_image("noise", sky.at[:4, :4].set(100.0), KEY)
     assert abs(drawn.mean() - 2) < 0.05 and abs(drawn.std() - 0.5) < 0.05
     close(reference_image(lambda x: x + 1, image), image + 1)
+    close(reference_image(np.array([1.0, 2]), image)[3, 3], [1, 2])  # one a band
+    close(reference_image("median", jnp.stack([image, image + 6, image + 7]))[..., 0], 6)  # of a whole event
+    line = jnp.zeros((41, 1)).at[20].set(1.0)  # and a line has one axis to blur
+    close(reference_image("blur", line)[20, 0], 1 / np.sqrt(2 * np.pi * 16), rtol=0.01)
+    with pytest.raises(ValueError, match="does not fit"):
+        reference_image(lambda x: x[:3], image)
     for name, words in (("noise", "draws numbers; pass key"), ("dark", "choose a number, or zero, mean")):
         with pytest.raises(ValueError, match=words):
             reference_image(name, image)
@@ -112,6 +118,13 @@ def test_targets():
     close(TARGETS["log_probability"](LOGITS, 0), np.log(p[0]))
     close(TARGETS["probability"](LOGITS, 0), p[0])
     close(TARGETS["log_odds"](LOGITS, 1), np.log(p[1] / (1 - p[1])))
+    close(TARGETS["log_odds"](LOGITS[:2], 1), TARGETS["difference"](LOGITS[:2], 1, 0))
+    raised = LOGITS + 100  # a logit may rise with all others; these do not
+    for name in ("log_odds", "log_probability", "probability"):
+        close(TARGETS[name](raised, 1), TARGETS[name](LOGITS, 1), atol=1e-4)
+    sure = jnp.array([80.0, -80.0, 0.0])  # where a probability has no gradient left
+    assert (jax.grad(lambda x: TARGETS["probability"](x, 0))(sure) < 1e-30).all()
+    close(jax.grad(lambda x: TARGETS["log_odds"](x, 0))(sure)[0], 1)
     close(signed_logit(LOGITS[:1]), 1)
     close(signed_logit(LOGITS[:1], positive=False), -1)
     with pytest.raises(ValueError, match="takes one logit"):
@@ -133,3 +146,20 @@ def test_all_classes_share_the_forward_pass():
     jaxpr = str(jax.make_jaxpr(lambda x: all_classes(gradient, score, x, 3))(IMAGE))
     alone = str(jax.make_jaxpr(lambda x: gradient(partial(score, 0), x))(IMAGE))
     assert jaxpr.count("conv_general_dilated[") == alone.count("conv_general_dilated[")
+
+
+def test_all_classes_of_maps_from_features_and_of_sampled_ones():
+    weights = jax.random.normal(KEY, (6, 3))
+    network_forward = network()
+
+    def forward(k, image, taps):
+        ends = network_forward(image, taps)[1]
+        return (ends["stage2"].mean((0, 1)) @ weights)[k], ends
+
+    found = all_classes(METHODS["grad_cam"], forward, IMAGE, 3)
+    assert found.shape == (3, 4, 6)
+    for k in range(3):
+        close(found[k], METHODS["grad_cam"](partial(forward, k), IMAGE))
+    score = lambda k, image: forward(k, image, None)[0]  # noqa: E731
+    many = all_classes(METHODS["occlusion"], score, IMAGE, 3, window=4)
+    close(many[2], METHODS["occlusion"](partial(score, 2), IMAGE, window=4))

@@ -1,0 +1,65 @@
+"""From a trained network to the files and the page of its benchmark."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lensjax import explained, items, logs, tables
+from lensjax.benchmark import methods as choose
+from lensjax.benchmark import table
+from lensjax.explained import Method
+from lensjax.report import benchmark as report
+from lensjax.report import html
+from lensjax.restore import Trained, restore
+
+
+def main(trained: Trained, command: Any, methods: Sequence[Method], target: str, out: Path) -> None:
+    """Write benchmark.json, .csv, .md, .png, .pdf and index.html; `command` is that of explain.py.
+
+    Raises:
+      ValueError: no held-out example has a true mask, or the options contradict each other.
+    """
+    choose.check_run(trained)
+    shuffled = None if command.shuffled is None else restore(command.shuffled)
+    images = items.with_evidence(trained, command.benchmark_examples)
+    out.mkdir(parents=True, exist_ok=True)
+    predicted = explained.predict(trained, images, command.chunk)
+    found = table.run(
+        trained,
+        images,
+        predicted,
+        methods,
+        target=target,
+        chunk=command.chunk,
+        seed=command.seed,
+        progress=logs.progress,
+        shuffled=shuffled,
+    )
+    result = {
+        "command": shlex.join(sys.argv),
+        "environment": logs.environment(),
+        "target": target,
+        "examples": [item.id for item in images],
+        "rows": found.rows,
+        "cascades": found.cascades,
+    }
+    logs.write_json(out / "benchmark.json", result)
+    report.write(out, found.rows, found.cascades)
+    shown = tables.entries(images, predicted, found.maps, found.scores, trained.classes)[: command.page]
+    page = html.write_page(
+        out,
+        shown,
+        title=f"{trained.workdir.name}: which map to trust for what",
+        pixel_scale=trained.pixel_scale,
+        bands=trained.bands,
+        score_table=found.rows,
+        command=shlex.join(["python", *sys.argv]),
+        events=trained.events,
+        benchmark=report.section(out),
+    )
+    print("\n".join(report.markdown(found.rows)))
+    print(f"table: {out / 'benchmark.md'}\npage:  {page}")
