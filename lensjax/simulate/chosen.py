@@ -11,7 +11,7 @@ import numpy as np
 
 from lensjax.shapes import Array, PRNGKeyArray
 from lensjax.simulate import lenses
-from lensjax.simulate.double import one_double, simulate_double, with_compound_truth
+from lensjax.simulate.double import one_double, refuse_unfound, simulate_double, with_compound_truth
 from lensjax.simulate.instruments import Instrument, instrument_named
 from lensjax.simulate.kinds import ALL_KINDS, KINDS, kind_index, shares
 from lensjax.simulate.lenses import Scene
@@ -29,13 +29,16 @@ def simulate(
 ) -> Scene:
     """One scene of a kind of `ALL_KINDS`, as `lenses.simulate` with the compound kinds.
 
-    Raises ValueError for an unknown kind, a size below 16, or a supersampling below 1.
+    Raises ValueError for an unknown kind, a size below 16, a supersampling below 1, or a rule that no
+    compound lens passes.
     """
     number = kind_index(kind, ALL_KINDS)
     if number < len(KINDS):
         return lenses.simulate(key, number, instrument, size, supersampling, rule)
     lenses.check(size, supersampling)
-    return one_double(key, jnp.asarray(number), instrument, size, supersampling, rule)
+    made = one_double(key, jnp.asarray(number), instrument, size, supersampling, rule)
+    refuse_unfound(made.truth, rule)
+    return made
 
 
 def examples(
@@ -47,7 +50,8 @@ def examples(
     Example `i` depends on (seed, i) and the settings before `chunk`, not on count; `truth` has
     `double.ALL_TRUTH`, NaN for what only a compound lens has.
 
-    Raises ValueError for an unknown instrument or kind, or a size below 16.
+    Raises ValueError for an unknown instrument or kind, a size below 16, or a rule that no compound lens
+    passes.
     """
     named = instrument_named(instrument)
     lenses.check(size, supersampling, count, chunk)
@@ -64,7 +68,9 @@ def _chunk(
     index = np.arange(start, start + chunk, dtype=np.int32)
     single = edges[:, len(KINDS) - 1]  # share of all but the compound kinds
     static = instrument, size, supersampling, bool((single < 1).any()), bool((single > 0).any())
-    return jax.device_get(_batch(np.uint32(seed), index, edges, rule, *static))
+    scenes = jax.device_get(_batch(np.uint32(seed), index, edges, rule, *static))
+    refuse_unfound(scenes.truth, rule)
+    return scenes
 
 
 @functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8))

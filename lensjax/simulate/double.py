@@ -12,6 +12,7 @@ source and α_1 that of the first source's mass reduced to the second,
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,10 +30,13 @@ from lensjax.simulate.scene import LENS_NUMBERS, draw_scene, lens_galaxy, lens_o
 from lensjax.simulate.truth import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise
 from lensjax.simulate.truth import signal_to_noise as snr_of
 
+MIN_GAP = 0.1  # of redshift, from the lens to the nearer source and from that to the further
 MIN_RATIO = 1.15  # f: below it the two sources make one set of images
 MIN_RATIO_RING = 1.3
 DISPERSION = (100.0, 200.0)  # km/s, of the nearer source
 MIN_SNR_SECOND = 10.0  # the further source must be seen, but need not be found without the nearer
+
+MAX_DRAWS = 1_000_000  # a double ring of θE > 0.5″ and S/N > 40 takes a thousand or so
 
 SOURCE = (
     *("z_s", "mag_source", "r_source", "n_source", "q_source", "phi_source", "source_red", "old_source"),
@@ -93,7 +97,9 @@ def source_planes(grid: light.Grid, s: dict[str, Array]) -> tuple[light.Grid, li
 
 
 def draw_double(key: PRNGKeyArray, instrument: Instrument) -> dict[str, Array]:
-    """A lens and two sources, the nearer first, both of LensPop's distribution and apart from each other."""
+    """A lens and two sources of LensPop's distributions, the nearer first; `distance_ratio` is 0, and the
+    system none, unless lens and sources are apart.
+    """
     u = jax.random.uniform(key, (2 * LENS_NUMBERS + 1,), minval=1e-6)
     arc = jnp.asarray(ARC)
     s, other = (lens_of(some, arc, instrument) for some in (u[:LENS_NUMBERS], u[LENS_NUMBERS:-1]))
@@ -105,24 +111,24 @@ def draw_double(key: PRNGKeyArray, instrument: Instrument) -> dict[str, Array]:
     def far(name: str) -> Array:
         return jnp.where(swapped, s[name], other[name])
 
-    ratio = distance_ratio(s["z_l"], near("z_s"), far("z_s"))
+    apart = (near("z_s") > s["z_l"] + MIN_GAP) & (far("z_s") > near("z_s") + MIN_GAP)
+    ratio = jnp.where(apart, distance_ratio(s["z_l"], near("z_s"), far("z_s")), 0.0)
     theta_e = einstein_radius(s["sigma_v"], s["z_l"], near("z_s"))
     # 9 where a source was drawn in front of its own lens: such a system is not found.
-    shares = [
+    first, second = (
         jnp.where(one["theta_e"] > 0, one["beta"] / jnp.maximum(one["theta_e"], 1e-6), 9.0)
         for one in (s, other)
-    ]
-    beta = [jnp.where(swapped, *pair) for pair in (shares[::-1], shares)]
+    )
     sigma_v = DISPERSION[0] + (DISPERSION[1] - DISPERSION[0]) * u[-1]
     return {
         **s,
         **{name: near(name) for name in SOURCE},
         **{f"{name}_2": far(name) for name in SOURCE},
         "theta_e": theta_e,
-        "beta": beta[0] * theta_e,
+        "beta": jnp.where(swapped, second, first) * theta_e,
         "distance_ratio": ratio,
         "theta_e_2": ratio * theta_e,
-        "beta_2": beta[1] * ratio * theta_e,
+        "beta_2": jnp.where(swapped, first, second) * ratio * theta_e,
         "sigma_v_source": sigma_v,
         "theta_e_source": source_einstein_radius(sigma_v, near("z_s"), far("z_s")),
     }
@@ -153,7 +159,7 @@ def _found(
     """Draws until the kind is right and both sources are seen: parameters, flux and arcs of each source.
 
     The nearer source alone passes the rule of a single lens; the further is magnified as much, with a
-    signal-to-noise above `MIN_SNR_SECOND` and as many pixels.
+    signal-to-noise above `MIN_SNR_SECOND` and as many pixels. `snr` is NaN where none was found.
     """
     instrument = view.instrument
     faint = Rule(0.0, MIN_SNR_SECOND)
@@ -165,7 +171,7 @@ def _found(
         return attempt + 1, s, right & seen
 
     def look(attempt: Array) -> tuple:
-        attempt, s, _ = until(draw, attempt)
+        attempt, s, _ = until(draw, attempt, MAX_DRAWS)
         flux, magnification = sources(view, s)
         noise = pixel_noise(
             background_sigma(s, instrument), render.galaxies(quick_view, lens_galaxy(s)), instrument
@@ -187,7 +193,18 @@ def _found(
         }
         return attempt, s, flux, mask, found
 
-    return until(look, jnp.zeros((), jnp.int32))[1:4]
+    _, s, flux, mask, found = until(look, jnp.zeros((), jnp.int32), MAX_DRAWS)
+    return s | {"snr": jnp.where(found, s["snr"], jnp.nan)}, flux, mask
+
+
+def refuse_unfound(truth: dict[str, Any], rule: Rule) -> None:
+    """ValueError if a compound lens of these scenes was not found: a traced loop can only give up."""
+    if np.isnan(np.asarray(truth["snr"])).any():
+        raise ValueError(
+            f"no compound lens with θE above {float(rule.theta_e):g}″ and a signal-to-noise above "
+            f"{float(rule.snr):g} was found in {MAX_DRAWS:,} draws: lower min_theta_e (data.min_theta_e) or "
+            "min_snr (data.min_snr)."
+        )
 
 
 def simulate_double(

@@ -49,7 +49,7 @@ def kind_index(kind: str | int, kinds: tuple[str, ...] = KINDS) -> int:
     return kind
 
 
-def is_lens(kind: Array) -> Array:
+def is_lens(kind: Array | np.float32) -> Array | np.bool_:
     """Whether a number is that of a lens, compound ones included."""
     return (kind < len(LENS_KINDS)) | (kind >= len(KINDS))
 

@@ -140,15 +140,16 @@ def _found_lens(
     return until(look, jnp.zeros((), jnp.int32))[1:4]
 
 
-def until(step: Callable[[Array], tuple], attempt: Array) -> tuple:
+def until(step: Callable[[Array], tuple], attempt: Array, limit: int = MAX_ATTEMPTS) -> tuple:
     """Repeats `step: attempt -> (next attempt, …, whether it succeeded)` until it did; its last result.
 
+    After `limit` attempts it gives up, and the result says that it did not succeed.
     One copy of the loop's body to compile: it starts from zeros that no rule has seen.
     """
     shapes = jax.eval_shape(step, attempt)
     empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     return jax.lax.while_loop(
-        lambda state: ~state[-1] & (state[0] < MAX_ATTEMPTS),
+        lambda state: ~state[-1] & (state[0] < limit),
         lambda state: step(state[0]),
         (attempt, *empty[1:]),
     )

@@ -76,8 +76,8 @@ def double_arguments(s: dict[str, Any], instrument: Instrument, supersampling: i
     from lensjax.simulate.double import second_source
 
     arguments = scene_arguments(s, instrument, supersampling, lensed=True)
+    second = jax.device_get(second_source(s) | {"magnification": s["magnification_2"]})
     s = jax.device_get(s)
-    second = second_source(s) | {"magnification": s["magnification_2"]}
     behind = _source_arguments(second, instrument, instrument.pixel_scale / supersampling)
     both = zip(arguments["source"], behind, strict=True)
     mass = ["SIE", "SHEAR", "SIE"], [float(s[name]) for name in ("z_l", "z_l", "z_s")]

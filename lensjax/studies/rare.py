@@ -22,6 +22,7 @@ import tyro
 
 from lensjax import logs, runtime
 from lensjax.simulate import variants
+from lensjax.simulate.double import refuse_unfound
 from lensjax.simulate.instruments import Instrument, instrument_named
 from lensjax.simulate.kinds import ALL_KINDS, COMPOUND_KINDS, shares
 from lensjax.simulate.truth import Rule
@@ -66,7 +67,7 @@ def main(command: Command) -> None:
     for number, kind in enumerate(DRAWN):
         groups |= _groups(kind, *_scored(command, scores, kind, number, rule, *camera))
     limits = {rate: R.thresholds(negatives, rate) for rate in command.rates}
-    result = {
+    result: dict[str, Any] = {
         "command": shlex.join(sys.argv),
         "environment": logs.environment(),
         "runs": [str(path) for path in command.runs],
@@ -105,6 +106,7 @@ def _scored(
         kinds = rng.choice(len(ALL_KINDS), len(index), p=shares((kind,))[0]).astype(np.int32)
         keys = R.keys_of(seed, index)
         s, truth = variants.parameters(keys, kinds, rule, instrument, size, supersampling, compound)
+        refuse_unfound(truth, rule)
         image = functools.partial(variants.images, keys, s)
         both, near = (np.array(a, np.float32) for a in ((1, 1), (1, 0)))
         seen = scores(jax.device_get(image(both, instrument, size, supersampling)))

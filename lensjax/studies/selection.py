@@ -10,6 +10,7 @@ table.json, selection.png.
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
 from collections.abc import Callable
@@ -110,9 +111,9 @@ def changes_of(instrument: Any) -> dict[str, tuple[Callable[[dict], dict], np.nd
         found["blue source"] = (lambda s: variants.with_source_colour(s, variants.BLUE), BOTH)
         found["red source"] = (lambda s: variants.with_source_colour(s, variants.RED), BOTH)
     for factor in PSF:
-        found[f"psf {factor:g}"] = (lambda s, f=factor: variants.with_psf(s, f), BOTH)
+        found[f"psf {factor:g}"] = (functools.partial(variants.with_psf, factor=factor), BOTH)
     for offset in OFFSETS:
-        found[f"offset {offset:g}"] = (lambda s, d=offset: variants.at_distance(s, d), BOTH)
+        found[f"offset {offset:g}"] = (functools.partial(variants.at_distance, distance=offset), BOTH)
     return found
 
 
@@ -129,7 +130,8 @@ def score_variants(
         keys = R.keys_of(command.seed, index)
         s, truth = variants.parameters(keys, kinds, rule, instrument, size, rays)
         for which in ("source", "lens"):
-            truth[f"{which}_colour"] = jax.vmap(lambda one, w=which: variants.colour(one, w, instrument))(s)
+            of = functools.partial(variants.colour, which=which, instrument=instrument)
+            truth[f"{which}_colour"] = jax.vmap(of)(s)
         scored = {}
         for name, (change, sources) in changes.items():
             image = variants.images(keys, jax.vmap(change)(s), sources, instrument, size, rays)
