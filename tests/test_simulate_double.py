@@ -130,6 +130,7 @@ def test_kinds_are_what_their_names_say(scenes):
             t = scene.truth
             covered = t["beta"] < t["r_source"] and t["beta_2"] < t["r_source_2"]
             assert (covered and t["distance_ratio"] > 1.3) == (kind == "double_ring")
+            assert kind == "compound_arcs" or t["theta_e"] > 2 * min(band.fwhm for band in EUCLID.bands)
             assert t["distance_ratio"] > 1.15 and t["z_l"] < t["z_s"] < t["z_s_2"]
             assert t["theta_e_2"] == pytest.approx(t["theta_e"] * t["distance_ratio"], rel=1e-5)
             assert 100 <= t["sigma_v_source"] <= 200 and 0 < t["theta_e_source"] < t["theta_e_2"] + 1.2

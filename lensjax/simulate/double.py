@@ -163,10 +163,14 @@ def _found(
     """
     instrument = view.instrument
     faint = Rule(0.0, MIN_SNR_SECOND)
+    sharpest = min(band.fwhm for band in instrument.bands)
 
     def draw(attempt: Array) -> tuple:
         s = draw_double(jax.random.fold_in(key, attempt), instrument)
-        right = (s["distance_ratio"] > MIN_RATIO) & (is_double_ring(s) == (kind == DOUBLE_RING))
+        ring = kind == DOUBLE_RING
+        right = (s["distance_ratio"] > MIN_RATIO) & (is_double_ring(s) == ring)
+        # Like the ring of a single source: a smaller one has no hole to be seen.
+        right &= ~ring | (s["theta_e"] > 2 * sharpest)
         seen = may_be_found(s, instrument, rule) & may_be_found(second_source(s), instrument, faint)
         return attempt + 1, s, right & seen
 
