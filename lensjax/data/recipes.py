@@ -10,6 +10,7 @@ import numpy as np
 
 from lensjax.data.builders import GENERATE, SPLITS, Recipe
 from lensjax.events import CLASSES, WINDOWS, channels
+from lensjax.simulate.artefacts import ARTEFACTS
 from lensjax.types import Example
 
 
@@ -47,6 +48,8 @@ def lens_recipe(
     min_theta_e: float = 0.25,
     min_snr: float = 20.0,
     kinds: tuple[str, ...] = (),
+    light: bool = False,
+    artefacts: tuple[str, ...] = ARTEFACTS,
     generate: Callable[[int, int], Iterator[Example]] | None = None,
     truth: tuple[str, ...] | None = None,
 ) -> Recipe:
@@ -66,6 +69,10 @@ def lens_recipe(
         raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
     scene_kinds.shares(kinds)
 
+    unknown = sorted(set(artefacts) - set(ARTEFACTS))
+    if unknown:
+        raise ValueError(f"unknown data.artefacts {', '.join(unknown)}: choose from {', '.join(ARTEFACTS)}.")
+
     # Hardly any lens is beyond these: the simulator would draw for ever.
     if not 0 <= min_theta_e <= 1.5 or not 0 <= min_snr <= 200:
         raise ValueError(
@@ -77,7 +84,9 @@ def lens_recipe(
 
         rule = lenses.Rule(float(min_theta_e), float(min_snr))
         if kinds:
-            yield from chosen.examples(instrument, size, count, seed, kinds, supersampling, rule)
+            yield from chosen.examples(
+                instrument, size, count, seed, kinds, supersampling, rule, light=light, artefacts=artefacts
+            )
             return
         yield from lenses.examples(
             instrument,
@@ -87,6 +96,8 @@ def lens_recipe(
             lens_fraction=lens_fraction,
             supersampling=supersampling,
             rule=rule,
+            light=light,
+            artefacts=artefacts,
         )
 
     if truth is None:
@@ -95,14 +106,19 @@ def lens_recipe(
 
         truth = tuple(ALL_TRUTH if kinds else TRUTH)
     numbers = "-".join(f"{split}{count}" for split, count in counts.items())
+    # Sets of all artefacts keep the name they always had.
+    some = [name for name in ARTEFACTS if name in artefacts]
+    left = "" if some == [*ARTEFACTS] else "-artefacts_" + ("_".join(some) or "none")
     return Recipe(
         name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}"
-        f"-theta{float(min_theta_e)}-snr{float(min_snr)}{'-kinds_' if kinds else ''}{'+'.join(kinds)}",
+        f"-theta{float(min_theta_e)}-snr{float(min_snr)}{'-light' * light}{left}"
+        f"{'-kinds_' if kinds else ''}{'+'.join(kinds)}",
         counts=counts,
         seed=seed,
         shape=(size, size, len(INSTRUMENTS[instrument].bands)),
         classes=("non-lens", "lens"),
         truth=truth,
+        light=light,
         generate=split_by_seed(generate or simulate, seed),
     )
 

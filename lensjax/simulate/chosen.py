@@ -11,10 +11,11 @@ import numpy as np
 
 from lensjax.shapes import Array, PRNGKeyArray
 from lensjax.simulate import lenses
+from lensjax.simulate.artefacts import ARTEFACTS
 from lensjax.simulate.double import one_double, refuse_unfound, simulate_double, with_compound_truth
 from lensjax.simulate.instruments import Instrument, instrument_named
 from lensjax.simulate.kinds import ALL_KINDS, KINDS, kind_index, shares
-from lensjax.simulate.lenses import Scene
+from lensjax.simulate.output import Scene, in_order, stored
 from lensjax.simulate.truth import Rule
 from lensjax.types import Example
 
@@ -43,12 +44,13 @@ def simulate(
 
 def examples(
     instrument: str, size: int, count: int, seed: int, kinds: Sequence[str], supersampling: int = 2,
-    rule: Rule = Rule(), chunk: int = 64,  # noqa: B008
+    rule: Rule = Rule(), chunk: int = 64, light: bool = False,  # noqa: B008
+    artefacts: Sequence[str] = ARTEFACTS,
 ) -> Iterator[Example]:  # fmt: skip
     """`count` examples that take the kinds (or `GROUPS`) in turn, so that there are as many of each.
 
-    Example `i` depends on (seed, i) and the settings before `chunk`, not on count; `truth` has
-    `double.ALL_TRUTH`, NaN for what only a compound lens has.
+    Example `i` depends on (seed, i) and the settings, not on count or chunk; `light`, `artefacts` are as in
+    `lenses.examples`. `truth` has `double.ALL_TRUTH`, NaN for what only a compound lens has.
 
     Raises ValueError for an unknown instrument or kind, a size below 16, or a rule that no compound lens
     passes.
@@ -57,26 +59,27 @@ def examples(
     lenses.check(size, supersampling, count, chunk)
     edges = np.cumsum(shares(tuple(kinds)), -1)[:, :-1].astype(np.float32)
     edges[edges > 1 - 1e-5] = 1.0  # not a hair below, where a uniform number may fall
-    make = functools.partial(_chunk, seed, edges, named, size, supersampling, rule)
-    return lenses.in_order(make, f"{instrument}-{size}-{'-'.join(kinds)}-s{seed}", count, chunk)
+    some = lenses.allowed_of(artefacts)
+    make = functools.partial(_chunk, seed, edges, named, size, supersampling, rule, some, light)
+    return in_order(make, f"{instrument}-{size}-{'-'.join(kinds)}-s{seed}", count, chunk)
 
 
 def _chunk(
     seed: int, edges: np.ndarray, instrument: Instrument, size: int, supersampling: int, rule: Rule,
-    start: int, chunk: int,
+    allowed: np.ndarray, light: bool, start: int, chunk: int,
 ) -> Scene:  # fmt: skip
     index = np.arange(start, start + chunk, dtype=np.int32)
     single = edges[:, len(KINDS) - 1]  # share of all but the compound kinds
-    static = instrument, size, supersampling, bool((single < 1).any()), bool((single > 0).any())
-    scenes = jax.device_get(_batch(np.uint32(seed), index, edges, rule, *static))
+    static = instrument, size, supersampling, bool((single < 1).any()), bool((single > 0).any()), light
+    scenes = jax.device_get(_batch(np.uint32(seed), index, edges, rule, allowed, *static))
     refuse_unfound(scenes.truth, rule)
     return scenes
 
 
-@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8))
+@functools.partial(jax.jit, static_argnums=(5, 6, 7, 8, 9))
 def _batch(
-    seed: Array, index: Array, edges: Array, rule: Rule, instrument: Instrument, size: int,
-    supersampling: int, compound: bool, others: bool,
+    seed: Array, index: Array, edges: Array, rule: Rule, allowed: Array, instrument: Instrument, size: int,
+    supersampling: int, compound: bool, others: bool, light: bool,
 ) -> Scene:  # fmt: skip
     """Scenes by index. `compound`, `others`: whether such kinds are among them, as they cost compilation."""
 
@@ -85,11 +88,12 @@ def _batch(
         kind = (jax.random.uniform(keys[0]) >= edges[i % len(edges)]).sum()
 
         def double() -> Scene:
-            return _light(simulate_double(keys[1], kind, instrument, size, supersampling, rule))
+            made = simulate_double(keys[1], kind, instrument, size, supersampling, rule, allowed)
+            return stored(made, light)
 
         def other() -> Scene:
-            made = lenses.simulate_kind(keys[1], kind, instrument, size, supersampling, rule)
-            return _light(with_compound_truth(made))
+            made = lenses.simulate_kind(keys[1], kind, instrument, size, supersampling, rule, allowed)
+            return stored(with_compound_truth(made), light)
 
         if compound and others:
             return jax.lax.cond(kind >= len(KINDS), double, other)
@@ -99,9 +103,3 @@ def _batch(
     if jax.default_backend() == "cpu":
         return jax.lax.map(scene, index)
     return jax.vmap(scene)(index)
-
-
-def _light(scene: Scene) -> Scene:
-    """Without what a data set does not keep."""
-    empty = scene.flux[:0]
-    return scene._replace(flux=empty, source_flux=empty, parameters={}, source_masks=None)

@@ -21,10 +21,11 @@ from jaxtronomy.LensModel.Profiles.sie import SIE
 
 from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
 from lensjax.simulate import light, optics, render
-from lensjax.simulate.artefacts import draw_artefact
+from lensjax.simulate.artefacts import EVERY, draw_artefact
 from lensjax.simulate.instruments import Instrument
 from lensjax.simulate.kinds import ARC, DOUBLE_RING
-from lensjax.simulate.lenses import Scene, background_sigma, photograph, until
+from lensjax.simulate.lenses import background_sigma, photograph, until
+from lensjax.simulate.output import Scene
 from lensjax.simulate.population import ARCSECONDS, SPEED_OF_LIGHT, einstein_radius, ellipticity
 from lensjax.simulate.scene import LENS_NUMBERS, draw_scene, lens_galaxy, lens_of
 from lensjax.simulate.truth import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise
@@ -212,8 +213,9 @@ def refuse_unfound(truth: dict[str, Any], rule: Rule) -> None:
 
 
 def simulate_double(
-    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule
-) -> Scene:
+    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule,
+    allowed: Array | np.ndarray = EVERY,
+) -> Scene:  # fmt: skip
     """A scene of a compound kind (a number of `ALL_KINDS`); its truth has `COMPOUND_TRUTH` as well.
 
     `mag_source`, `beta` and their like are of the nearer source, `snr` of both together, and `mask` is the
@@ -225,7 +227,7 @@ def simulate_double(
     quick_view = render.camera(fwhm, instrument, size, 1)
     lens, flux, masks = _found(keys[1], kind, view, quick_view, rule)
     side = size * instrument.pixel_scale
-    s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size)
+    s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size, allowed)
     made = photograph(keys[4], kind, s, view, flux.sum(0), masks.any(0), fwhm)
     return with_compound_truth(made)._replace(source_masks=masks)
 

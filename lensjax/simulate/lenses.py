@@ -10,11 +10,7 @@ Compound lenses are in `double`, data sets of chosen kinds in `chosen`.
 from __future__ import annotations
 
 import functools
-import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +18,7 @@ import numpy as np
 
 from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
 from lensjax.simulate import optics, render
-from lensjax.simulate.artefacts import add_artefacts, draw_artefact
+from lensjax.simulate.artefacts import ARTEFACTS, EVERY, add_artefacts, draw_artefact
 from lensjax.simulate.instruments import Instrument, instrument_named
 from lensjax.simulate.kinds import (
     KINDS,
@@ -34,6 +30,7 @@ from lensjax.simulate.kinds import (
     pick,
 )
 from lensjax.simulate.kinds import is_lens as is_lens_kind
+from lensjax.simulate.output import Scene, in_order, stored
 from lensjax.simulate.scene import draw_lens, draw_scene, lens_galaxy
 from lensjax.simulate.truth import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise, signal_to_noise
 from lensjax.types import Example
@@ -41,32 +38,6 @@ from lensjax.types import Example
 __all__ = ["KINDS", "LENS_KINDS", "NON_LENS_KINDS", "TRUTH", "Scene", "examples", "simulate"]
 
 MAX_ATTEMPTS = 10_000  # draws of a lens until one is found
-
-
-class Scene(NamedTuple):
-    """One simulated image and its truth."""
-
-    image: Float[Array, "h w c"]
-    """asinh(flux / sigma), with noise and artefacts."""
-    flux: Float[Array, "h w c"]
-    """Noise-free flux of everything but artefacts, in the bands' units."""
-    source_flux: Float[Array, "h w c"]
-    """Noise-free flux of the lensed source; zero in a non-lens."""
-    mask: Bool[Array, "h w"]
-    """The arcs, by the definition in `lensjax.simulate.truth`."""
-    artefact_mask: Bool[Array, "h w"]
-    position: Float[Array, "2"]
-    """Lens centre (row, column) as fractions of the image; NaN in a non-lens."""
-    sigma: Float[Array, "c"]
-    """Standard deviation of the background, in the bands' units."""
-    fwhm: Float[Array, "c"]
-    """Of the PSFs, arcseconds."""
-    truth: dict[str, Array]
-    """Scalars by the names of `TRUTH`."""
-    parameters: dict[str, Array]
-    """Everything that was drawn: with these, `lensjax.simulate.variants` makes the image again."""
-    source_masks: Bool[Array, "n h w"] | None = None
-    """The arcs of each source of a compound lens, the nearer first; `mask` is their union."""
 
 
 def simulate(
@@ -87,9 +58,13 @@ def simulate(
 
 def examples(
     instrument: str, size: int, count: int, seed: int, lens_fraction: float = 0.5, supersampling: int = 2,
-    rule: Rule = Rule(), chunk: int = 64,  # noqa: B008
+    rule: Rule = Rule(), chunk: int = 64, light: bool = False,  # noqa: B008
+    artefacts: Sequence[str] = ARTEFACTS,
 ) -> Iterator[Example]:  # fmt: skip
-    """`count` examples; example `i` depends on (seed, i) and the settings before `chunk`, not on count.
+    """`count` examples; example `i` depends on (seed, i) and the settings, not on count or chunk.
+
+    With `light` each has the noise-free light of its lensed source, asinh(flux / sigma). A scene that would
+    have an artefact which is not among `artefacts` is the same without it.
 
     Raises ValueError for an unknown instrument, a size below 16, a fraction outside [0, 1].
     """
@@ -97,8 +72,15 @@ def examples(
     check(size, supersampling, count, chunk)
     if not 0 <= lens_fraction <= 1:
         raise ValueError(f"lens_fraction {lens_fraction} is not a fraction: use a number from 0 to 1")
-    make = functools.partial(_chunk, seed, lens_fraction, named, size, supersampling, rule)
+    make = functools.partial(
+        _chunk, seed, lens_fraction, named, size, supersampling, rule, allowed_of(artefacts), light
+    )
     return in_order(make, f"{instrument}-{size}-s{seed}", count, chunk)
+
+
+def allowed_of(artefacts: Sequence[str]) -> Bool[np.ndarray, "n"]:
+    """By the number of an artefact, whether it is among those named."""
+    return np.array([True, *(name in artefacts for name in ARTEFACTS)])
 
 
 def check(size: int, supersampling: int, count: int = 1, chunk: int = 1) -> None:
@@ -160,8 +142,9 @@ def background_sigma(s: dict[str, Array], instrument: Instrument) -> Float[Array
 
 
 def simulate_kind(
-    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule
-) -> Scene:
+    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule,
+    allowed: Array | np.ndarray = EVERY,
+) -> Scene:  # fmt: skip
     """What `simulate` jits, for a kind that may be traced."""
     keys = jax.random.split(key, 5)
     side = size * instrument.pixel_scale
@@ -174,7 +157,7 @@ def simulate_kind(
     view = render.camera(fwhm, instrument, size, supersampling)
     quick_view = render.camera(fwhm, instrument, size, 1)
     lens, source_flux, mask = _found_lens(keys[1], lens_kind, view, quick_view, rule)
-    s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size)
+    s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size, allowed)
     source_flux = jnp.where(is_lens, source_flux, 0.0)
     return photograph(keys[4], kind, s, view, source_flux, mask & is_lens, fwhm)
 
@@ -225,10 +208,10 @@ def _measured(s: dict[str, Array], kind: Array, instrument: Instrument) -> dict[
 _one = jax.jit(simulate_kind, static_argnums=(2, 3, 4))
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
+@functools.partial(jax.jit, static_argnums=(3, 4, 5, 8))
 def _batch(
     seed: Array, index: Array, lens_fraction: Array, instrument: Instrument, size: int, supersampling: int,
-    rule: Rule,
+    rule: Rule, allowed: Array, light: bool,
 ) -> Scene:  # fmt: skip
     """Scenes of a data set by index: which kind, and everything else, follows from (seed, index)."""
 
@@ -237,8 +220,8 @@ def _batch(
         u = jax.random.uniform(keys[0], (2,))
         lens, other = pick(u[1], LENS_WEIGHTS), len(LENS_KINDS) + pick(u[1], NON_LENS_WEIGHTS)
         kind = jnp.where(u[0] < lens_fraction, lens, other)
-        made = simulate_kind(keys[1], kind, instrument, size, supersampling, rule)
-        return made._replace(flux=made.flux[:0], source_flux=made.source_flux[:0], parameters={})
+        made = simulate_kind(keys[1], kind, instrument, size, supersampling, rule, allowed)
+        return stored(made, light)
 
     # One by one on the CPU (caches; `cond` skips what is absent), all at once on an accelerator.
     if jax.default_backend() == "cpu":
@@ -248,37 +231,9 @@ def _batch(
 
 def _chunk(
     seed: int, lens_fraction: float, instrument: Instrument, size: int, supersampling: int, rule: Rule,
-    start: int, chunk: int,
+    allowed: np.ndarray, light: bool, start: int, chunk: int,
 ) -> Scene:  # fmt: skip
     index = np.arange(start, start + chunk, dtype=np.int32)
     fraction = np.float32(lens_fraction)
-    return jax.device_get(_batch(np.uint32(seed), index, fraction, instrument, size, supersampling, rule))
-
-
-def in_order(make: functools.partial[Scene], name: str, count: int, chunk: int) -> Iterator[Example]:
-    """Chunks run ahead in one thread a core (a mapped scene uses one core), examples come in order."""
-    workers = os.cpu_count() or 1
-    starts = iter(range(0, count, chunk))
-    with ThreadPoolExecutor(workers) as pool:
-        running: deque[tuple[int, Future[Scene]]] = deque()
-        while True:
-            while len(running) < workers + 1 and (start := next(starts, None)) is not None:
-                running.append((start, pool.submit(make, start, chunk)))
-            if not running:
-                return
-            start, future = running.popleft()
-            scenes = future.result()
-            for row in range(min(chunk, count - start)):
-                yield _example(scenes, row, f"{name}-{start + row:06d}")
-
-
-def _example(scenes: Scene, row: int, name: str) -> Example:
-    """One row, copied, so that an example kept does not keep its chunk."""
-    return Example(
-        image=np.array(scenes.image[row]),
-        label=int(is_lens_kind(scenes.truth["kind"][row])),
-        position=np.array(scenes.position[row]),
-        mask=np.array(scenes.mask[row]),
-        id=name,
-        truth={key: np.float32(value[row]) for key, value in scenes.truth.items()},
-    )
+    scenes = _batch(np.uint32(seed), index, fraction, instrument, size, supersampling, rule, allowed, light)
+    return jax.device_get(scenes)

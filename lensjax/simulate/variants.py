@@ -76,7 +76,7 @@ def again(
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5))
 def images(
-    keys: PRNGKeyArray, s: Parameters, sources: Array, instrument: Instrument, size: int, supersampling: int
+    keys: Array, s: Parameters, sources: Array, instrument: Instrument, size: int, supersampling: int
 ) -> Float[Array, "n h w c"]:
     """`again` for every key and row of `s`."""
     return _each(lambda key, one: again(key, one, sources, instrument, size, supersampling), keys, s)
@@ -84,7 +84,7 @@ def images(
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5, 6))
 def parameters(
-    keys: PRNGKeyArray, kinds: Array, rule: Rule, instrument: Instrument, size: int, supersampling: int,
+    keys: Array, kinds: Array, rule: Rule, instrument: Instrument, size: int, supersampling: int,
     compound: bool = False,
 ) -> tuple[Parameters, dict[str, Array]]:  # fmt: skip
     """Parameters and truth of a lens a key, of numbers in `LENS_KINDS`, or of compound kinds (`compound`)."""

@@ -23,6 +23,7 @@ from lensjax.data.transforms import as_float
 from lensjax.explained import predictor
 from lensjax.restore import Trained, restore
 from lensjax.shapes import Bool, Float
+from lensjax.simulate.artefacts import ARTEFACTS
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # images [n h w c] -> scores [networks n]
 CHUNK = 64
@@ -68,8 +69,9 @@ def non_lens_scores(
 ) -> Float[np.ndarray, "r n"]:
     """Scores of held-out non-lenses, made once and kept; `seed` is the simulator's."""
     held_out = replace(
-        data, train=1, validation=1, test=count, seed=seed, lens_fraction=0.0, kinds=(), directory=directory
-    )
+        data, train=1, validation=1, test=count, seed=seed, lens_fraction=0.0, kinds=(), light=False,
+        artefacts=ARTEFACTS, directory=directory,
+    )  # fmt: skip
     source = datasets.load(datasets.prepare(held_out), "test")
     parts = []
     for start in logs.progress(range(0, count, 1024), "non-lenses"):
