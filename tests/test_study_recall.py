@@ -118,6 +118,7 @@ def test_an_absent_galaxy_leaves_its_arcs(lens, again):
     assert float(shown[row, column, 0]) > float(without[row, column, 0])
 
 
+@pytest.mark.slow
 def test_rare_lenses_end_to_end(tiny_run, tmp_path, capsys):
     command = rare.Command((tiny_run, tiny_run), tmp_path, lenses=8, non_lenses=40, rates=(0.1, 1e-3))
     rare.main(command)
@@ -127,6 +128,8 @@ def test_rare_lenses_end_to_end(tiny_run, tmp_path, capsys):
     assert kinds["ring, blue"]["n"] + kinds["ring, red"]["n"] == 8
     for row in kinds.values():
         assert row["rates"]["0.001"]["recall"] is None and len(row["rates"]["0.1"]["each"]) == 2
+    arcs = kinds["compound_arcs"], kinds["compound_arcs, further source removed"]
+    assert arcs[0]["n"] == arcs[1]["n"] == 8 and arcs[0]["snr"] > arcs[1]["snr"]
     # Twice the same network: no spread.
     assert kinds["single"]["rates"]["0.1"]["sd"] == 0
     text = (tmp_path / "table.md").read_text()
@@ -136,6 +139,7 @@ def test_rare_lenses_end_to_end(tiny_run, tmp_path, capsys):
     assert (tmp_path / "recall.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_selection_end_to_end(tiny_run, tmp_path):
     command = selection.Command((tiny_run,), tmp_path, lenses=24, non_lenses=40, fpr=0.2, bins=3)
     selection.main(command)
@@ -152,6 +156,7 @@ def test_selection_end_to_end(tiny_run, tmp_path):
     assert "colour swap" in (tmp_path / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused(tiny_run, tmp_path):
     with pytest.raises(ValueError, match="no run was given"):
         R.restored(())

@@ -44,7 +44,7 @@ class Command:
     out: Path
     """Folder of the tables and the figure."""
     lenses: int = 1000
-    """Scenes of each kind; of rings, three tenths have a red source."""
+    """Scenes of each kind; of rings, a third or so have a red source."""
     non_lenses: int = 100_000
     """Held-out non-lenses that set the thresholds; ten or more should pass the strictest rate."""
     rates: tuple[float, ...] = (1e-2, 1e-3, 1e-4)
@@ -119,7 +119,8 @@ def _scored(
     first = {"score": np.concatenate([part[1] for part in parts], 1)[:, :n], **truth}
     if not compound:
         return (first,)
-    return first, {"score": np.concatenate([part[2] for part in parts], 1)[:, :n], **truth}
+    near = np.concatenate([part[2] for part in parts], 1)[:, :n]
+    return first, {**truth, "score": near, "snr": truth["snr_1"]}
 
 
 def _groups(
