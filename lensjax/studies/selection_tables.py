@@ -39,7 +39,8 @@ def swap_lines(swap: dict[str, Any]) -> list[str]:
     if not swap:
         return []
     return [
-        "The same scenes with a blue and with a red source of the same VIS magnitude:",
+        "The same scenes with a blue and with a red source of the same VIS magnitude (so the red one is "
+        "brighter in redder bands, and fainter in bluer ones):",
         "",
         "| colour swap | recall, blue | recall, red | Δ recall, red − blue | Δ logit |",
         "|---|---|---|---|---|",
