@@ -76,7 +76,7 @@ def _chunk(
     return scenes
 
 
-@functools.partial(jax.jit, static_argnums=(5, 6, 7, 8, 9))
+@functools.partial(jax.jit, static_argnums=(5, 6, 7, 8, 9, 10))
 def _batch(
     seed: Array, index: Array, edges: Array, rule: Rule, allowed: Array, instrument: Instrument, size: int,
     supersampling: int, compound: bool, others: bool, light: bool,
