@@ -49,7 +49,7 @@ def save_kinds(
     return path
 
 
-def bar(axis: Axes, result: Mapping[str, Any], y: float, colour: str, label: str | None) -> None:
+def bar(axis: Axes, result: Mapping[str, Any], y: float | int, colour: str, label: str | None) -> None:
     """One recall with its interval, lying; nothing where it is undefined."""
     mean = result["recall"]
     if np.isfinite(mean):
