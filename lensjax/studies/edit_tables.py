@@ -29,6 +29,12 @@ def table_lines(found: Mapping[str, Any], count: int) -> list[str]:
         mark = " ← applied" if found["chosen"] == (spec,) else ""
         cells = f"{c['fixed']} of {c['wrong']} | {c['broken']} of {c['right']} | {c['others_fixed']}"
         lines.append(f"| `{short(spec)}`{mark} | {cells} | {c['others_broken']} of {c['others_right']} |")
+    lines += [
+        "",
+        "Flips by `blamed` flatter it: the map is made of the same mistakes. The test split is apart.",
+    ]
+    if found.get("differences"):
+        lines += [f"Not trained alike, before → after: {'; '.join(found['differences'])}."]
     lines += ["", *smallest_lines(found["smallest"])]
     names = ", ".join(short(spec) for spec in found["chosen"])
     lines += [

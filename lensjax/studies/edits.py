@@ -24,7 +24,7 @@ import numpy as np
 import tyro
 
 from lensjax import logs, metrics, runtime
-from lensjax.config import Config, load_config_file
+from lensjax.config import Config, changes, load_config_file
 from lensjax.data import datasets, inputs
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
@@ -101,6 +101,7 @@ def main(command: Command) -> None:
     found = {
         "which": which,
         "counted": counted,
+        "differences": differences(networks[0].config, edited(base, chosen)),
         "flips": flips,
         "chosen": chosen,
         "smallest": smallest,
@@ -130,6 +131,13 @@ def edited(config: Config, specs: Sequence[str]) -> Config:
     """The configuration with its inputs transformed further, its head told how long windows are."""
     data = replace(config.data, inputs=(*config.data.inputs, *specs))
     return replace(config, data=data, model=replace(config.model, windows=inputs.windows_after(data.inputs)))
+
+
+def differences(before: Config, after: Config) -> list[str]:
+    """What else than the edit, the seed and the folder of the data tells the networks compared apart."""
+    found = changes(logs.plain(asdict(before)), logs.plain(asdict(after)))
+    expected = ("seed:", "data.inputs:", "data.directory:", "model.windows:")
+    return [line for line in found if not line.startswith(expected)]
 
 
 def mistakes_of(
