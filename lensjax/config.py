@@ -42,6 +42,10 @@ class LensData:
     """Rays across a pixel."""
     augment: tuple[str, ...] = ("dihedral", "shift")
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    negatives: str = ""
+    """Folder of real galaxies (lensjax.data.galaxies) that replace some non-lenses of the training split."""
+    negative_share: float = 0.3
+    """Share of the training split's non-lenses that are replaced, where there is a folder."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
