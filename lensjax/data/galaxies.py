@@ -21,7 +21,17 @@ from lensjax.data.noise import sky_and_sigma
 from lensjax.data.resample import model_grid, resample
 from lensjax.shapes import Float
 
-COLUMNS = ("IDENT", "RA", "DEC", "MAG", "GAL_FILENAME", "GAL_HDU", "PIXEL_SCALE")
+COLUMNS = (
+    "IDENT",
+    "RA",
+    "DEC",
+    "MAG",
+    "GAL_FILENAME",
+    "GAL_HDU",
+    "PIXEL_SCALE",
+    "NOISE_MEAN",
+    "NOISE_VARIANCE",
+)
 TAPER = 4  # pixels over which a stamp's rim fades into noise
 ZOOM = (1.0, 3.0)  # of training: as if up to three times nearer, at the same surface brightness
 LEAST = 12  # pixels across a stamp that can be used
@@ -35,6 +45,7 @@ class Galaxy:
     image: Float[np.ndarray, "h w"]
     pixel_scale: float  # arcsec
     magnitude: float
+    noise: tuple[float, float]  # mean and standard deviation of a pixel of the sky, as the catalogue says
     sky: tuple[float, float]  # right ascension and declination, degrees
 
     @property
@@ -103,7 +114,8 @@ def _galaxy(catalogue: Path, row: np.void, image: np.ndarray | None) -> Galaxy:
         )
     sky = (round(float(row["RA"]), 4), round(float(row["DEC"]), 4))
     pixels = np.asarray(image, np.float64)
-    return Galaxy(name, pixels, float(row["PIXEL_SCALE"]), float(row["MAG"]), sky)
+    noise = float(row["NOISE_MEAN"]), float(np.sqrt(row["NOISE_VARIANCE"]))
+    return Galaxy(name, pixels, float(row["PIXEL_SCALE"]), float(row["MAG"]), noise, sky)
 
 
 def place(
@@ -123,12 +135,14 @@ def place(
     """
     grid = model_grid(galaxy.image.shape, galaxy.pixel_scale * zoom, pixel_scale, size)
     values, covered = resample(galaxy.image, grid)
-    sky, sigma = sky_and_sigma(values, covered)
+    # Light fills the rim of a small stamp: it can only widen what is measured there.
+    level, stated = galaxy.noise
+    sigma = min(sky_and_sigma(values, covered)[1] or stated, stated)
     white = gaussian_filter(rng.standard_normal((size, size)), correlation)
     noise = white / white.std()
     # A weight that falls to 0 at the stamp's rim; variances add up to the same noise everywhere.
     weight = np.minimum(_depth(covered) / TAPER, 1.0)
-    image = weight * (values - sky) / max(sigma, 1e-30) + np.sqrt(1 - weight**2) * noise
+    image = weight * (values - level) / max(sigma, 1e-30) + np.sqrt(1 - weight**2) * noise
     return np.arcsinh(image)[..., None].astype(np.float32)
 
 

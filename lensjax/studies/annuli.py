@@ -72,8 +72,8 @@ def compare(
         return {"n": int(n)} | dict.fromkeys(NUMBERS, float("nan"))
     rows, rng = np.arange(n), np.random.default_rng(seed)
     own = profile[rows, ring]
-    drawn = np.array([profile[rows, rng.integers(0, rings, n)].mean() for _ in range(draws)])
-    swapped = np.array([profile[rows, rng.permutation(ring)].mean() for _ in range(draws)])
+    drawn = profile[rows, rng.integers(0, rings, (draws, n))].mean(1)
+    swapped = profile[rows, rng.permuted(np.tile(ring, (draws, 1)), axis=1)].mean(1)
     return {
         "n": int(n),
         "own": float(own.mean()),
@@ -90,7 +90,7 @@ def scaled_profile(
     theta_e: Float[np.ndarray, " n"],
     pixel_scale: float,
     edges: Float[np.ndarray, " e"],
-) -> Profiles:
+) -> Float[np.ndarray, "k r"]:
     """`profiles` against radius over Einstein radius, where there is one; NaN beyond the field."""
     keep: Bool[np.ndarray, " n"] = np.isfinite(theta_e)
     found = np.full((int(keep.sum()), len(edges) - 1), np.nan)
