@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lensjax.data.challenge_table import LENS_RULE, RULES, read_table
+from lensjax.data.challenge_table import LENS_RULE, RULES, Row, read_table
 from lensjax.data.channel import network_channel
 from lensjax.data.fits import read_fits
 from lensjax.data.layers import BadInput
@@ -145,12 +145,13 @@ def _joined(
             continue
         if rows is None:
             above = [part for part in Path(where).parts if part in FOLDERS]
-            label, truth = (FOLDERS[above[-1]] if above else None), {}
+            said: Row = (FOLDERS[above[-1]] if above else None, {})
         else:
-            label, truth = rows.get(key, (None, {}))
+            said = rows.get(key, (None, {}))
+        label, truth = said
         if label is None:
-            said = "no folder lens or nolens above it" if rows is None else f"no row in {catalogue}"
-            problems.append(f"{where}: has no label ({said}).")
+            lacking = "no folder lens or nolens above it" if rows is None else f"no row in {catalogue}"
+            problems.append(f"{where}: has no label ({lacking}).")
         else:
             entries.append(Entry(key, by_band, label, truth))
     if not entries:

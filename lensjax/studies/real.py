@@ -72,10 +72,18 @@ def study(runs: Sequence[Trained], images: Inputs, methods: Sequence[str], chunk
 def map_energy(
     runs: Sequence[Trained], images: Inputs, methods: Sequence[str], chunk: int
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Of every method: energy at the Einstein radius by network, and of the maps' mean; profiles in θ/θE."""
-    lenses, edges = images.lenses, annuli.ring_edges()
-    scaled = np.linspace(0, 2, 21)
-    shown = [explained.Item(name, name, image) for name, image in zip(lenses.id, lenses.image, strict=True)]
+    """Of every method, of lenses with a published radius: energy there by network and of the networks' mean,
+    and profiles in Einstein radii.
+
+    Raises:
+      ValueError: no lens has a radius, or a method is unknown.
+    """
+    lenses, edges, scaled = images.lenses, annuli.ring_edges(), np.linspace(0, 2, 21)
+    known = np.flatnonzero(np.isfinite(lenses.theta_e))
+    if not known.size:
+        raise ValueError("no lens has a published Einstein radius: pass --methods with nothing after it.")
+    shown = [explained.Item(lenses.id[i], lenses.filter[i], lenses.image[i]) for i in known]
+    at, theta_e, scale = lenses.position[known], lenses.theta_e[known], images.pixel_scale
     rows: dict[str, list[dict[str, Any]]] = {}
     own: dict[str, list[np.ndarray]] = {}
     drawn: dict[str, list[np.ndarray]] = {}
@@ -92,12 +100,11 @@ def map_energy(
             progress=logs.progress,
         )
         for text, values in maps.items():
-            profile = annuli.profiles(values, lenses.position, images.pixel_scale, edges)
-            rows.setdefault(text, []).append(annuli.compare(profile, lenses.theta_e, edges))
+            profile = annuli.profiles(values, at, scale, edges)
+            rows.setdefault(text, []).append(annuli.compare(profile, theta_e, edges))
             own.setdefault(text, []).append(profile)
-            found = annuli.scaled_profile(values, lenses.position, lenses.theta_e, images.pixel_scale, scaled)
-            drawn.setdefault(text, []).append(found)
-    together = {text: annuli.compare(np.mean(each, 0), lenses.theta_e, edges) for text, each in own.items()}
+            drawn.setdefault(text, []).append(annuli.scaled_profile(values, at, theta_e, scale, scaled))
+    together = {text: annuli.compare(np.mean(each, 0), theta_e, edges) for text, each in own.items()}
     table = {text: {"each": rows[text], "together": together[text]} for text in rows}
     middles = {"radius": (scaled[1:] + scaled[:-1]) / 2}
     return table, middles | {text: np.mean(each, 0) for text, each in drawn.items()}

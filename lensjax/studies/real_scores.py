@@ -87,7 +87,8 @@ def scored(runs: Sequence[Trained], images: Inputs, chunk: int, test: Source | N
     if test is None:
         simulated = [simulations(run) for run in runs]
     else:
-        simulated = [(lens_scores(one(as_float(test.image))), test.label) for one in predict]
+        stored = np.stack([as_float(test[row]["image"]) for row in range(len(test))])
+        simulated = [(lens_scores(one(stored)), test.label) for one in predict]
     threshold = np.array([ranking.threshold_at_fpr(*pair, FPR) for pair in simulated])
     ring = images.is_ring
     comparisons = {
