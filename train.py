@@ -62,6 +62,7 @@ def main(command: Command) -> None:
     check_weights(config.loss)
     shape = datasets.image_shape(config.data)  # checks the data, on which the metrics depend
     evaluate.check_monitor(config)
+    galaxies.check_negatives(config)
     model = build(config.model)
     evaluate.dry_run(config, model, shape)
     run.check(workdir, config)

@@ -69,6 +69,8 @@ def test_a_galaxy_lies_in_noise_like_its_own(tmp_path):
     assert image.max() == pytest.approx(45 * 5 / 3, rel=0.3)
     near = np.sinh(galaxies.place(galaxy, 48, 0.05, np.random.default_rng(0), zoom=2.0))
     assert (near > 5).sum() > 2 * (image[0] > 5).sum()
+    whole = [galaxies.place(galaxy, 16, 0.05, np.random.default_rng(seed)) for seed in (0, 1)]
+    np.testing.assert_array_equal(*whole)  # a stamp larger than the field fills it: nothing is added
 
 
 def source(n=40, side=32):
@@ -109,6 +111,9 @@ def test_negatives_are_mixed_in_where_the_data_ask(tmp_path):
     asked = dataclasses.replace(config.data, negatives=str(tmp_path), negative_share=1.0)
     mixed = galaxies.with_negatives(plain, dataclasses.replace(config, data=asked))
     assert (mixed.image[mixed.label == 0].std((1, 2, 3)) > 0.5).all()
+    galaxies.check_negatives(config)
+    with pytest.raises(ValueError, match="'gone' is no folder"):
+        galaxies.check_negatives(Config(data=LensData(negatives="gone")))
 
 
 def test_bad_galaxies_are_named(tmp_path):

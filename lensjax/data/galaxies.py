@@ -147,13 +147,16 @@ def place(
 
 
 def _depth(covered: np.ndarray) -> np.ndarray:
-    """Pixels from the rim of a covered rectangle, 0 outside."""
-    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
-    depth = np.zeros(covered.shape)
-    if len(rows):
-        along = [np.minimum(axis - axis[0], axis[-1] - axis) for axis in (rows, columns)]
-        depth[np.ix_(rows, columns)] = np.minimum(along[0][:, None], along[1][None, :])
-    return depth
+    """Pixels from the rim of a covered rectangle, 0 outside; a rim beyond the field is infinitely far."""
+    depth = np.full(covered.shape, np.inf)
+    for axis in (0, 1):
+        at = np.flatnonzero(covered.any(1 - axis))
+        place, last = np.arange(covered.shape[axis]), covered.shape[axis] - 1
+        below = place - at[0] if at[0] > 0 else np.inf
+        above = at[-1] - place if at[-1] < last else np.inf
+        along = np.broadcast_to(np.minimum(below, above), place.shape)
+        depth = np.minimum(depth, np.expand_dims(along, 1 - axis))
+    return np.where(covered, depth, 0.0)
 
 
 def with_negatives(source: Source, config: Config) -> Source:
@@ -170,6 +173,26 @@ def with_negatives(source: Source, config: Config) -> Source:
     return mixed(source, data.negatives, data.negative_share, scale, config.seed)
 
 
+def check_negatives(config: Config) -> None:
+    """Refuse real galaxies that cannot be mixed in, before anything costs time.
+
+    Raises:
+      ValueError: as `mixed`.
+    """
+    if isinstance(config.data, LensData) and config.data.negatives:
+        for_training(config.data.negatives, config.data.negative_share)
+
+
+def for_training(folder: str, share: float) -> list[Galaxy]:
+    """Galaxies of a folder that are not held out."""
+    if not 0 < share <= 1:
+        raise ValueError(f"data.negative_share (={share}) must lie in (0, 1].")
+    galaxies = [galaxy for galaxy in read_galaxies(folder) if not galaxy.held_out]
+    if not galaxies:
+        raise BadInput(f"'{folder}' has no galaxy for training: all of them are held out.")
+    return galaxies
+
+
 def mixed(source: Source, folder: str, share: float, pixel_scale: float, seed: int) -> Source:
     """A split with a share of its non-lenses replaced by real galaxies that are not held out.
 
@@ -179,13 +202,9 @@ def mixed(source: Source, folder: str, share: float, pixel_scale: float, seed: i
       ValueError: a share outside (0, 1], or a split that is too large for memory or has several bands.
       BadInput: no galaxies there.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"data.negative_share (={share}) must lie in (0, 1].")
+    galaxies = for_training(folder, share)
     if isinstance(source.image, Stored) or source.image.shape[-1] != 1:
         raise ValueError("data.negatives is for one band and a training split that fits into memory.")
-    galaxies = [galaxy for galaxy in read_galaxies(folder) if not galaxy.held_out]
-    if not galaxies:
-        raise BadInput(f"'{folder}' has no galaxy for training: all of them are held out.")
     rng, size = np.random.default_rng((seed, 2)), source.image.shape[1]
     others = np.flatnonzero(source.label == 0)
     rows = np.sort(rng.choice(others, round(share * len(others)), replace=False))
