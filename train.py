@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +51,8 @@ def main(command: Command) -> None:
     from lensjax.models import build, count_parameters
     from lensjax.objective import check_weights
     from lensjax.optim import make_optimiser, make_schedule
-    from lensjax.state import init_state, make_train_step, with_validation
+    from lensjax.restore import config_of, restore
+    from lensjax.state import init_state, make_train_step, start_from, with_validation
 
     config, workdir, leader = command.config, command.workdir, jax.process_index() == 0
     say = print if leader else (lambda *_: None)
@@ -64,6 +65,8 @@ def main(command: Command) -> None:
     evaluate.check_monitor(config)
     galaxies.check_negatives(config)
     model = build(config.model)
+    if config.init:
+        config_of(Path(config.init))  # fails now where there is no such run
     evaluate.dry_run(config, model, shape)
     run.check(workdir, config)
     if leader:
@@ -91,6 +94,10 @@ def main(command: Command) -> None:
 
     everywhere, seed = parallel.replicated(mesh), jax.numpy.uint32(config.seed)
     state = jax.jit(fresh, out_shardings=everywhere)(seed)
+    if config.init and not run.has_checkpoints(workdir):
+        params, taken = start_from(state.params, restore(Path(config.init)).params, config.init)
+        state = replace(state, params=params)
+        say(f"{len(taken)} of {len(jax.tree.leaves(params))} arrays of parameters from {config.init}")
     step_function = make_train_step(config, model, optimiser)
     train_step = jax.jit(step_function, donate_argnums=0, out_shardings=everywhere)
     prediction_step = jax.jit(evaluate.make_prediction_step(config, model))

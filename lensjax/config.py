@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 
 from lensjax.events import Encoding
 from lensjax.losses import LOSSES
+from lensjax.simulate.artefacts import ARTEFACTS
 
 T = TypeVar("T")
 DEFAULT_WEIGHTS = {"cross_entropy": 1.0, "position": 5.0, "position_nll": 0.05}
@@ -40,6 +41,10 @@ class LensData:
     """Least signal-to-noise of a lensed source, the photons of the lens galaxy counted as noise."""
     supersampling: int = 2
     """Rays across a pixel."""
+    light: bool = False
+    """Store the noise-free light of the lensed source with each image, which a U-Net restores."""
+    artefacts: tuple[str, ...] = ARTEFACTS
+    """Kinds of artefact: a scene that would have another one is the same without it."""
     augment: tuple[str, ...] = ("dihedral", "shift")
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
     negatives: str = ""
@@ -120,13 +125,16 @@ class AttentionConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """An N-d convolutional trunk with attention and a head that says what and where.
+    """An N-d convolutional trunk with attention, or a U-Net, and a head that says what and where.
 
     `kernel`, `pool`, `time_kernel` and `time_pool` hold one number a stage, or one for all.
     """
 
+    kind: Literal["trunk", "unet"] = "trunk"
+    """A U-Net restores the lensed source's light at full size and decides the class on its lowest level."""
     features: tuple[int, ...] = (16, 32, 48, 64)
-    """Channels of each stage: convolution, activation, pooling, dropout."""
+    """Channels of each stage: convolution, activation, pooling, dropout. Of a U-Net, those of each level: two
+    convolutions, pooling, and the last one is not pooled."""
     kernel: tuple[int, ...] = (3,)
     time_kernel: tuple[int, ...] = (1,)
     """Kernel along the windows of an event (3D only)."""
@@ -142,8 +150,9 @@ class ModelConfig:
     is, and maps of features cannot lie there."""
     activation: Literal["relu", "gelu", "silu", "softplus"] = "relu"
     attention: AttentionConfig = AttentionConfig()
-    head: Literal["heatmap", "regression", "class"] = "heatmap"
-    """Position from a heat map's soft-argmax, from plain regression, or none."""
+    head: Literal["heatmap", "regression", "class", "restored"] = "heatmap"
+    """Position from a heat map's soft-argmax, from plain regression, none, or (of a U-Net) the centroid of
+    the restored light."""
     pooling: Literal["mean", "rows", "concat", "gated", "flatten"] = "mean"
     """Before the class logits: the mean over all positions; over columns alone, the time of an event, so that
     every frequency keeps its features; the windows' means side by side, or weighted by gated attention; or
@@ -185,6 +194,8 @@ class OptimConfig:
     weight_decay: float = 1e-4
     clip_norm: float = 5.0
     """Largest norm of a gradient; 0 for no limit."""
+    frozen: tuple[str, ...] = ()
+    """Beginnings of names of parameters that stay as they are, such as "stage" for all stages."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +204,8 @@ class Config:
 
     seed: int = 0
     """Initial parameters, order of the data, augmentation, dropout."""
+    init: str = ""
+    """Another run's folder: parameters of the same name start from its best ones."""
     data: Data = LensData()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()

@@ -10,6 +10,7 @@ import numpy as np
 
 from lensjax.data.builders import GENERATE, SPLITS, Recipe
 from lensjax.events import CLASSES, WINDOWS, channels
+from lensjax.simulate.artefacts import ARTEFACTS
 from lensjax.types import Example
 
 
@@ -46,6 +47,8 @@ def lens_recipe(
     supersampling: int,
     min_theta_e: float = 0.25,
     min_snr: float = 20.0,
+    light: bool = False,
+    artefacts: tuple[str, ...] = ARTEFACTS,
     generate: Callable[[int, int], Iterator[Example]] | None = None,
     truth: tuple[str, ...] | None = None,
 ) -> Recipe:
@@ -62,6 +65,10 @@ def lens_recipe(
     check_limits(counts, seed=(seed, 0, 2**30), size=(size, 16, 4096), supersampling=(supersampling, 1, 16))
     if not 0 <= lens_fraction <= 1:
         raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
+
+    unknown = sorted(set(artefacts) - set(ARTEFACTS))
+    if unknown:
+        raise ValueError(f"unknown data.artefacts {', '.join(unknown)}: choose from {', '.join(ARTEFACTS)}.")
 
     # Hardly any lens is beyond these: the simulator would draw for ever.
     if not 0 <= min_theta_e <= 1.5 or not 0 <= min_snr <= 200:
@@ -80,6 +87,8 @@ def lens_recipe(
             lens_fraction=lens_fraction,
             supersampling=supersampling,
             rule=lenses.Rule(float(min_theta_e), float(min_snr)),
+            light=light,
+            artefacts=artefacts,
         )
 
     if truth is None:
@@ -87,14 +96,18 @@ def lens_recipe(
 
         truth = tuple(TRUTH)
     numbers = "-".join(f"{split}{count}" for split, count in counts.items())
+    # Sets of all artefacts keep the name they always had.
+    chosen = [name for name in ARTEFACTS if name in artefacts]
+    kinds = "" if chosen == [*ARTEFACTS] else "-artefacts_" + ("_".join(chosen) or "none")
     return Recipe(
         name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}"
-        f"-theta{float(min_theta_e)}-snr{float(min_snr)}",
+        f"-theta{float(min_theta_e)}-snr{float(min_snr)}{'-light' * light}{kinds}",
         counts=counts,
         seed=seed,
         shape=(size, size, len(INSTRUMENTS[instrument].bands)),
         classes=("non-lens", "lens"),
         truth=truth,
+        light=light,
         generate=split_by_seed(generate or simulate, seed),
     )
 

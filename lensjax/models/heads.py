@@ -25,7 +25,8 @@ SMALLEST_SIGMA, LARGEST_SIGMA = 1e-3, 1.0
 class Head(nn.Module):
     """Class logits from pooled features; position from a heat map, from regression, or none."""
 
-    kind: Literal["heatmap", "regression", "class"] = "heatmap"
+    kind: str = "heatmap"
+    """`ModelConfig.head`; a network whose place is read off elsewhere has the class alone here."""
     hidden: int = 64
     classes: int = 2
     origin: tuple[float, ...] = (0.5, 0.5)
@@ -101,7 +102,14 @@ def heat_weights(heat: Float[Array, "b *s"]) -> Float[Array, "b *s"]:
 def soft_argmax(
     heat: Float[Array, "b *t h w"], origin: tuple[float, ...], step: tuple[float, ...]
 ) -> Float[Array, "b 2"]:
-    """Mean position under the softmax of a heat map, in fractions (row, column) of the image.
+    """Mean position under the softmax of a heat map, in fractions (row, column) of the image."""
+    return mean_position(heat_weights(heat), origin, step)
+
+
+def mean_position(
+    weights: Float[Array, "b *t h w"], origin: tuple[float, ...], step: tuple[float, ...]
+) -> Float[Array, "b 2"]:
+    """Mean position under weights that sum to 1, in fractions (row, column) of the image.
 
     All windows of an event show the same rows; a column of window t is `WINDOWS[t] / WINDOWS[0]` times as
     long as one of the first, about the same middle, so its place on the first window is stretched by that.
@@ -109,17 +117,16 @@ def soft_argmax(
     Raises:
       ValueError: the event has more windows than are known.
     """
-    weights = heat_weights(heat)
-    row_at = origin[0] + step[0] * jnp.arange(heat.shape[-2], dtype=jnp.float32)
-    column_at = origin[1] + step[1] * jnp.arange(heat.shape[-1], dtype=jnp.float32)
-    if heat.ndim == 3:
+    row_at = origin[0] + step[0] * jnp.arange(weights.shape[-2], dtype=jnp.float32)
+    column_at = origin[1] + step[1] * jnp.arange(weights.shape[-1], dtype=jnp.float32)
+    if weights.ndim == 3:
         row, column = weights.sum(2) @ row_at, weights.sum(1) @ column_at
     else:
-        if heat.shape[1] > len(WINDOWS):
+        if weights.shape[1] > len(WINDOWS):
             raise ValueError(
-                f"{heat.shape[1]} windows have no known lengths, only {WINDOWS} s: use a class head."
+                f"{weights.shape[1]} windows have no known lengths, only {WINDOWS} s: use a class head."
             )
-        stretch = jnp.asarray(np.array(WINDOWS[: heat.shape[1]], np.float32) / WINDOWS[0])
+        stretch = jnp.asarray(np.array(WINDOWS[: weights.shape[1]], np.float32) / WINDOWS[0])
         time_at = 0.5 + (column_at - 0.5) * stretch[:, None]
         row, column = weights.sum((1, 3)) @ row_at, (weights.sum(2) * time_at).sum((1, 2))
     return jnp.stack([row, column], axis=-1)

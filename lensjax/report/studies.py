@@ -45,3 +45,22 @@ def save(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]], controls: 
         )
     figure.savefig(path, dpi=130)
     return path
+
+
+def dots(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]], panels: Mapping[str, str]) -> Path:
+    """One panel for each of `panels` (key of a row -> label), one line for each name, one dot a seed."""
+    names = list(rows)
+    figure = Figure(figsize=(3 + 2.6 * len(panels), 0.9 + 0.33 * len(names)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, (key, label) in zip(axes, panels.items(), strict=True):
+        for y, name in enumerate(names):
+            values = np.array([row[key] for row in rows[name] if row.get(key) is not None], float)
+            if values.size:
+                axis.plot(values, np.full(values.shape, y), "o", color=BLUE, alpha=0.45, markersize=4)
+                axis.plot([values.mean()], [y], "|", color=BLUE, markersize=16, markeredgewidth=2)
+        axis.set_yticks(range(len(names)), names)
+        axis.grid(axis="x", color=GREY, alpha=0.3)
+        axis.set(xlabel=label, ylim=(len(names) - 0.5, -0.5))
+    figure.savefig(path, dpi=130)
+    return path

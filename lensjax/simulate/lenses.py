@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
 from lensjax.simulate import optics, render
-from lensjax.simulate.artefacts import add_artefacts, draw_artefact
+from lensjax.simulate.artefacts import ARTEFACTS, EVERY, add_artefacts, draw_artefact
 from lensjax.simulate.instruments import Instrument, instrument_named
 from lensjax.simulate.kinds import (
     KINDS,
@@ -84,9 +84,13 @@ def simulate(
 
 def examples(
     instrument: str, size: int, count: int, seed: int, lens_fraction: float = 0.5, supersampling: int = 2,
-    rule: Rule = Rule(), chunk: int = 64,  # noqa: B008
+    rule: Rule = Rule(), chunk: int = 64, light: bool = False,  # noqa: B008
+    artefacts: Sequence[str] = ARTEFACTS,
 ) -> Iterator[Example]:  # fmt: skip
-    """`count` examples; example `i` depends on (seed, i) and the settings before `chunk`, not on count.
+    """`count` examples; example `i` depends on (seed, i) and the settings, not on count or chunk.
+
+    With `light` each has the noise-free light of its lensed source, asinh(flux / sigma). A scene that would
+    have an artefact which is not among `artefacts` is the same without it.
 
     Raises ValueError for an unknown instrument, a size below 16, a fraction outside [0, 1].
     """
@@ -96,7 +100,8 @@ def examples(
         raise ValueError(f"lens_fraction {lens_fraction} is not a fraction: use a number from 0 to 1")
     if chunk < 1 or count < 0:
         raise ValueError(f"chunk {chunk} must be positive and count {count} not negative: change them")
-    make = functools.partial(_chunk, seed, lens_fraction, named, size, supersampling, rule)
+    allowed = np.array([True, *(name in artefacts for name in ARTEFACTS)])
+    make = functools.partial(_chunk, seed, lens_fraction, named, size, supersampling, rule, allowed, light)
     return _in_order(make, f"{instrument}-{size}-s{seed}", count, chunk)
 
 
@@ -155,8 +160,9 @@ def _sigma(s: dict[str, Array], instrument: Instrument) -> Float[Array, "c"]:
 
 
 def _simulate(
-    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule
-) -> Scene:
+    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule,
+    allowed: Array | np.ndarray = EVERY,
+) -> Scene:  # fmt: skip
     keys = jax.random.split(key, 5)
     side = size * instrument.pixel_scale
     is_lens = kind < len(LENS_KINDS)
@@ -168,7 +174,7 @@ def _simulate(
     view = render.camera(fwhm, instrument, size, supersampling)
     quick_view = render.camera(fwhm, instrument, size, 1)
     lens, source_flux, mask = _found_lens(keys[1], lens_kind, view, quick_view, rule)
-    s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size)
+    s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size, allowed)
     sigma = _sigma(s, instrument)
 
     source_flux = jnp.where(is_lens, source_flux, 0.0)
@@ -211,10 +217,10 @@ def _measured(s: dict[str, Array], kind: Array, instrument: Instrument) -> dict[
 _one = jax.jit(_simulate, static_argnums=(2, 3, 4))
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
+@functools.partial(jax.jit, static_argnums=(3, 4, 5, 8))
 def _batch(
     seed: Array, index: Array, lens_fraction: Array, instrument: Instrument, size: int, supersampling: int,
-    rule: Rule,
+    rule: Rule, allowed: Array, light: bool,
 ) -> Scene:  # fmt: skip
     """Scenes of a data set by index: which kind, and everything else, follows from (seed, index)."""
 
@@ -223,8 +229,9 @@ def _batch(
         u = jax.random.uniform(keys[0], (2,))
         lens, other = pick(u[1], LENS_WEIGHTS), len(LENS_KINDS) + pick(u[1], NON_LENS_WEIGHTS)
         kind = jnp.where(u[0] < lens_fraction, lens, other)
-        made = _simulate(keys[1], kind, instrument, size, supersampling, rule)
-        return made._replace(flux=made.flux[:0], source_flux=made.source_flux[:0], parameters={})
+        made = _simulate(keys[1], kind, instrument, size, supersampling, rule, allowed)
+        source_flux = made.source_flux if light else made.source_flux[:0]
+        return made._replace(flux=made.flux[:0], source_flux=source_flux, parameters={})
 
     # One by one on the CPU (caches; `cond` skips what is absent), all at once on an accelerator.
     if jax.default_backend() == "cpu":
@@ -234,11 +241,12 @@ def _batch(
 
 def _chunk(
     seed: int, lens_fraction: float, instrument: Instrument, size: int, supersampling: int, rule: Rule,
-    start: int, chunk: int,
+    allowed: np.ndarray, light: bool, start: int, chunk: int,
 ) -> Scene:  # fmt: skip
     index = np.arange(start, start + chunk, dtype=np.int32)
     fraction = np.float32(lens_fraction)
-    return jax.device_get(_batch(np.uint32(seed), index, fraction, instrument, size, supersampling, rule))
+    scenes = _batch(np.uint32(seed), index, fraction, instrument, size, supersampling, rule, allowed, light)
+    return jax.device_get(scenes)
 
 
 def _in_order(make: functools.partial[Scene], name: str, count: int, chunk: int) -> Iterator[Example]:
@@ -260,7 +268,7 @@ def _in_order(make: functools.partial[Scene], name: str, count: int, chunk: int)
 
 def _example(scenes: Scene, row: int, name: str) -> Example:
     """One row, copied, so that an example kept does not keep its chunk."""
-    return Example(
+    example = Example(
         image=np.array(scenes.image[row]),
         label=int(scenes.truth["kind"][row] < len(LENS_KINDS)),
         position=np.array(scenes.position[row]),
@@ -268,3 +276,6 @@ def _example(scenes: Scene, row: int, name: str) -> Example:
         id=name,
         truth={key: np.float32(value[row]) for key, value in scenes.truth.items()},
     )
+    if scenes.source_flux[row].size:
+        example["light"] = np.arcsinh(scenes.source_flux[row] / scenes.sigma[row])
+    return example
