@@ -81,6 +81,7 @@ def source(n=40, side=32):
         position=np.full((n, 2), 0.5, np.float32),
         id=np.array([f"s{i}" for i in range(n)]),
         truth={"theta_e": np.ones(n, np.float32)},
+        light=np.ones((n, side, side, 1), np.float16),
     )
 
 
@@ -98,6 +99,7 @@ def test_galaxies_that_are_held_out_are_never_trained_on(tmp_path):
     assert not mixed.mask[new].any() and np.isnan(mixed.position[new]).all()
     assert np.isnan(mixed.truth["theta_e"][new]).all() and (mixed.image[new].std((1, 2, 3)) > 0.5).all()
     old = np.setdiff1d(np.arange(40), new)
+    assert mixed.light is not None and not mixed.light[new].any() and mixed.light[old].all()
     assert not mixed.image[old].any() and mixed.mask[old].all()
     again = galaxies.mixed(source(), str(tmp_path), 0.5, 0.05, seed=3)
     np.testing.assert_array_equal(mixed.image, again.image)

@@ -218,4 +218,8 @@ def mixed(source: Source, folder: str, share: float, pixel_scale: float, seed: i
     truth = {name: values.copy() for name, values in source.truth.items()}
     for values in truth.values():
         values[rows] = np.nan
-    return replace(source, image=image, mask=mask, position=position, id=names.astype(str), truth=truth)
+    light = None if source.light is None else source.light.copy()
+    if light is not None:
+        light[rows] = 0
+    changed = {"image": image, "mask": mask, "position": position, "id": names.astype(str)}
+    return replace(source, **changed, truth=truth, light=light)
