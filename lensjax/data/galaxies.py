@@ -221,5 +221,5 @@ def mixed(source: Source, folder: str, share: float, pixel_scale: float, seed: i
     light = None if source.light is None else source.light.copy()
     if light is not None:
         light[rows] = 0
-    changed = {"image": image, "mask": mask, "position": position, "id": names.astype(str)}
-    return replace(source, **changed, truth=truth, light=light)
+    pixels = replace(source, image=image, mask=mask, light=light)
+    return replace(pixels, position=position, id=names.astype(str), truth=truth)
