@@ -53,6 +53,10 @@ class LensData:
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
     inputs: tuple[str, ...] = ()
     """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
+    negatives: str = ""
+    """Folder of real galaxies (lensjax.data.galaxies) that replace some non-lenses of the training split."""
+    negative_share: float = 0.3
+    """Share of the training split's non-lenses that are replaced, where there is a folder."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"

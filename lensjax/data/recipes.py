@@ -215,3 +215,28 @@ def transformed(recipe: Recipe, specs: Sequence[str], examples: Callable[[str], 
 
     name = f"{recipe.name}-inputs_{inputs.fingerprint(specs)}"
     return replace(recipe, name=name, generate=generate)  # type: ignore[call-arg]
+
+
+def challenge_recipe(path: str, *, track: str = "", catalogue: str = "", on_problem: str = "skip") -> Recipe:
+    """Recipe of `LensChallenge`; the folder is listed, its images are not read.
+
+    Raises:
+      ValueError: there is no such folder, or it has none of the known layouts; or a split has no object.
+    """
+    from lensjax.data import challenge
+
+    archive = challenge.index(path, track, catalogue)
+    counts = {split: sum(entry.split == split for entry in archive.entries) for split in SPLITS}
+    empty = [split for split, count in counts.items() if not count]
+    if empty:
+        raise ValueError(f"'{path}' has no objects for {', '.join(empty)}: all splits are needed.")
+    kind = challenge.TRACKS[archive.track]
+    return Recipe(
+        name=f"challenge_{archive.track}-{challenge.fingerprint(archive)}-{on_problem}",
+        counts=counts,
+        shape=(kind.size, kind.size, len(kind.bands)),
+        classes=("non-lens", "lens"),
+        truth=archive.truth,
+        generate=lambda split, count: challenge.examples(archive, split, on_problem),
+        exact=False,
+    )
