@@ -6,7 +6,9 @@
     python explain.py published:OU-66 --weights OU_66_Weights.pt --inputs cutout.fits
 
 Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
-dreams.npz (of --dreams), figures/ and index.html, a page that needs no network.
+dreams.npz (of --dreams), figures/ and index.html, a page that needs no network. Of lens finders,
+predictions.csv has a `flag` (with --target lens, the default): how far evidence, attention and position
+disagree, 0 if not at all, 1 if by a galaxy (rule: lensjax/flags.py).
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ class Command:
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    from lensjax import choose_methods, dreams, explained, items, logs, tables
+    from lensjax import choose_methods, dreams, explained, flags, items, logs, tables
     from lensjax.benchmark import write
     from lensjax.benchmark.methods import every_method
     from lensjax.explain import parse
@@ -149,6 +151,9 @@ def main(command: Command) -> None:
         progress=logs.progress,
     )
     tables.write_maps(out / "attributions.npz", images, maps)
+    found = flags.flags_of(maps, predicted.position, trained.pixel_scale) if target == "lens" else None
+    if found is not None:
+        tables.write_predictions(out / "predictions.csv", trained, images, predicted, found[0])
     for line in explained.completeness_lines(trained, images, predicted, methods, maps, target, command.seed):
         print(line)
     scores = explained.score(images, maps)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -47,11 +47,12 @@ def main(command: Command) -> None:
     import jax
 
     from lensjax import checkpoint, evaluate, logs, parallel, power, run
-    from lensjax.data import datasets, pipeline
+    from lensjax.data import datasets, galaxies, pipeline
     from lensjax.models import build, count_parameters
     from lensjax.objective import check_weights
     from lensjax.optim import make_optimiser, make_schedule
-    from lensjax.state import init_state, make_train_step, with_validation
+    from lensjax.restore import config_of, restore
+    from lensjax.state import init_state, make_train_step, start_from, with_validation
 
     config, workdir, leader = command.config, command.workdir, jax.process_index() == 0
     say = print if leader else (lambda *_: None)
@@ -62,7 +63,10 @@ def main(command: Command) -> None:
     check_weights(config.loss)
     shape = datasets.image_shape(config.data)  # checks the data, on which the metrics depend
     evaluate.check_monitor(config)
+    galaxies.check_negatives(config)
     model = build(config.model)
+    if config.init:
+        config_of(Path(config.init))  # fails now where there is no such run
     evaluate.dry_run(config, model, shape)
     run.check(workdir, config)
     if leader:
@@ -72,6 +76,7 @@ def main(command: Command) -> None:
     directory = datasets.prepare(config.data)
     train, validation = datasets.load(directory, "train"), datasets.load(directory, "validation")
     evaluate.check_classes(config, train)
+    train = galaxies.with_negatives(train, config)
     if config.data.shuffle_labels:
         # Learned by heart, it is no use elsewhere: the best checkpoint is the one that knows most of it.
         train = validation = datasets.with_shuffled_labels(train, config.seed)
@@ -89,6 +94,10 @@ def main(command: Command) -> None:
 
     everywhere, seed = parallel.replicated(mesh), jax.numpy.uint32(config.seed)
     state = jax.jit(fresh, out_shardings=everywhere)(seed)
+    if config.init and not run.has_checkpoints(workdir):
+        params, taken = start_from(state.params, restore(Path(config.init)).params, config.init)
+        state = replace(state, params=params)
+        say(f"{len(taken)} of {len(jax.tree.leaves(params))} arrays of parameters from {config.init}")
     step_function = make_train_step(config, model, optimiser)
     train_step = jax.jit(step_function, donate_argnums=0, out_shardings=everywhere)
     prediction_step = jax.jit(evaluate.make_prediction_step(config, model))

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from lensjax.events import Encoding
+from lensjax.events import WINDOWS, Encoding
 from lensjax.losses import LOSSES
+from lensjax.simulate.artefacts import ARTEFACTS
 
 T = TypeVar("T")
 DEFAULT_WEIGHTS = {"cross_entropy": 1.0, "position": 5.0, "position_nll": 0.05}
@@ -34,14 +35,28 @@ class LensData:
     seed: int = 0
     """Seed of the simulator; the three splits never share a scene."""
     lens_fraction: float = 0.5
+    kinds: tuple[str, ...] = ()
+    """Only these kinds of scene, as many of each (`lens_fraction` does not apply): names in
+    lensjax.simulate.kinds.ALL_KINDS, or single, non_lens, jackpot for several. Empty for the usual mix, which
+    has no double source planes (compound_arcs, double_ring)."""
     min_theta_e: float = 0.25
     """Least Einstein radius of a lens, arcsec."""
     min_snr: float = 20.0
     """Least signal-to-noise of a lensed source, the photons of the lens galaxy counted as noise."""
     supersampling: int = 2
     """Rays across a pixel."""
+    light: bool = False
+    """Store the noise-free light of the lensed source with each image, which a U-Net restores."""
+    artefacts: tuple[str, ...] = ARTEFACTS
+    """Kinds of artefact: a scene that would have another one is the same without it."""
     augment: tuple[str, ...] = ("dihedral", "shift")
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
+    negatives: str = ""
+    """Folder of real galaxies (lensjax.data.galaxies) that replace some non-lenses of the training split."""
+    negative_share: float = 0.3
+    """Share of the training split's non-lenses that are replaced, where there is a folder."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
@@ -70,6 +85,8 @@ class EventData:
     """Seed of the simulator; the three splits never share an event."""
     augment: tuple[str, ...] = ()
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
@@ -91,6 +108,8 @@ class GravitySpyData:
     metadata: str = ""
     """CSV of the training set, joined by gravityspy_id where given."""
     augment: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
     shuffle_labels: bool = False
     directory: str = "runs/data"
     """Where data sets are made once and then read."""
@@ -116,13 +135,16 @@ class AttentionConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """An N-d convolutional trunk with attention and a head that says what and where.
+    """An N-d convolutional trunk with attention, or a U-Net, and a head that says what and where.
 
     `kernel`, `pool`, `time_kernel` and `time_pool` hold one number a stage, or one for all.
     """
 
+    kind: Literal["trunk", "unet"] = "trunk"
+    """A U-Net restores the lensed source's light at full size and decides the class on its lowest level."""
     features: tuple[int, ...] = (16, 32, 48, 64)
-    """Channels of each stage: convolution, activation, pooling, dropout."""
+    """Channels of each stage: convolution, activation, pooling, dropout. Of a U-Net, those of each level: two
+    convolutions, pooling, and the last one is not pooled."""
     kernel: tuple[int, ...] = (3,)
     time_kernel: tuple[int, ...] = (1,)
     """Kernel along the windows of an event (3D only)."""
@@ -138,8 +160,9 @@ class ModelConfig:
     is, and maps of features cannot lie there."""
     activation: Literal["relu", "gelu", "silu", "softplus"] = "relu"
     attention: AttentionConfig = AttentionConfig()
-    head: Literal["heatmap", "regression", "class"] = "heatmap"
-    """Position from a heat map's soft-argmax, from plain regression, or none."""
+    head: Literal["heatmap", "regression", "class", "restored"] = "heatmap"
+    """Position from a heat map's soft-argmax, from plain regression, none, or (of a U-Net) the centroid of
+    the restored light."""
     pooling: Literal["mean", "rows", "concat", "gated", "flatten"] = "mean"
     """Before the class logits: the mean over all positions; over columns alone, the time of an event, so that
     every frequency keeps its features; the windows' means side by side, or weighted by gated attention; or
@@ -151,6 +174,9 @@ class ModelConfig:
     control for what the background tells (long glitches reach into it)."""
     decide: Literal["event", "window"] = "event"
     """Events: one decision for all windows, or one a window with the mean of their probabilities."""
+    windows: tuple[float, ...] = WINDOWS
+    """Seconds of an event's windows, which a head that says when reads times off; all alike after the input
+    transformation equal_stretch."""
     classes: tuple[str, ...] = ("non-lens", "lens")
 
 
@@ -181,6 +207,8 @@ class OptimConfig:
     weight_decay: float = 1e-4
     clip_norm: float = 5.0
     """Largest norm of a gradient; 0 for no limit."""
+    frozen: tuple[str, ...] = ()
+    """Beginnings of names of parameters that stay as they are, such as "stage" for all stages."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +217,8 @@ class Config:
 
     seed: int = 0
     """Initial parameters, order of the data, augmentation, dropout."""
+    init: str = ""
+    """Another run's folder: parameters of the same name start from its best ones."""
     data: Data = LensData()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()

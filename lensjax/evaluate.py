@@ -17,6 +17,7 @@ from lensjax.data import datasets
 from lensjax.data.datasets import Source
 from lensjax.models import Network
 from lensjax.objective import objective
+from lensjax.optim import frozen
 from lensjax.shapes import Array
 from lensjax.types import Batch
 
@@ -92,12 +93,17 @@ def summarise(predictions: Predictions, source: Source, config: Config) -> dict[
 
 
 def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
-    """Trace the objective on shapes alone, so that a loss without its head, or too much pooling, fails now.
+    """Trace the objective on shapes alone: a loss without its head, or too much pooling, fails now.
 
     Raises:
       ValueError: parts of the configuration contradict each other.
     """
-    rows = config.optim.batch_size
+    rows, grid = config.optim.batch_size, datasets.event_grid(config.data)
+    if grid and config.model.head == "heatmap" and config.model.windows != grid.windows:
+        raise ValueError(
+            f"model.windows (={config.model.windows}) are {grid.windows} s with data.inputs "
+            f"{config.data.inputs}: set them so, or the head reads times off wrongly."
+        )
     if config.optim.epochs < 1 or rows < 1:
         raise ValueError(f"optim.epochs (={config.optim.epochs}) and batch_size (={rows}) must be 1 or more.")
     batch = {
@@ -108,7 +114,10 @@ def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
         "valid": jax.ShapeDtypeStruct((rows,), bool),
         "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
     }
+    if getattr(config.data, "light", False):
+        batch["light"] = batch["image"]
     params = jax.eval_shape(lambda images: model.init(jax.random.key(0), images)["params"], batch["image"])
+    frozen(config.optim, params)
     jax.eval_shape(make_prediction_step(config, model), params, batch)
 
 

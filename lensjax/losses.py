@@ -35,6 +35,8 @@ class Context:
 
 # Below a thousandth of the image a distance counts as a square, whose gradient is smooth at 0.
 SOFTENING = 1e-3
+# The same of light: a hundredth of the noise, on the average over an image.
+SOFTENING_LIGHT = 1e-2
 
 Term = Callable[[Context, Batch], Array]
 
@@ -83,9 +85,23 @@ def position_nll(context: Context, batch: Batch) -> Float[Array, "b"]:
     """
     offset, known = position_offset(context, batch)
     sigma = context.outputs.position_sigma
-    assert sigma is not None  # position_offset has checked the head
+    if sigma is None:
+        raise ValueError("loss position_nll needs model.head heatmap or regression, or weight 0.")
     pull = jax.lax.stop_gradient(offset) / sigma
     return jnp.where(known, (0.5 * pull**2 + jnp.log(sigma)).sum(-1), 0.0)
+
+
+def restoration(context: Context, batch: Batch) -> Float[Array, "b"]:
+    """Root mean square over pixels and bands of restored minus true light of the lensed source.
+
+    Both on the image's asinh scale; of a non-lens the true light is 0. Softened like `position`, so that the
+    gradient is smooth where nothing is left to restore.
+    """
+    restored = context.outputs.restored
+    if restored is None or "light" not in batch:
+        raise ValueError("loss restoration needs model.kind unet and data.light, or weight 0.")
+    square = ((restored - batch["light"]) ** 2).mean(tuple(range(1, restored.ndim)))
+    return jnp.sqrt(square + SOFTENING_LIGHT**2) - SOFTENING_LIGHT
 
 
 def attention_sparsity(context: Context, batch: Batch) -> Float[Array, "b"]:
@@ -130,4 +146,5 @@ LOSSES: dict[str, Term] = {
     "position": position,
     "position_nll": position_nll,
     "attention_sparsity": attention_sparsity,
+    "restoration": restoration,
 }

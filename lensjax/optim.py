@@ -1,6 +1,8 @@
-"""The optimiser: AdamW under a warm-up and cosine schedule, gradients clipped by norm."""
+"""The optimiser: AdamW under a warm-up and cosine schedule, gradients clipped by norm; frozen parameters."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import optax
@@ -17,10 +19,46 @@ def make_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
 
 
 def make_optimiser(config: OptimConfig, steps: int) -> optax.GradientTransformation:
-    """AdamW; decay on kernels (two axes or more), never on biases."""
+    """AdamW; decay on kernels (two axes or more), never on biases; no change of what is frozen."""
     adamw = optax.adamw(
         make_schedule(config, steps),
         weight_decay=config.weight_decay,
         mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
     )
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adamw) if config.clip_norm else adamw
+    chain = [optax.clip_by_global_norm(config.clip_norm)] * bool(config.clip_norm) + [adamw]
+    if config.frozen:
+        chain.append(optax.masked(optax.set_to_zero(), lambda params: frozen(config, params)))
+    return optax.chain(*chain) if len(chain) > 1 else adamw
+
+
+def frozen(config: OptimConfig, params: Any) -> Any:
+    """For each parameter whether its name, such as "head/hidden/kernel", begins as one of `frozen` does.
+
+    Raises:
+      ValueError: one of them is the beginning of no name, or all parameters are frozen.
+    """
+    names = jax.tree_util.tree_map_with_path(lambda path, _: name_of(path), params)
+    each = jax.tree.leaves(names)
+    for start in config.frozen:
+        if not any(name.startswith(start) for name in each):
+            raise ValueError(
+                f"optim.frozen '{start}' begins no parameter's name; there are {', '.join(each)}."
+            )
+    found = jax.tree.map(lambda name: name.startswith(config.frozen), names)
+    if all(jax.tree.leaves(found)):
+        raise ValueError(f"optim.frozen {config.frozen} leaves nothing to train: freeze less.")
+    return found
+
+
+def hold(config: OptimConfig, params: Any) -> Any:
+    """Parameters without a gradient for what is frozen: it costs nothing, and has no part in the norm."""
+    if not config.frozen:
+        return params
+    return jax.tree.map(
+        lambda leaf, still: jax.lax.stop_gradient(leaf) if still else leaf, params, frozen(config, params)
+    )
+
+
+def name_of(path: tuple[Any, ...]) -> str:
+    """A parameter's name from its keys in the tree: "head/hidden/kernel"."""
+    return "/".join(str(entry.key) for entry in path)

@@ -28,6 +28,23 @@ def position_errors(
     return pixels, pixels * pixel_scale
 
 
+def centroids(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n 2"]:
+    """Mean place, as fractions, of what of each map exceeds its median; the middle where nothing does.
+
+    The median, because a gate is nowhere 0: all of its positive part has its centroid near the middle.
+    """
+    weights = np.maximum(maps - np.median(maps, axis=(1, 2), keepdims=True), 0).astype(np.float64)
+    total = weights.sum((1, 2), keepdims=True)
+    weights = np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / weights[0].size)
+    row, column = ((np.arange(n) + 0.5) / n for n in maps.shape[1:])
+    return np.stack([weights.sum(2) @ row, weights.sum(1) @ column], axis=1)
+
+
+def peaks(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n 2"]:
+    """Place of the maximum, as fractions; of tied maxima their mean."""
+    return centroids((maps == maps.max((1, 2), keepdims=True)).astype(np.float32))
+
+
 def position_summary(
     predicted: Float[np.ndarray, "n d"],
     true: Float[np.ndarray, "n d"],

@@ -13,6 +13,7 @@ import optax
 from lensjax.config import Config
 from lensjax.models import Network
 from lensjax.objective import objective
+from lensjax.optim import hold, name_of
 from lensjax.shapes import Array, Bool
 from lensjax.types import Batch
 
@@ -60,7 +61,8 @@ def make_train_step(
 
         def loss(params: Any) -> tuple[Array, dict[str, Array]]:
             def forward(images: Array, taps: Any = None) -> Any:
-                return model.apply({"params": params}, images, taps, train=True, rngs={"dropout": key})
+                held = {"params": hold(config.optim, params)}
+                return model.apply(held, images, taps, train=True, rngs={"dropout": key})
 
             total, (terms, context) = objective(forward, batch, config.loss)
             right = context.outputs.logits.argmax(-1) == batch["label"]
@@ -73,6 +75,33 @@ def make_train_step(
         return state, {"loss": total, **terms, "grad_norm": optax.tree.norm(gradient)}
 
     return train_step
+
+
+def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
+    """Parameters replaced by those of the same name of another network, and which were.
+
+    Raises:
+      ValueError: none has the same name, or one that has has another shape.
+    """
+    given = {name_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(other)}
+    taken: list[str] = []
+
+    def choose(path: tuple[Any, ...], leaf: Array) -> Array:
+        name = name_of(path)
+        if name not in given:
+            return leaf
+        if given[name].shape != leaf.shape:
+            raise ValueError(
+                f"init: '{name}' has shape {given[name].shape} in '{where}' and {leaf.shape} here; use the "
+                "same model."
+            )
+        taken.append(name)
+        return given[name]
+
+    params = jax.tree_util.tree_map_with_path(choose, params)
+    if not taken:
+        raise ValueError(f"init: '{where}' has no parameter of this network; its kind is another.")
+    return params, taken
 
 
 def with_validation(state: TrainState, score: float) -> TrainState:

@@ -30,10 +30,17 @@ def check_counts(**counts: int) -> None:
             raise ValueError(f"--{name.replace('_', '-')} (={value}) must be {least} or more.")
 
 
-def write_predictions(path: Path, trained: Trained, items: Sequence[Item], predicted: Predicted) -> None:
-    """id, class, probabilities, and the position with its sigma.
+def write_predictions(
+    path: Path,
+    trained: Trained,
+    items: Sequence[Item],
+    predicted: Predicted,
+    flag: np.ndarray | None = None,
+) -> None:
+    """id, class, probabilities, and the position with its sigma, where there is one.
 
     Of images in pixels and in arcseconds from the middle; of events time from the trigger, and frequency.
+    `flag`, if given, is a last column: how far evidence, attention and position disagree (`lensjax.flags`).
     """
     classes = trained.classes
     positions = ["row", "column", "row_arcsec", "column_arcsec", "sigma_arcsec"]
@@ -50,13 +57,17 @@ def write_predictions(path: Path, trained: Trained, items: Sequence[Item], predi
                 "class",
                 *(f"p_{name}" for name in classes),
                 *(positions if trained.has_position else ()),
+                *(() if flag is None else ("flag",)),
             ]
         )
         for i, item in enumerate(items):
             row = [item.id, item.source, classes[predicted.classes[i]]]
             row += [f"{p:.6f}" for p in predicted.probabilities[i]]
-            if predicted.position is not None and predicted.position_sigma is not None:
-                row += _place(trained, item, predicted.position[i], predicted.position_sigma[i])
+            if predicted.position is not None:
+                unknown = np.full(2, np.nan)
+                sigma = unknown if predicted.position_sigma is None else predicted.position_sigma[i]
+                row += _place(trained, item, predicted.position[i], sigma)
+            row += [] if flag is None else [f"{flag[i]:.3f}"]
             writer.writerow(row)
 
 

@@ -24,6 +24,7 @@ class Example(TypedDict):
     position: np.ndarray  # float32 [2], fractions (row, column); NaN where there is none
     mask: np.ndarray  # bool [*s], the pixels that carry the evidence
     id: str
+    light: NotRequired[np.ndarray]  # [*s c], the lensed source without noise, in the image's units
     truth: NotRequired[dict[str, Any]]
 
 
@@ -36,6 +37,7 @@ class Batch(TypedDict):
     mask: Any  # bool [b *s]
     valid: Any  # bool [b]
     index: Any  # int32 [b], row of the data set; -1 in padding
+    light: NotRequired[Any]  # float32 [b *s c], what `restored` should be, where the data set has it
 
 
 @jax.tree_util.register_dataclass
@@ -47,7 +49,8 @@ class Outputs:
     `attention` maps a place ("input", "stage1", …) to its gate and "windows" to the weights of an event's
     windows [b t], `mask_logits` is the heat map on the trunk's grid, and `ends` names every stage's
     activation. `window_logits` are those of each window where windows are decided one by one; `logits` is
-    then the log of their mean probabilities. A pytree: `vmap` and `eval_shape` put other things in here.
+    then the log of their mean probabilities. `restored` is the lensed source without noise, in the image's
+    units, as a U-Net sees it. A pytree: `vmap` and `eval_shape` put other things in here.
     """
 
     logits: Any  # float32 [b k]
@@ -57,3 +60,4 @@ class Outputs:
     mask_logits: Any  # float32 [b *grid], or None
     ends: dict[str, Any]  # name -> [b *grid c], gates [b *grid]
     window_logits: Any = None  # float32 [b t k], or None
+    restored: Any = None  # float32 [b *s c], or None

@@ -14,7 +14,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from lensjax.config import LensData
-from lensjax.data import builders, datasets
+from lensjax.data import builders, datasets, pipeline
 from lensjax.data.builders import SimulatedLenses, make
 from lensjax.data.integrity import verify
 from lensjax.data.recipes import lens_recipe
@@ -85,6 +85,26 @@ def test_beyond_the_memory_budget_the_pixels_stay_on_disk(made):
         np.testing.assert_array_equal(disk[row]["mask"], memory[row]["mask"])
 
 
+def lit(count, seed):
+    """`fake` with light."""
+    return ({**one, "light": np.maximum(one["image"], 0)} for one in fake(count, seed))
+
+
+def test_light_is_stored_beside_the_image(made, tmp_path):
+    folder = make(SimulatedLenses, recipe(lit, light=True), tmp_path)
+    memory, disk = datasets.load(folder, "train"), datasets.load(folder, "train", memory=1000)
+    np.testing.assert_array_equal(memory.light, np.maximum(memory.image, 0))
+    np.testing.assert_array_equal(disk[7]["light"], memory[7]["light"])
+    for source in (memory, disk):
+        batch = pipeline.eval_batches(source, 8).batch(1)
+        np.testing.assert_array_equal(batch["light"], np.maximum(batch["image"], 0))
+        batch = next(pipeline.train_iterator(source, 4, 0, ("dihedral", "shift")))
+        np.testing.assert_array_equal(batch["light"], np.maximum(batch["image"], 0))
+    without = datasets.load(made, "train")
+    assert without.light is None and "light" not in without[0]
+    np.testing.assert_array_equal(without.image, memory.image)
+
+
 def test_no_tensorflow(made):
     code = f"""
         import sys
@@ -105,7 +125,7 @@ def test_splits_and_seeds_share_no_scene(tmp_path, made):
 def test_every_setting_has_its_own_folder(made):
     changes = {
         "instrument": "hsc_gri", "size": 32, "train": 13, "validation": 5, "test": 6, "seed": 2,
-        "lens_fraction": 0.25, "supersampling": 2,
+        "lens_fraction": 0.25, "supersampling": 2, "light": True, "artefacts": ("star",),
     }  # fmt: skip
     names = {recipe().name} | {recipe(**{name: value}).name for name, value in changes.items()}
     assert len(names) == 1 + len(changes) and recipe().name == made.parent.name

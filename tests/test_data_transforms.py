@@ -138,6 +138,19 @@ def test_every_augmentation_is_pure_and_follows_its_generator(name):
     assert first["image"].shape == start["image"].shape and np.isfinite(first["image"]).all()
 
 
+@pytest.mark.parametrize("name", sorted(set(AUGMENTATIONS) - {"band_limit"}))
+def test_light_follows_the_image_wherever_it_goes(name):
+    """Of an image without noise that is nothing but the lensed source, light stays the image."""
+    one = example((16, 16, 3), dtype=np.float16)
+    changed = AUGMENTATIONS[name](one | {"light": one["image"]}, np.random.default_rng(5))
+    if name == "noise":  # which the light has none of: it is dimmed alone
+        unit = 1 + np.random.default_rng(5).uniform(0, 1.0) ** 2
+        expected = np.arcsinh(np.sinh(one["image"].astype(np.float32)) / np.sqrt(unit))
+        np.testing.assert_allclose(changed["light"], expected, atol=1e-4)
+    else:
+        np.testing.assert_array_equal(changed["light"], changed["image"])
+
+
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_no_position_stays_none(name):
     nothing = example(SHAPES.get(name, (9, 9, 3))) | {"position": np.full(2, np.nan, np.float32), "label": 0}

@@ -112,6 +112,25 @@ def test_attention_sparsity():
         term("attention_sparsity")
 
 
+def test_restoration_is_the_rms_over_pixels_and_smooth_at_zero():
+    light = jnp.zeros((3, 4, 4, 2)).at[1].set(0.5)
+    batch = BATCH | {"light": light}
+
+    def value(restored):
+        return LOSSES["restoration"](
+            Context(lambda _: outputs(restored=restored), light, LossConfig()), batch
+        )
+
+    np.testing.assert_allclose(value(light + 0.3), (0.3**2 + 1e-4) ** 0.5 - 0.01, rtol=1e-5)
+    np.testing.assert_allclose(
+        value(jnp.zeros_like(light)), [0.0, (0.25 + 1e-4) ** 0.5 - 0.01, 0.0], rtol=1e-5, atol=1e-7
+    )
+    gradient = jax.grad(lambda x: value(x).sum())(light)
+    assert not bool(gradient.any())  # and so it is finite where nothing is left
+    with pytest.raises(ValueError, match="needs model.kind unet and data.light"):
+        term("restoration")
+
+
 def test_objective_weighs_terms_over_valid_rows_and_skips_zero_weights():
     config = LossConfig({"cross_entropy": 2.0, "position": 0.5, "focal": 0.0})
     total, (terms, _) = objective(lambda _: outputs(), BATCH, config)

@@ -13,6 +13,7 @@ from lensjax.simulate.artefacts import ARTEFACTS, COLUMN, GAP
 from lensjax.simulate.instruments import INSTRUMENTS
 from lensjax.simulate.kinds import NON_LENS_KINDS
 from lensjax.simulate.lenses import KINDS, LENS_KINDS, TRUTH, examples, simulate
+from lensjax.simulate.output import _example
 from lensjax.simulate.truth import Rule, arc_mask, pixel_noise
 
 EUCLID = INSTRUMENTS["euclid"]
@@ -215,6 +216,25 @@ def test_artefacts_are_where_their_mask_says(scenes):
         if which == GAP and scene.artefact_mask.any():
             assert (scene.image[scene.artefact_mask] == 0).all(axis=0).any()
     assert len(seen) >= 4
+
+
+def test_artefacts_left_out_leave_the_rest_of_the_scene(made):
+    kept = ARTEFACTS.index("star") + 1
+    few = list(examples("euclid", SIZE, 64, seed=7, supersampling=SUPERSAMPLING, artefacts=("star",)))
+    for one, other in zip(few, made, strict=False):
+        had = other["truth"]["artefact"]
+        assert one["truth"]["artefact"] == (had if had == kept else 0)
+        assert np.array_equal(one["image"], other["image"]) == (had in (0, kept))
+        np.testing.assert_array_equal(one["mask"], other["mask"])
+
+
+def test_light_is_the_lensed_source_in_the_images_units(scenes):
+    for kind in ("ring", "elliptical"):
+        scene = jax.tree.map(lambda leaf: leaf[None], scenes[kind][0])
+        light = _example(scene, 0, "one")["light"]
+        np.testing.assert_allclose(np.sinh(light) * scene.sigma, scene.source_flux[0], rtol=1e-4)
+        assert light.any() == (kind == "ring")
+    assert "light" not in _example(scene._replace(source_flux=scene.source_flux[:, :0]), 0, "one")
 
 
 def test_sources_are_blue_and_red(made):

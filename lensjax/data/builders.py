@@ -46,6 +46,8 @@ class Recipe(tfds.core.BuilderConfig):
     seed: int = 0
     dtype: type = np.float16
     """float16, or uint8 for images in [0, 1] times 255."""
+    light: bool = False
+    """Whether examples have `light`, of the image's shape and type."""
     exact: bool = True
     """Whether `counts` are promised, or the most there can be."""
 
@@ -72,6 +74,8 @@ class FromRecipe(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # ty
             "id": features.Text(),
             "truth": {name: features.Scalar(dtype=np.float32) for name in recipe.truth},
         }
+        if recipe.light:
+            entries["light"] = features.Tensor(shape=recipe.shape, dtype=recipe.dtype, encoding=raw)
         # Examples are drawn independently and shuffled in training, so they stay in the order of their seed.
         return tfds.core.DatasetInfo(
             builder=self, features=features.FeaturesDict(entries), disable_shuffling=True
@@ -106,6 +110,10 @@ class GravitySpy(FromRecipe):
     """The real Gravity Spy set, read by `lensjax.data.gravity_spy`."""
 
 
+class LensChallenge(FromRecipe):
+    """A Lens Finding Challenge, read by `lensjax.data.challenge`."""
+
+
 def encode(example: Example, recipe: Recipe) -> dict[str, Any]:
     """An example as it is stored.
 
@@ -121,7 +129,8 @@ def encode(example: Example, recipe: Recipe) -> dict[str, Any]:
             f"the image of example '{example['id']}' is not finite or beyond 65504: simulator bug."
         )
     truth = example.get("truth", {})
-    return {
+    light: dict[str, Any] = {"light": np.asarray(example["light"], recipe.dtype)} if recipe.light else {}
+    return light | {
         "image": image,
         "mask": np.asarray(example["mask"], bool),
         "position": np.asarray(example["position"], np.float32),
@@ -162,7 +171,8 @@ def make(builder: type[FromRecipe], recipe: Recipe, directory: Path) -> Path:
 
 
 def _make_locked(builder: type[FromRecipe], recipe: Recipe, final: Path) -> None:
-    pixels = math.prod(recipe.shape[:-1]) * (np.dtype(recipe.dtype).itemsize * recipe.shape[-1] + 1)
+    channels = recipe.shape[-1] * (1 + recipe.light)
+    pixels = math.prod(recipe.shape[:-1]) * (np.dtype(recipe.dtype).itemsize * channels + 1)
     needed, free = pixels * sum(recipe.counts.values()), shutil.disk_usage(final.parent).free
     full = (
         f"the disk of '{final.parent}' is full: {recipe.name} needs about {needed / 1e6:,.0f} MB; "

@@ -29,8 +29,8 @@ class Stored:
     """[n *s c] of the images."""
     dtype: Any
 
-    def read(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Image and mask of a row."""
+    def read(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Image, mask and light of a row."""
         return _pixels(_features(self.records[row]), self.shape[1:], self.dtype)
 
 
@@ -51,6 +51,8 @@ class Source:
     truth: dict[str, np.ndarray] = field(default_factory=dict)
     """float32 [n] each."""
     classes: tuple[str, ...] = ()
+    light: np.ndarray | None = None
+    """As `image`, the lensed source without noise; empty where `image` is on disk; None: there is none."""
 
     def __len__(self) -> int:
         return len(self.label)
@@ -59,10 +61,11 @@ class Source:
         """One example, its image as stored."""
         row = range(len(self))[row]
         if isinstance(self.image, Stored):
-            image, mask = self.image.read(row)
+            image, mask, light = self.image.read(row)
         else:
             image, mask = self.image[row], self.mask[row]
-        return {
+            light = None if self.light is None else self.light[row]
+        example: Example = {
             "image": image,
             "label": int(self.label[row]),
             "position": self.position[row],
@@ -70,6 +73,7 @@ class Source:
             "id": str(self.id[row]),
             "truth": {name: float(values[row]) for name, values in self.truth.items()},
         }
+        return example if light is None else {**example, "light": light}
 
     def examples(self, rows: Int[np.ndarray, "b"]) -> Iterator[Example]:
         """Some examples, without the truth."""
@@ -80,12 +84,16 @@ class Source:
 def prepare(config: Data) -> Path:
     """The folder of a configuration's data set, which is made if it is not there.
 
+    One with transformed inputs is made from the plain one and lies beside it.
+
     Raises:
       ValueError: a value of the configuration is out of range, or the directory cannot be written.
       OSError: the disk is full.
     """
     from lensjax.data import builders
 
+    if config.inputs:
+        prepare(replace(config, inputs=()))
     kinds = {
         LensData: builders.SimulatedLenses,
         EventData: builders.SimulatedEvents,
@@ -102,6 +110,14 @@ def recipe_of(config: Data) -> Any:
     """
     from lensjax.data import recipes
 
+    if config.inputs:
+        plain = replace(config, inputs=())
+
+        def examples(split: str) -> Iterator[Example]:
+            source = load(prepare(plain), split)
+            return (source[row] for row in range(len(source)))
+
+        return recipes.transformed(recipe_of(plain), config.inputs, examples)
     if isinstance(config, EventData):
         return recipes.event_recipe(config)
     if isinstance(config, GravitySpyData):
@@ -117,7 +133,15 @@ def recipe_of(config: Data) -> Any:
         supersampling=config.supersampling,
         min_theta_e=config.min_theta_e,
         min_snr=config.min_snr,
+        kinds=config.kinds,
+        light=config.light,
+        artefacts=config.artefacts,
     )
+
+
+def stored_type(config: Data) -> type:
+    """Of the images of a configuration's data set."""
+    return np.float16 if getattr(config, "encoding", "log") == "log" else np.uint8
 
 
 def image_shape(config: Data) -> tuple[int, ...]:
@@ -149,7 +173,11 @@ def pixel_scale(config: Data) -> float | None:
 
 def event_grid(config: Data) -> EventGrid | None:
     """Frequencies and times of an event's pixels; None for images of the sky."""
-    return None if isinstance(config, LensData) else EventGrid(config.size)
+    from lensjax.data.inputs import windows_after
+
+    return (
+        None if isinstance(config, LensData) else EventGrid(config.size, windows=windows_after(config.inputs))
+    )
 
 
 def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
@@ -175,6 +203,7 @@ def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
         features["image"].np_dtype,
         tuple(sorted(features["truth"])),
         tuple(features["label"].names),
+        "light" in features,
         memory,
     )
 
@@ -185,12 +214,14 @@ def _read(
     dtype: Any,
     truth: tuple[str, ...],
     classes: tuple[str, ...],
+    has_light: bool,
     memory: int,
 ) -> Source:
     count = len(records)
-    bytes_a_pixel = np.dtype(dtype).itemsize * shape[-1] + 1
+    bytes_a_pixel = np.dtype(dtype).itemsize * shape[-1] * (1 + has_light) + 1
     held = count if count * math.prod(shape[:-1]) * bytes_a_pixel <= memory else 0
     image, mask = np.empty((held, *shape), dtype), np.empty((held, *shape[:-1]), bool)
+    light = np.empty((held, *shape), dtype) if has_light else None
     label, position = np.empty(count, np.int32), np.empty((count, 2), np.float32)
     columns, ids = np.empty((count, len(truth)), np.float32), []
     for start in range(0, count, 256):
@@ -198,7 +229,9 @@ def _read(
         for row, record in zip(block, records.__getitems__(list(block)), strict=True):
             entry = _features(record)
             if held:
-                image[row], mask[row] = _pixels(entry, shape, dtype)
+                image[row], mask[row], one = _pixels(entry, shape, dtype)
+                if light is not None:
+                    light[row] = one
             label[row] = entry["label"].int64_list.value[0]
             position[row] = entry["position"].float_list.value
             columns[row] = [entry[f"truth/{name}"].float_list.value[0] for name in truth]
@@ -211,6 +244,7 @@ def _read(
         id=np.array(ids),
         truth=dict(zip(truth, columns.T.copy(), strict=True)),
         classes=classes,
+        light=light,
     )
 
 
@@ -220,9 +254,12 @@ def _features(record: bytes) -> Any:
     return tf_example_pb2.Example.FromString(record).features.feature
 
 
-def _pixels(entry: Any, shape: Sequence[int], dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    image = np.frombuffer(entry["image"].bytes_list.value[0], dtype).reshape(shape)
-    return image, np.frombuffer(entry["mask"].bytes_list.value[0], bool).reshape(shape[:-1])
+def _pixels(entry: Any, shape: Sequence[int], dtype: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def read(name: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
+        return np.frombuffer(entry[name].bytes_list.value[0], dtype).reshape(shape)
+
+    light = read("light", shape, dtype) if "light" in entry else None
+    return read("image", shape, dtype), read("mask", shape[:-1], bool), light
 
 
 def with_shuffled_labels(source: Source, seed: int) -> Source:
@@ -248,6 +285,7 @@ def stack(examples: Iterable[Example]) -> Source:
         np.stack([row["position"] for row in rows]).astype(np.float32),
         np.array([row["id"] for row in rows]),
         {name: np.array([row["truth"][name] for row in rows], np.float32) for name in names},
+        light=_storable(np.stack([row["light"] for row in rows])) if "light" in rows[0] else None,
     )
 
 

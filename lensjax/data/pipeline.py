@@ -98,7 +98,7 @@ def train_batch(
     if steps:
         draws = zip(examples, _generators(seed, places), strict=True)
         examples = (transforms.augment(example, rng, steps) for example, rng in draws)
-    return collate(examples, rows, source.image.shape[1:])
+    return collate(examples, rows, source.image.shape[1:], source.light is not None)
 
 
 @lru_cache(maxsize=4)
@@ -116,7 +116,9 @@ def _generators(seed: int, places: Int[np.ndarray, "b"]) -> Iterator[np.random.G
         yield rng
 
 
-def collate(examples: Iterator[Example], rows: Int[np.ndarray, "b"], shape: tuple[int, ...]) -> Batch:
+def collate(
+    examples: Iterator[Example], rows: Int[np.ndarray, "b"], shape: tuple[int, ...], has_light: bool = False
+) -> Batch:
     """Stack examples with images of a shape [*s c], one for each of `rows` that is not -1; those come last.
 
     One example at a time, so that its memory is warm and is reused for the next: fresh pages are dear.
@@ -125,12 +127,18 @@ def collate(examples: Iterator[Example], rows: Int[np.ndarray, "b"], shape: tupl
     image, mask = np.empty((size, *shape), np.float32), np.empty((size, *shape[:-1]), bool)
     label, position = np.zeros(size, np.int32), np.full((size, 2), np.nan, np.float32)
     image[count:], mask[count:] = 0, False
+    light = np.zeros((size, *shape), np.float32) if has_light else None
     for row, example in enumerate(examples):
         store(image[row], example["image"])
         mask[row], label[row], position[row] = example["mask"], example["label"], example["position"]
-    return Batch(
+        if light is not None:
+            store(light[row], example["light"])
+    batch = Batch(
         image=image, label=label, position=position, mask=mask, valid=rows >= 0, index=rows.astype(np.int32)
     )
+    if light is not None:
+        batch["light"] = light
+    return batch
 
 
 def store(out: Float[np.ndarray, "*s c"], image: Num[np.ndarray, "*s c"]) -> None:
@@ -170,7 +178,8 @@ class EvalBatches:
         rank, world = self.process
         rows = np.asarray(process_part(self.batch_size, rank, world)) + number * self.batch_size
         rows = np.where(rows < len(self.source), rows, -1)
-        return collate(self.source.examples(rows[rows >= 0]), rows, self.source.image.shape[1:])
+        shape, has_light = self.source.image.shape[1:], self.source.light is not None
+        return collate(self.source.examples(rows[rows >= 0]), rows, shape, has_light)
 
 
 def eval_batches(source: Source, batch_size: int, process: tuple[int, int] | None = None) -> EvalBatches:

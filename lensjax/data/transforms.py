@@ -1,4 +1,4 @@
-"""Pure functions on one `Example`: units, and augmentations whose positions and masks follow the image.
+"""Pure functions on one `Example`: units, and augmentations that positions, masks and light follow.
 
 An augmentation takes an example and a NumPy generator and returns a new example; it draws the same numbers
 whatever the image holds. Rows and columns are the last two axes of space, so events work as images do.
@@ -56,15 +56,24 @@ _OFFSET = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float32)
 _FLIP = 1 - 2 * _OFFSET
 
 
+def with_light(example: Example, change: Callable[[np.ndarray], np.ndarray]) -> Example:
+    """The same change of the noise-free light, where an example has it."""
+    return {**example, "light": change(example["light"])} if "light" in example else example
+
+
 def orient(example: Example, element: int) -> Example:
     """Symmetry 0 … 7 of the square: transpose if `element & 4`, then flip rows (2) and columns (1)."""
-    image, mask, position = example["image"], example["mask"], example["position"]
+    mask, position = example["mask"], example["position"]
     if element & 4:
-        image, mask, position = np.swapaxes(image, -3, -2), np.swapaxes(mask, -2, -1), position[::-1]
+        mask, position = np.swapaxes(mask, -2, -1), position[::-1]
     rows, columns = slice(None, None, -1 if element & 2 else 1), slice(None, None, -1 if element & 1 else 1)
+
+    def turn(image: np.ndarray) -> np.ndarray:
+        return (np.swapaxes(image, -3, -2) if element & 4 else image)[..., rows, columns, :]
+
     return {
-        **example,
-        "image": image[..., rows, columns, :],
+        **with_light(example, turn),
+        "image": turn(example["image"]),
         "mask": mask[..., rows, columns],
         "position": _FLIP[element & 3] * position + _OFFSET[element & 3],
     }
@@ -98,11 +107,17 @@ def translate(example: Example, rows: int, columns: int) -> Example:
     image, mask = example["image"], example["mask"]
     height, width = mask.shape[-2:]
     (to_row, from_row), (to_column, from_column) = _overlap(rows, height), _overlap(columns, width)
-    moved, moved_mask = np.zeros(image.shape, image.dtype), np.zeros(mask.shape, bool)
-    as_pixels(moved)[..., to_row, to_column] = as_pixels(image)[..., from_row, from_column]
+    moved_mask = np.zeros(mask.shape, bool)
+
+    def move(image: np.ndarray) -> np.ndarray:
+        moved = np.zeros(image.shape, image.dtype)
+        as_pixels(moved)[..., to_row, to_column] = as_pixels(image)[..., from_row, from_column]
+        return moved
+
     moved_mask[..., to_row, to_column] = mask[..., from_row, from_column]
     moved_position = example["position"] + np.array([rows / height, columns / width], np.float32)
-    return {**example, "image": moved, "mask": moved_mask, "position": moved_position}
+    followed = with_light(example, move)
+    return {**followed, "image": move(image), "mask": moved_mask, "position": moved_position}
 
 
 def _overlap(step: int, size: int) -> tuple[slice, slice]:
@@ -133,7 +148,9 @@ def noise(example: Example, rng: np.random.Generator, largest: float = 1.0) -> E
     amount = np.float32(rng.uniform(0, largest))
     image = np.asarray(example["image"], np.float32)
     flux = _sinh(image) + amount * rng.standard_normal(image.shape, np.float32)
-    return {**example, "image": _arcsinh(flux / np.sqrt(1 + amount**2))}
+    unit = np.sqrt(1 + amount**2)
+    dimmed = with_light(example, lambda light: _arcsinh(_sinh(light.astype(np.float32)) / unit))
+    return {**dimmed, "image": _arcsinh(flux / unit)}
 
 
 def _sinh(x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
@@ -151,7 +168,8 @@ def brightness(example: Example, rng: np.random.Generator, largest: float = 0.1)
     """An uncertain calibration: the flux of each band times exp(U(-largest, largest))."""
     image = np.asarray(example["image"], np.float32)
     gain = np.exp(rng.uniform(-largest, largest, image.shape[-1:])).astype(np.float32)
-    return {**example, "image": _arcsinh(_sinh(image) * gain)}
+    followed = with_light(example, lambda light: _arcsinh(_sinh(light.astype(np.float32)) * gain))
+    return {**followed, "image": _arcsinh(_sinh(image) * gain)}
 
 
 def band_dropout(example: Example, rng: np.random.Generator, probability: float = 0.25) -> Example:
@@ -160,7 +178,9 @@ def band_dropout(example: Example, rng: np.random.Generator, probability: float 
     missing, band = rng.random() < probability, int(rng.integers(bands))
     if not missing or bands == 1:
         return example
-    return {**example, "image": example["image"] * (np.arange(bands) != band).astype(example["image"].dtype)}
+    kept = np.arange(bands) != band
+    followed = with_light(example, lambda light: light * kept.astype(light.dtype))
+    return {**followed, "image": example["image"] * kept.astype(example["image"].dtype)}
 
 
 def band_limit(example: Example, rng: np.random.Generator, probability: float = 0.5) -> Example:

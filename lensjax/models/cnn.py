@@ -53,9 +53,8 @@ class Network(nn.Module):
                     x, attention[place] = gate(x)
                     ends[f"attention:{place}"] = attention[place]
             x = self._stage(x, taps, ends, stage, features, train)
-        head = Head(
-            config.head, config.hidden, len(config.classes), origin, step, config.pooling, name="head"
-        )
+        classes, windows = len(config.classes), config.windows
+        head = Head(config.head, config.hidden, classes, origin, step, config.pooling, windows, name="head")
         if config.decide == "window":
             logits = by_window(head, x)
             return Outputs(mean_probability(logits), None, None, attention, None, ends, logits)
@@ -68,17 +67,7 @@ class Network(nn.Module):
     def _stage(self, x: Array, taps: Taps, ends: dict, stage: int, features: int, train: bool) -> Array:
         config, name = self.config, f"stage{stage + 1}"
         kernel, pool = geometry(config, stage, x.ndim - 2)
-        weights = self.param(f"{name}_kernel", he_normal, (*kernel, x.shape[-1], features))
-        if config.standardise:
-            if weights[..., 0].size == 1:
-                raise ValueError(
-                    f"model.standardise leaves nothing of a filter of one number ({name}): "
-                    "use a larger model.kernel, or --model.no-standardise."
-                )
-            gain = self.param(f"{name}_gain", nn.initializers.ones_init(), (features,))
-            weights = standardise(weights) * gain
-        zeros = nn.initializers.zeros_init()
-        bias = self.param(f"{name}_bias", zeros, (features,)) if config.bias else jnp.zeros(features)
+        weights, bias = convolution(self, config, name, (*kernel, x.shape[-1], features))
         linear = conv(x, weights, config.padding)
         x = tap(ACTIVATIONS[config.activation](linear + bias), taps, ends, name)
         if config.activation == "relu" and name not in (taps or {}):
@@ -87,6 +76,22 @@ class Network(nn.Module):
         else:
             x = max_pool(x, pool)
         return nn.Dropout(config.dropout, deterministic=not train)(x)
+
+
+def convolution(
+    module: nn.Module, config: ModelConfig, name: str, shape: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """The kernel [*k c f] and bias [f] of a layer, standardised if so configured: parameters of `module`."""
+    weights = module.param(f"{name}_kernel", he_normal, shape)
+    if config.standardise:
+        if weights[..., 0].size == 1:
+            raise ValueError(
+                f"model.standardise leaves nothing of a filter of one number ({name}): "
+                "use a larger model.kernel, or --model.no-standardise."
+            )
+        weights = standardise(weights) * module.param(f"{name}_gain", nn.initializers.ones_init(), shape[-1:])
+    zeros = nn.initializers.zeros_init()
+    return weights, module.param(f"{name}_bias", zeros, shape[-1:]) if config.bias else jnp.zeros(shape[-1])
 
 
 def by_window(head: Head, x: Float[Array, "b *s c"]) -> Float[Array, "b t k"]:
@@ -117,7 +122,10 @@ def attention_layer(config: AttentionConfig, place: str) -> SpatialAttention:
 
 
 def geometry(config: ModelConfig, stage: int, dims: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Kernel and pooling window of a stage: (time, row, column) in 3D, (row, column) in 2D."""
+    """Kernel and pooling window of a stage: (time, row, column) in 3D, (row, column) in 2D.
+
+    The lowest level of a U-Net is not pooled.
+    """
 
     def per_stage(values: tuple[int, ...]) -> int:
         return values[stage] if len(values) > 1 else values[0]
@@ -125,6 +133,8 @@ def geometry(config: ModelConfig, stage: int, dims: int) -> tuple[tuple[int, ...
     time = dims - 2
     kernel = (per_stage(config.time_kernel),) * time + (per_stage(config.kernel),) * 2
     pool = (per_stage(config.time_pool),) * time + (per_stage(config.pool),) * 2
+    if config.kind == "unet" and stage == len(config.features) - 1:
+        pool = (1,) * dims
     return kernel, pool
 
 
@@ -162,7 +172,7 @@ def trunk_grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, Grid]:
         for axis, k in enumerate(kernel):
             shift = (k - 1) / 2 if config.padding == "VALID" else (k - 1) / 2 - (k - 1) // 2
             origin[axis] += shift * step[axis]
-        record(f"stage{stage + 1}")
+        record(f"stage{stage + 1}", *([f"up{stage + 1}"] if config.kind == "unet" else []))
         for axis, p in enumerate(pool):
             origin[axis] += (p - 1) / 2 * step[axis]
             step[axis] *= p
@@ -171,7 +181,7 @@ def trunk_grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, Grid]:
 
 
 def build(config: ModelConfig) -> Network:
-    """Check a configuration and make the network.
+    """Check a configuration and make the network, of kind unet a `unet.UNet`.
 
     Raises:
       ValueError: a field contradicts another; says which, the value, and the rule.
@@ -194,7 +204,29 @@ def build(config: ModelConfig) -> Network:
     if not 0 <= config.dropout < 1:
         raise ValueError(f"model.dropout (={config.dropout}) must be in [0, 1).")
     check_events(config)
-    return Network(config)
+    check_kind(config)
+    if config.kind == "trunk":
+        return Network(config)
+    from lensjax.models.unet import UNet  # it is made of this module's parts
+
+    return UNet(config)
+
+
+def check_kind(config: ModelConfig) -> None:
+    """Refuse contradictions between the kind of network and other fields."""
+    unet, even = "model.kind unet", any(k % 2 == 0 for k in (*config.kernel, *config.time_kernel))
+    for rule, wrong, field, fix in (
+        (f"model.kind {config.kind}", (config.kind == "unet") != (config.head == "restored"),
+         f"model.head {config.head}", "head restored with kind unet, and with it alone"),
+        (unet, config.kind == "unet" and bool(config.attention.at),
+         f"model.attention.at {config.attention.at}", "none: its restored light is its attention"),
+        (unet, config.kind == "unet" and config.padding != "SAME", "model.padding VALID", "SAME"),
+        (unet, config.kind == "unet" and even, "an even kernel", "odd ones"),
+        (unet, config.kind == "unet" and config.view != "event", f"model.view {config.view}", "event"),
+        (unet, config.kind == "unet" and config.decide != "event", "model.decide window", "event"),
+    ):  # fmt: skip
+        if wrong:
+            raise ValueError(f"{rule} contradicts {field}: use {fix}.")
 
 
 def check_events(config: ModelConfig) -> None:

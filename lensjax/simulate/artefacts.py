@@ -17,12 +17,19 @@ ARTEFACT_FRACTION = 0.2
 RAYS = 6  # tracks of cosmic rays at most
 
 
-def draw_artefact(key: PRNGKeyArray, instrument: Instrument, size: int) -> dict[str, Array]:
-    """Which artefact a scene has, if any, and the parameters of all of them."""
+EVERY = np.ones(len(ARTEFACTS) + 1, bool)
+"""By the number of an artefact, whether a scene may have it."""
+
+
+def draw_artefact(
+    key: PRNGKeyArray, instrument: Instrument, size: int, allowed: Array | np.ndarray = EVERY
+) -> dict[str, Array]:
+    """Which artefact a scene has, if any, and the parameters of all of them; one not allowed is left out."""
     bands = len(instrument.bands)
     u = jax.random.uniform(key, (8 + bands + RAYS * 5,))
     chosen = 1 + jnp.floor(u[6] / ARTEFACT_FRACTION * len(ARTEFACTS)).astype(jnp.int32)
     which = jnp.where(chosen <= len(ARTEFACTS), chosen, 0)
+    which = jnp.where(jnp.asarray(allowed)[which], which, 0)
     side = size * instrument.pixel_scale
     saturated = which == SATURATED
     # A star stands clear of the middle; a saturated one near the edge.
