@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -102,8 +101,9 @@ def saliency_task(task: str, batch: int) -> Callable[[], np.ndarray]:
 
 
 def lime_task(task: str, batch: int) -> Callable[[], np.ndarray]:
-    os.environ["TQDM_DISABLE"] = "1"  # it has no option against its progress bar
-    from lime.lime_image import LimeImageExplainer
+    from lime import lime_image
+
+    lime_image.tqdm = iter  # it has no option against its progress bar
 
     model, x = network(2), images(task)[0].astype(np.float64)
 
@@ -112,7 +112,7 @@ def lime_task(task: str, batch: int) -> Callable[[], np.ndarray]:
             return model(first(np.asarray(batch_of_images, np.float32))).numpy()
 
     def run() -> np.ndarray:
-        explained = LimeImageExplainer(random_state=0).explain_instance(
+        explained = lime_image.LimeImageExplainer(random_state=0).explain_instance(
             x, classify, labels=(CLASS,), top_labels=None, hide_color=0, num_samples=LIME_SAMPLES,
             batch_size=batch, segmentation_fn=lambda _: segments(),
             num_features=segments().max() + 1,

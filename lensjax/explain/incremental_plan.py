@@ -31,10 +31,8 @@ def plan(
     strides: tuple[int, ...],
     edges: str,
 ) -> Plan:
-    """Windows of `sizes` every `strides` pixels, through layers whose maps have so many `cells`.
-
-    The first of `cells` is the image as far as the layers see it, with that of the image itself before it.
-    """
+    """Windows of `sizes` every `strides` pixels. `cells` are those of the image, then, as far as the layers
+    see them, of the image again and of every layer's map."""
     space, *seen = cells
     starts = window_starts(space, sizes, strides, edges)
     lengths, firsts = intervals(reaches, seen, starts, sizes)
