@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,9 +16,10 @@ from lensjax import metrics, parallel
 from lensjax.config import Config
 from lensjax.data import datasets
 from lensjax.data.datasets import Source
-from lensjax.models import Network
-from lensjax.objective import objective
+from lensjax.models import Network, build
+from lensjax.objective import check_weights, objective
 from lensjax.optim import frozen
+from lensjax.restore import config_of
 from lensjax.shapes import Array
 from lensjax.types import Batch
 
@@ -58,8 +60,19 @@ def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch
 
 def predict(step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh) -> Predictions:
     """Run a jitted prediction step over the batches of a split, all devices and processes together."""
+    return as_predictions(predicted_rows(step, params, batches, mesh))
+
+
+def predicted_rows(
+    step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh
+) -> dict[str, np.ndarray]:
+    """What a prediction step gives for all batches, one after another, padding too."""
     rows = [parallel.gather(step(params, parallel.shard(batch, mesh))) for batch in batches]
-    columns = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def as_predictions(columns: dict[str, np.ndarray]) -> Predictions:
+    """Rows in the order of their split, without padding."""
     order = np.argsort(columns["index"], kind="stable")
     order = order[columns["index"][order] >= 0]
     columns = {name: values[order] for name, values in columns.items()}
@@ -90,6 +103,23 @@ def summarise(predictions: Predictions, source: Source, config: Config) -> dict[
     return summary | metrics.position_summary(
         place, source.position, known, shape, scale, sigma=sigma, theta_e=theta_e
     )
+
+
+def check(config: Config) -> tuple[Network, tuple[int, ...]]:
+    """The network and the shape [*s c] of its images; refuses now what would fail after it cost time.
+
+    Raises:
+      ValueError: parts of the configuration contradict each other, or there is no such thing.
+    """
+    parallel.check_batch_size(config.optim.batch_size)
+    check_weights(config.loss)
+    shape = datasets.image_shape(config.data)  # checks the data, on which the metrics depend
+    check_monitor(config)
+    model = build(config.model)
+    if config.init:
+        config_of(Path(config.init))  # fails now where there is no such run
+    dry_run(config, model, shape)
+    return model, shape
 
 
 def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:

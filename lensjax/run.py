@@ -39,7 +39,7 @@ def check(workdir: Path, config: Config) -> None:
     if not has_checkpoints(workdir):
         return
     before: Config = config_from_dict(read_config_json(workdir))  # fields added since take their defaults
-    differing = changes(_comparable(before), _comparable(config))
+    differing = changes(comparable(before), comparable(config))
     if differing:
         raise ValueError(
             f"'{workdir}' holds a run of another configuration ({'; '.join(differing[:5])}): "
@@ -47,7 +47,7 @@ def check(workdir: Path, config: Config) -> None:
         )
 
 
-def _comparable(config: Config) -> dict[str, Any]:
+def comparable(config: Config) -> dict[str, Any]:
     """A configuration as JSON; a loss of weight 0 is none."""
     values = logs.plain(asdict(config))
     values["loss"]["weights"] = {name: w for name, w in values["loss"]["weights"].items() if w}

@@ -14,7 +14,7 @@ from lensjax.config import Config
 from lensjax.models import Network
 from lensjax.objective import objective
 from lensjax.optim import hold, name_of
-from lensjax.shapes import Array, Bool
+from lensjax.shapes import Array, Bool, Float
 from lensjax.types import Batch
 
 
@@ -104,7 +104,7 @@ def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
     return params, taken
 
 
-def with_validation(state: TrainState, score: float) -> TrainState:
+def with_validation(state: TrainState, score: float | Float[Array, ""]) -> TrainState:
     """Record a validation score (larger is better); the best so far resets the early-stopping counter."""
     better: Bool[Array, ""] = jnp.asarray(score) > state.best
     best = jnp.where(better, jnp.asarray(score, jnp.float32), state.best)
