@@ -46,9 +46,9 @@ def command_line(arguments: list[str]) -> Command:
         print(f"{__doc__}\nGive a configuration file first; --help after it lists every option.")
         sys.exit(0 if set(arguments) & {"-h", "--help"} else 2)
     config, folder = load_config_file(arguments[0]), tyro.MISSING
-    if "--ablate" in arguments[1:-1]:
-        group = arguments[arguments.index("--ablate") + 1]
-        folder = Path("runs/ablations") / Path(arguments[0]).stem / group
+    words = [word for argument in arguments[1:] for word in argument.split("=", 1)]
+    if "--ablate" in words[:-1]:
+        folder = Path("runs/ablations") / Path(arguments[0]).stem / words[words.index("--ablate") + 1]
     default = Command(workdir=folder, config=config)
     # The kind of data set is the configuration file's: its fields are options, not a subcommand.
     command = tyro.conf.AvoidSubcommands[Command]

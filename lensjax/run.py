@@ -67,7 +67,7 @@ def has_checkpoints(workdir: Path) -> bool:
     return any(path.name.isdigit() for path in (workdir / "checkpoints").glob("*"))
 
 
-def require_finite(values: dict[str, Array], rows: Array, ids: Sequence[str] | np.ndarray, step: int) -> None:
+def require_finite(values: dict[str, Any], rows: Array, ids: Sequence[str] | np.ndarray, step: int) -> None:
     """Stop when a loss or gradient is not a finite number, and name the batch.
 
     Raises:
@@ -85,7 +85,7 @@ def require_finite(values: dict[str, Array], rows: Array, ids: Sequence[str] | n
         )
 
 
-def means(history: Sequence[dict[str, Array]]) -> dict[str, float]:
+def means(history: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Mean of each logged value over the steps of an epoch."""
     rows = jax.device_get(list(history))
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}

@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from lensjax import (
     ensemble,
     ensemble_train,
     explained,
-    items,
     logs,
     parallel,
     restore,
@@ -50,10 +50,10 @@ NET = ModelConfig(
 OPTIM = OptimConfig(batch_size=8, epochs=2)
 
 
-def source(n=24, size=12):
-    rng = np.random.default_rng(0)
+def source(n=24, size=16):
+    rng = np.random.default_rng(n)
     return datasets.Source(
-        image=rng.standard_normal((n, size, size, 2)).astype(np.float16),
+        image=rng.standard_normal((n, size, size, 4)).astype(np.float16),
         mask=np.zeros((n, size, size), bool),
         label=rng.integers(0, 2, n).astype(np.int32),
         position=rng.random((n, 2)).astype(np.float32),
@@ -79,7 +79,7 @@ def test_a_step_of_all_is_the_step_of_each_and_stopped_seeds_stay(together):
     everywhere = parallel.replicated(parallel.data_mesh())
 
     def init(seed):
-        return init_state(config, model, optimiser, jnp.zeros((1, 12, 12, 2)), seed)
+        return init_state(config, model, optimiser, jnp.zeros((1, 16, 16, 4)), seed)
 
     one, initial = jax.jit(step), jax.jit(init)
     states = [initial(seed) for seed in seeds]
@@ -112,9 +112,27 @@ def test_each_seed_keeps_its_best_and_stops_by_itself():
     np.testing.assert_allclose(stack.best.best, [0.5, 0.8])
 
 
+TINY = Config(
+    data=LensData(size=16, augment=("dihedral",)),
+    model=NET,
+    loss=LossConfig({"cross_entropy": 1.0}),
+    optim=replace(OPTIM, epochs=3),
+)
+
+
 @pytest.fixture(scope="module")
-def together(tiny_config, tmp_path_factory) -> Path:
-    """Two variants of the tiny experiment, two seeds each, in one process of eight devices."""
+def made_up() -> Iterator[None]:
+    """Noise instead of simulations."""
+    splits = {"train": source(32), "validation": source(16), "test": source(24)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "prepare", lambda config: Path())
+        patch.setattr(datasets, "load", lambda folder, split: splits[split])
+        yield
+
+
+@pytest.fixture(scope="module")
+def together(made_up, tmp_path_factory) -> Path:
+    """Two variants, two seeds each, trained in this process of eight devices."""
     folder = tmp_path_factory.mktemp("ablation")
     (folder / "groups.py").write_text(
         "from dataclasses import replace\n"
@@ -122,14 +140,16 @@ def together(tiny_config, tmp_path_factory) -> Path:
         "  'plain': lambda c: replace(c, data=replace(c.data, augment=()))}}\n"
     )
     said: list[str] = []
-    config = load_config_file(tiny_config)
-    ablate.main(config, "gates", 2, folder / "runs", folder / "groups.py", said.append)
+    ablate.main(TINY, "gates", 2, folder / "runs", folder / "groups.py", said.append)
     (folder / "said.txt").write_text("\n".join(said))
     return folder
 
 
-def test_a_seed_trained_with_others_is_the_run_of_its_own(together, tiny_run):
-    seed0 = together / "runs" / "with" / "seed0"
+@pytest.mark.slow
+def test_a_seed_trained_with_others_is_the_run_of_its_own(tiny_config, tiny_run, tmp_path):
+    config = load_config_file(tiny_config)
+    assert ensemble_train.train(config, range(2), tmp_path, print)
+    seed0 = tmp_path / "seed0"
     ours, theirs = final_state(seed0), final_state(tiny_run)
     for name in theirs:
         np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, atol=2e-5, err_msg=name)
@@ -141,10 +161,26 @@ def test_a_seed_trained_with_others_is_the_run_of_its_own(together, tiny_run):
     assert summaries[0]["test"]["loss"] == pytest.approx(summaries[1]["test"]["loss"], rel=2e-3)
     best = [restore.restore(run).params for run in (seed0, tiny_run)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5), *best)
+    check_by_script(tmp_path)
 
 
-def test_a_stopped_ablation_resumes_to_the_same_numbers(together, tiny_config, tmp_path, monkeypatch):
-    config, said = load_config_file(tiny_config), []
+def check_by_script(folder: Path) -> None:
+    """explain.py takes the folder of seeds."""
+    out = folder / "explain"
+    command = ["explain.py", str(folder), "--methods", "attention", "gradient", "--count", "4"]
+    command += ["--figures", "1", "--out", str(out)]
+    process = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr
+    assert "disagreement" in (out / "predictions.csv").read_text().splitlines()[0]
+    with np.load(out / "attributions.npz", allow_pickle=False) as maps:
+        assert {"attention", "attention(spread)", "gradient(spread)"} <= set(maps)
+    assert "networks disagree by" in (out / "index.html").read_text()
+
+
+def test_a_stopped_ablation_resumes_to_the_same_numbers(together, tmp_path, monkeypatch):
+    config, said = TINY, []
 
     @contextlib.contextmanager
     def stop_at_six():
@@ -174,10 +210,11 @@ def test_one_table_and_figure_and_what_was_left_out(together):
     assert not list(runs.glob("*/together_*"))
 
 
-def test_seeds_are_an_ensemble(together, tmp_path):
+def test_seeds_are_an_ensemble(together):
     members = ensemble.restore_all(together / "runs" / "with")
     assert len(members) == 2
-    shown = items.held_out(members[0], 3)
+    images = source(24).image[:3].astype(np.float32)
+    shown = [explained.Item(id=str(i), source="noise", image=image) for i, image in enumerate(images)]
     predicted, disagreement = ensemble.predict(members, shown, 4)
     pure = ensemble.predictor(members)(np.stack([item.image for item in shown]))
     np.testing.assert_allclose(predicted.probabilities, pure["probabilities"], atol=1e-5)
@@ -197,20 +234,6 @@ def test_networks_that_are_unsure_alike_do_not_disagree():
     unsure, apart = np.full((2, 1, 2), 0.5), np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
     np.testing.assert_allclose(ensemble.mutual_information(jnp.asarray(unsure)), [0], atol=1e-6)
     np.testing.assert_allclose(ensemble.mutual_information(jnp.asarray(apart)), [np.log(2)], rtol=1e-6)
-
-
-@pytest.mark.slow
-def test_an_ensemble_is_explained_by_the_script(together, tmp_path):
-    command = ["explain.py", str(together / "runs" / "with"), "--methods", "attention", "gradient"]
-    command += ["--count", "4", "--figures", "1", "--out", str(tmp_path)]
-    process = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert process.returncode == 0, process.stderr
-    assert "disagreement" in (tmp_path / "predictions.csv").read_text().splitlines()[0]
-    with np.load(tmp_path / "attributions.npz", allow_pickle=False) as maps:
-        assert {"attention", "attention(spread)", "gradient(spread)"} <= set(maps)
-    assert "networks disagree by" in (tmp_path / "index.html").read_text()
 
 
 LENSES = Config(data=LensData(size=32), model=ModelConfig(features=(4, 6, 8)))
