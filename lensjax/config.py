@@ -35,6 +35,10 @@ class LensData:
     seed: int = 0
     """Seed of the simulator; the three splits never share a scene."""
     lens_fraction: float = 0.5
+    kinds: tuple[str, ...] = ()
+    """Only these kinds of scene, as many of each (`lens_fraction` does not apply): names in
+    lensjax.simulate.kinds.ALL_KINDS, or single, non_lens, jackpot for several. Empty for the usual mix, which
+    has no double source planes (compound_arcs, double_ring)."""
     min_theta_e: float = 0.25
     """Least Einstein radius of a lens, arcsec."""
     min_snr: float = 20.0

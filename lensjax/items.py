@@ -15,7 +15,7 @@ from lensjax.data.transforms import as_float
 from lensjax.events import CLIP
 from lensjax.explained import Item
 from lensjax.restore import Trained
-from lensjax.simulate.lenses import KINDS
+from lensjax.simulate.kinds import ALL_KINDS
 from lensjax.types import Example
 
 SIMULATED = "simulated Euclid as lensjax makes it, not what this network was trained on"
@@ -59,7 +59,7 @@ def with_evidence(trained: Trained, count: int) -> list[Item]:
 
 def held_out_item(example: Example, source: str = "held-out simulation") -> Item:
     truth = example.get("truth", {})
-    kind = KINDS[int(truth["kind"])].replace("_", " ") if "kind" in truth else ""
+    kind = ALL_KINDS[int(truth["kind"])].replace("_", " ") if "kind" in truth else ""
     if example["label"] and "source_red" in truth:
         kind += ", red" if truth["source_red"] else ", blue"
     return Item(

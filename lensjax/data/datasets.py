@@ -121,6 +121,7 @@ def recipe_of(config: Data) -> Any:
         supersampling=config.supersampling,
         min_theta_e=config.min_theta_e,
         min_snr=config.min_snr,
+        kinds=config.kinds,
         light=config.light,
         artefacts=config.artefacts,
     )

@@ -47,6 +47,7 @@ def lens_recipe(
     supersampling: int,
     min_theta_e: float = 0.25,
     min_snr: float = 20.0,
+    kinds: tuple[str, ...] = (),
     light: bool = False,
     artefacts: tuple[str, ...] = ARTEFACTS,
     generate: Callable[[int, int], Iterator[Example]] | None = None,
@@ -55,8 +56,9 @@ def lens_recipe(
     """Recipe of `SimulatedLenses`. `generate` (count, seed) and `truth` replace the simulator in tests.
 
     Raises:
-      ValueError: a value outside its range.
+      ValueError: a value outside its range, or an unknown kind.
     """
+    from lensjax.simulate import kinds as scene_kinds
     from lensjax.simulate.instruments import INSTRUMENTS
 
     counts = {"train": train, "validation": validation, "test": test}
@@ -65,6 +67,7 @@ def lens_recipe(
     check_limits(counts, seed=(seed, 0, 2**30), size=(size, 16, 4096), supersampling=(supersampling, 1, 16))
     if not 0 <= lens_fraction <= 1:
         raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
+    scene_kinds.shares(kinds)
 
     unknown = sorted(set(artefacts) - set(ARTEFACTS))
     if unknown:
@@ -77,8 +80,14 @@ def lens_recipe(
         )
 
     def simulate(count: int, seed: int) -> Iterator[Example]:
-        from lensjax.simulate import lenses
+        from lensjax.simulate import chosen, lenses
 
+        rule = lenses.Rule(float(min_theta_e), float(min_snr))
+        if kinds:
+            yield from chosen.examples(
+                instrument, size, count, seed, kinds, supersampling, rule, light=light, artefacts=artefacts
+            )
+            return
         yield from lenses.examples(
             instrument,
             size,
@@ -86,22 +95,24 @@ def lens_recipe(
             seed,
             lens_fraction=lens_fraction,
             supersampling=supersampling,
-            rule=lenses.Rule(float(min_theta_e), float(min_snr)),
+            rule=rule,
             light=light,
             artefacts=artefacts,
         )
 
     if truth is None:
+        from lensjax.simulate.double import ALL_TRUTH
         from lensjax.simulate.truth import TRUTH
 
-        truth = tuple(TRUTH)
+        truth = tuple(ALL_TRUTH if kinds else TRUTH)
     numbers = "-".join(f"{split}{count}" for split, count in counts.items())
     # Sets of all artefacts keep the name they always had.
-    chosen = [name for name in ARTEFACTS if name in artefacts]
-    kinds = "" if chosen == [*ARTEFACTS] else "-artefacts_" + ("_".join(chosen) or "none")
+    some = [name for name in ARTEFACTS if name in artefacts]
+    left = "" if some == [*ARTEFACTS] else "-artefacts_" + ("_".join(some) or "none")
     return Recipe(
         name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}"
-        f"-theta{float(min_theta_e)}-snr{float(min_snr)}{'-light' * light}{kinds}",
+        f"-theta{float(min_theta_e)}-snr{float(min_snr)}{'-light' * light}{left}"
+        f"{'-kinds_' if kinds else ''}{'+'.join(kinds)}",
         counts=counts,
         seed=seed,
         shape=(size, size, len(INSTRUMENTS[instrument].bands)),

@@ -25,7 +25,8 @@ SMALLEST_SIGMA, LARGEST_SIGMA = 1e-3, 1.0
 class Head(nn.Module):
     """Class logits from pooled features; position from a heat map, from regression, or none."""
 
-    kind: Literal["heatmap", "regression", "class"] = "heatmap"
+    kind: str = "heatmap"
+    """`ModelConfig.head`; a network whose place is read off elsewhere has the class alone here."""
     hidden: int = 64
     classes: int = 2
     origin: tuple[float, ...] = (0.5, 0.5)
