@@ -216,7 +216,7 @@ def test_seeds_are_an_ensemble(together):
     images = source(24).image[:3].astype(np.float32)
     shown = [explained.Item(id=str(i), source="noise", image=image) for i, image in enumerate(images)]
     predicted, disagreement = ensemble.predict(members, shown, 4)
-    pure = ensemble.predictor(members)(np.stack([item.image for item in shown]))
+    pure = ensemble.predictor(members)(jnp.asarray(images))
     np.testing.assert_allclose(predicted.probabilities, pure["probabilities"], atol=1e-5)
     np.testing.assert_allclose(disagreement, pure["disagreement"], atol=1e-5)
     methods = [("gradient", "gradient", {}), ("centre", "centre", {})]
