@@ -38,10 +38,10 @@ class Stacked:
 def all_at_once() -> bool:
     """Whether the seeds share one vmapped step, as they do wherever it pays: not on the CPU.
 
-    A convolution over stacked kernels is a grouped one, and `lax.map` is slower still: XLA leaves what is in
-    a loop to slow code. On a CPU core a step of three seeds by `lax.map` took 6.1 s a seed for the lens demo
-    and 4.7 s for the demo of events, where one alone takes 0.22 s and 0.29 s; vmapped NUMBERS.
-    So there the step, compiled once, takes one seed after another.
+    A convolution over stacked kernels is a grouped one: with three seeds on a (shared) CPU core a vmapped
+    step took twice as long a seed as one alone for the lens demo (0.99 s and 0.49 s), and several times as
+    long for the demo of events (2.5 s and 0.3 s). `lax.map` is no way out, 6.1 s and 4.7 s a seed: XLA leaves
+    convolutions in a loop to slow code. So there one compiled step takes the seeds in turn.
     """
     return jax.default_backend() != "cpu"
 
