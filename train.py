@@ -86,6 +86,7 @@ def main(command: Command) -> None:
     directory = datasets.prepare(config.data)
     train, validation = datasets.load(directory, "train"), datasets.load(directory, "validation")
     evaluate.check_classes(config, train)
+    train = galaxies.with_negatives(train, config)
     if config.data.shuffle_labels:
         # Learned by heart, it is no use elsewhere: the best checkpoint is the one that knows most of it.
         train = validation = datasets.with_shuffled_labels(train, config.seed)

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from lensjax import metrics, parallel
 from lensjax.config import Config
-from lensjax.data import datasets
+from lensjax.data import datasets, galaxies
 from lensjax.data.datasets import Source
 from lensjax.models import Network, build
 from lensjax.objective import check_weights, objective
@@ -115,6 +115,7 @@ def check(config: Config) -> tuple[Network, tuple[int, ...]]:
     check_weights(config.loss)
     shape = datasets.image_shape(config.data)  # checks the data, on which the metrics depend
     check_monitor(config)
+    galaxies.check_negatives(config)
     model = build(config.model)
     if config.init:
         config_of(Path(config.init))  # fails now where there is no such run
@@ -128,7 +129,12 @@ def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
     Raises:
       ValueError: parts of the configuration contradict each other.
     """
-    rows = config.optim.batch_size
+    rows, grid = config.optim.batch_size, datasets.event_grid(config.data)
+    if grid and config.model.head == "heatmap" and config.model.windows != grid.windows:
+        raise ValueError(
+            f"model.windows (={config.model.windows}) are {grid.windows} s with data.inputs "
+            f"{config.data.inputs}: set them so, or the head reads times off wrongly."
+        )
     if config.optim.epochs < 1 or rows < 1:
         raise ValueError(f"optim.epochs (={config.optim.epochs}) and batch_size (={rows}) must be 1 or more.")
     batch = {
