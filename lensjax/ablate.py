@@ -71,7 +71,7 @@ def chosen(config: Config, group: str, file: Path) -> tuple[dict[str, Config], l
         else:
             variants[name] = variant
     if len(variants) < 2:
-        raise ValueError(f"ablation '{group}' has nothing to compare: {'; '.join(left_out)}.")
+        raise ValueError(f"ablation '{group}' has nothing to compare: {left_out[0]}, and so on.")
     return variants, left_out
 
 
