@@ -61,7 +61,7 @@ def main(command: Command) -> None:
     import jax
 
     from lensjax import ablate, checkpoint, evaluate, logs, parallel, power, run
-    from lensjax.data import datasets, pipeline
+    from lensjax.data import datasets, galaxies, pipeline
     from lensjax.models import count_parameters
     from lensjax.optim import make_optimiser, make_schedule
     from lensjax.restore import restore

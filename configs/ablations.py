@@ -209,9 +209,12 @@ GROUPS: dict[str, dict[str, Edit]] = {
         "windows_as_channels": of_class(as_images(view="channels")),
     },
     "windows": {
-        "all": events(model(windows=())),
-        **{f"only_{name}": events(model(windows=(t,))) for t, name in enumerate(("0.5s", "1s", "2s", "4s"))},
-        "without_4s": events(model(windows=(0, 1, 2))),
+        "all": events(model(only_windows=())),
+        **{
+            f"only_{name}": events(model(only_windows=(t,)))
+            for t, name in enumerate(("0.5s", "1s", "2s", "4s"))
+        },
+        "without_4s": events(model(only_windows=(0, 1, 2))),
     },
     "head": {"class": class_alone, "heatmap": placed("heatmap"), "regression": placed("regression")},
     "loss_terms": {

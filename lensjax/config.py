@@ -172,7 +172,7 @@ class ModelConfig:
     view: Literal["event", "mosaic", "channels", "border"] = "event"
     """Of an event: windows as they are, as a 2 × 2 mosaic, as channels, or the outer quarters alone, a
     control for what the background tells (long glitches reach into it)."""
-    windows: tuple[int, ...] = ()
+    only_windows: tuple[int, ...] = ()
     """Of an event: those that the network sees, 0 the shortest; the others are blanked. Empty: all."""
     decide: Literal["event", "window"] = "event"
     """Events: one decision for all windows, or one a window with the mean of their probabilities."""

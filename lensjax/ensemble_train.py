@@ -118,8 +118,9 @@ def prepare(config: Config, seeds: tuple[int, ...], folder: Path, together: bool
     directory = datasets.prepare(config.data)
     train, validation, test = (datasets.load(directory, split) for split in ("train", "validation", "test"))
     evaluate.check_classes(config, train)
-    if config.data.shuffle_labels:
-        raise ValueError("data.shuffle_labels gives each seed its own labels: train them one by one.")
+    for field in ("shuffle_labels", "negatives"):
+        if getattr(config.data, field, False):
+            raise ValueError(f"data.{field} gives each seed examples of its own: train them one by one.")
     steps_per_epoch = len(train) // config.optim.batch_size
     total_steps = config.optim.epochs * steps_per_epoch
     optimiser, everywhere = (

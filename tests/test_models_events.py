@@ -323,7 +323,7 @@ def test_windows_that_are_left_out_are_blank_and_cost_no_weights():
     seen = only((0, 3), x)
     assert seen.sum((0, 2, 3, 4)).tolist() == [18, 0, 0, 18]
     assert only((), x) is x
-    with pytest.raises(ValueError, match="model.windows"):
+    with pytest.raises(ValueError, match="model.only_windows"):
         only((4,), x)
-    with pytest.raises(ValueError, match="model.windows"):
+    with pytest.raises(ValueError, match="model.only_windows"):
         only((0,), x[:, 0])

@@ -44,7 +44,7 @@ class Network(nn.Module):
         config = self.config
         ends: dict[str, Array] = {}
         attention: dict[str, Array] = {}
-        x = view(config.view, only(config.windows, tap(images, taps, ends, "input")))
+        x = view(config.view, only(config.only_windows, tap(images, taps, ends, "input")))
         origin, step = trunk_grids(config, x.shape[1:-1])["head"]
         for stage, features in enumerate(config.features):
             for place in (["input"] if stage == 0 else []) + [f"stage{stage + 1}"]:
@@ -223,7 +223,7 @@ def check_kind(config: ModelConfig) -> None:
         (unet, config.kind == "unet" and config.padding != "SAME", "model.padding VALID", "SAME"),
         (unet, config.kind == "unet" and even, "an even kernel", "odd ones"),
         (unet, config.kind == "unet" and config.view != "event", f"model.view {config.view}", "event"),
-        (unet, config.kind == "unet" and bool(config.windows), f"model.windows {config.windows}", "none"),
+        (unet, config.kind == "unet" and bool(config.only_windows), "model.only_windows", "none"),
         (unet, config.kind == "unet" and config.decide != "event", "model.decide window", "event"),
     ):  # fmt: skip
         if wrong:
@@ -245,7 +245,12 @@ def check_events(config: ModelConfig) -> None:
         (image, flat, ("model.head heatmap", heat), "head regression or class"),
         (image, flat, gates, "one kernel for all"),
         (window, alone, joint, "pooling mean or flatten"),
-        (window, alone, (f"model.windows {config.windows}", bool(config.windows)), "decide event, or all"),
+        (
+            window,
+            alone,
+            (f"model.only_windows {config.only_windows}", bool(config.only_windows)),
+            "decide event, or all",
+        ),
         (window, alone, (f"model.head {config.head}", config.head != "class"), "head class"),
         (window, alone, kernel, "1"),
         (window, alone, pool, "1"),

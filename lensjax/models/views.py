@@ -51,7 +51,7 @@ def only(windows: tuple[int, ...], x: Float[Array, "b *s c"]) -> Float[Array, "b
         return x
     if x.ndim != 5 or not all(0 <= window < x.shape[1] for window in windows):
         raise ValueError(
-            f"model.windows {windows} needs events [b t h w c] that have these windows; the input has shape "
+            f"model.only_windows {windows} needs events [b t h w c] that have these windows; the input is "
             f"{x.shape}: leave it empty for all."
         )
     seen = jnp.isin(jnp.arange(x.shape[1]), jnp.asarray(windows))
