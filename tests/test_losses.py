@@ -117,7 +117,9 @@ def test_restoration_is_the_rms_over_pixels_and_smooth_at_zero():
     batch = BATCH | {"light": light}
 
     def value(restored):
-        return LOSSES["restoration"](Context(lambda _: outputs(restored=restored), None, LossConfig()), batch)
+        return LOSSES["restoration"](
+            Context(lambda _: outputs(restored=restored), light, LossConfig()), batch
+        )
 
     np.testing.assert_allclose(value(light + 0.3), (0.3**2 + 1e-4) ** 0.5 - 0.01, rtol=1e-5)
     np.testing.assert_allclose(
