@@ -123,8 +123,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA / "ligo_strain")
     parser.add_argument("--csv", type=Path)
     arguments = parser.parse_args()
-    trained = restore(arguments.run)
-    items = all_items(trained, arguments.data)
+    try:
+        trained = restore(arguments.run)
+        items = all_items(trained, arguments.data)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
     predicted = explained.predict(trained, items, 8)
     chirp = trained.classes.index("Chirp")
     rows = [

@@ -3,9 +3,9 @@
     python -m lensjax.studies.events configs/gravity_spy_study.py --out runs/events_study
 
 runs them all over several seeds. Names of the talk: "3D" attention has one kernel for all windows, "2D" has
-one a window. All have 104,000 to 115,000 weights, except those that pool instead of flattening: over space
-(`gated_windows` and its control without the gate, `mean_windows`, about 10,000), or over time alone
-(`time_averaged` and the same with a gate: the demo's network without its position head, about 44,000).
+one a window. All have 99,000 to 115,000 weights, those that average over space (`gated_windows` and its
+control without the gate, `mean_windows`) in wider layers; but the two that average over time alone
+(`time_averaged` and the same with a gate: the demo's network without its position head) have about 42,000.
 """
 
 from collections.abc import Callable
@@ -36,6 +36,11 @@ def averaged(*at: str) -> Edit:
     return model(attention=AttentionConfig(at=at), **trunk)
 
 
+def widened(pooling: str) -> Edit:
+    """Features averaged over space; more of them, to spend the weights that a flattened layer takes."""
+    return model(attention=AttentionConfig(at=()), features=(24, 64, 120), pooling=pooling, hidden=112)
+
+
 def joint(config: Config) -> Config:
     """Class and peak time and frequency, from the network with "3D" attention in two layers."""
     config = model(head="heatmap", attention=AttentionConfig(at=("stage1", "stage2")))(config)
@@ -51,8 +56,8 @@ ABLATIONS: dict[str, Edit] = {
     "attention_2d_two_layers": gates("stage1", "stage2", per_window=True),
     "attention_kernel_7": gates("stage1", "stage2", kernel=7),
     "attention_softmax": gates("stage1", "stage2", kind="softmax"),
-    "gated_windows": model(attention=AttentionConfig(at=()), pooling="gated", hidden=64),
-    "mean_windows": model(attention=AttentionConfig(at=()), pooling="mean", hidden=64),
+    "gated_windows": widened("gated"),
+    "mean_windows": widened("mean"),
     "time_averaged": averaged(),
     "time_averaged_gate": averaged("stage2"),
     "joint_position": joint,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from lensjax.events import Encoding
+from lensjax.events import WINDOWS, Encoding
 from lensjax.losses import LOSSES
 from lensjax.losses.custom import options_of, written
 from lensjax.simulate.artefacts import ARTEFACTS
@@ -37,6 +37,10 @@ class LensData:
     seed: int = 0
     """Seed of the simulator; the three splits never share a scene."""
     lens_fraction: float = 0.5
+    kinds: tuple[str, ...] = ()
+    """Only these kinds of scene, as many of each (`lens_fraction` does not apply): names in
+    lensjax.simulate.kinds.ALL_KINDS, or single, non_lens, jackpot for several. Empty for the usual mix, which
+    has no double source planes (compound_arcs, double_ring)."""
     min_theta_e: float = 0.25
     """Least Einstein radius of a lens, arcsec."""
     min_snr: float = 20.0
@@ -49,6 +53,12 @@ class LensData:
     """Kinds of artefact: a scene that would have another one is the same without it."""
     augment: tuple[str, ...] = ("dihedral", "shift")
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
+    negatives: str = ""
+    """Folder of real galaxies (lensjax.data.galaxies) that replace some non-lenses of the training split."""
+    negative_share: float = 0.3
+    """Share of the training split's non-lenses that are replaced, where there is a folder."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
@@ -77,6 +87,8 @@ class EventData:
     """Seed of the simulator; the three splits never share an event."""
     augment: tuple[str, ...] = ()
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
@@ -98,6 +110,8 @@ class GravitySpyData:
     metadata: str = ""
     """CSV of the training set, joined by gravityspy_id where given."""
     augment: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
     shuffle_labels: bool = False
     directory: str = "runs/data"
     """Where data sets are made once and then read."""
@@ -164,6 +178,9 @@ class ModelConfig:
     control for what the background tells (long glitches reach into it)."""
     decide: Literal["event", "window"] = "event"
     """Events: one decision for all windows, or one a window with the mean of their probabilities."""
+    windows: tuple[float, ...] = WINDOWS
+    """Seconds of an event's windows, which a head that says when reads times off; all alike after the input
+    transformation equal_stretch."""
     classes: tuple[str, ...] = ("non-lens", "lens")
 
 

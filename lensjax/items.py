@@ -9,13 +9,14 @@ from typing import Any
 
 from lensjax.config import EventData, LensData
 from lensjax.data import datasets
+from lensjax.data.inputs import transform_image
 from lensjax.data.min_max import from_simulation, picture
 from lensjax.data.readers import Problem, read_cutouts
 from lensjax.data.transforms import as_float
 from lensjax.events import CLIP
 from lensjax.explained import Item
 from lensjax.restore import Trained
-from lensjax.simulate.lenses import KINDS
+from lensjax.simulate.kinds import ALL_KINDS
 from lensjax.types import Example
 
 SIMULATED = "simulated Euclid as lensjax makes it, not what this network was trained on"
@@ -59,7 +60,7 @@ def with_evidence(trained: Trained, count: int) -> list[Item]:
 
 def held_out_item(example: Example, source: str = "held-out simulation") -> Item:
     truth = example.get("truth", {})
-    kind = KINDS[int(truth["kind"])].replace("_", " ") if "kind" in truth else ""
+    kind = ALL_KINDS[int(truth["kind"])].replace("_", " ") if "kind" in truth else ""
     if example["label"] and "source_red" in truth:
         kind += ", red" if truth["source_red"] else ", blue"
     return Item(
@@ -79,6 +80,18 @@ def read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Pr
     Raises:
       ValueError: the options contradict each other, or the network is not made for such inputs.
     """
+    items, problems = _read(trained, command, out)
+    return [with_inputs(item, trained) for item in items], problems
+
+
+def with_inputs(item: Item, trained: Trained) -> Item:
+    """A user's image as the network's own were transformed."""
+    data = trained.config.data
+    kind = datasets.stored_type(data)
+    return replace(item, image=transform_image(item.image, data.inputs, item.id, kind))
+
+
+def _read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Problem]]:
     if command.gps or command.scan or command.detector:
         from lensjax import strain_events
 

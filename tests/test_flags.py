@@ -58,7 +58,7 @@ def test_evidence_beyond_a_radius():
     one = spot((4, 4), (4, 7)) - 0.01
     np.testing.assert_allclose(outside(one, at(4, 4), 2.9), 0.5)
     np.testing.assert_allclose(outside(one, at(4, 4), 3.0), 0.0, atol=1e-12)
-    np.testing.assert_array_equal(outside(-np.ones((2, 4, 4)), np.full((2, 2), 0.5), 1), 1)
+    np.testing.assert_array_equal(outside(-np.ones((2, 4, 4)), np.full((2, 2), 0.5), 1.0), 1)
     np.testing.assert_array_equal(disagreement([np.zeros((3, 2))]), 0)
 
 

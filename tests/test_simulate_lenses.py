@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 from lensjax.simulate.artefacts import ARTEFACTS, COLUMN, GAP
 from lensjax.simulate.instruments import INSTRUMENTS
 from lensjax.simulate.kinds import NON_LENS_KINDS
-from lensjax.simulate.lenses import KINDS, LENS_KINDS, TRUTH, _example, examples, simulate
+from lensjax.simulate.lenses import KINDS, LENS_KINDS, TRUTH, examples, simulate
+from lensjax.simulate.output import _example
 from lensjax.simulate.truth import Rule, arc_mask, pixel_noise
 
 EUCLID = INSTRUMENTS["euclid"]

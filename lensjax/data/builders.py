@@ -110,6 +110,10 @@ class GravitySpy(FromRecipe):
     """The real Gravity Spy set, read by `lensjax.data.gravity_spy`."""
 
 
+class LensChallenge(FromRecipe):
+    """A Lens Finding Challenge, read by `lensjax.data.challenge`."""
+
+
 def encode(example: Example, recipe: Recipe) -> dict[str, Any]:
     """An example as it is stored.
 
@@ -125,7 +129,7 @@ def encode(example: Example, recipe: Recipe) -> dict[str, Any]:
             f"the image of example '{example['id']}' is not finite or beyond 65504: simulator bug."
         )
     truth = example.get("truth", {})
-    light = {"light": np.asarray(example["light"], recipe.dtype)} if recipe.light else {}
+    light: dict[str, Any] = {"light": np.asarray(example["light"], recipe.dtype)} if recipe.light else {}
     return light | {
         "image": image,
         "mask": np.asarray(example["mask"], bool),

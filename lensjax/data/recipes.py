@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ def lens_recipe(
     supersampling: int,
     min_theta_e: float = 0.25,
     min_snr: float = 20.0,
+    kinds: tuple[str, ...] = (),
     light: bool = False,
     artefacts: tuple[str, ...] = ARTEFACTS,
     generate: Callable[[int, int], Iterator[Example]] | None = None,
@@ -55,8 +57,9 @@ def lens_recipe(
     """Recipe of `SimulatedLenses`. `generate` (count, seed) and `truth` replace the simulator in tests.
 
     Raises:
-      ValueError: a value outside its range.
+      ValueError: a value outside its range, or an unknown kind.
     """
+    from lensjax.simulate import kinds as scene_kinds
     from lensjax.simulate.instruments import INSTRUMENTS
 
     counts = {"train": train, "validation": validation, "test": test}
@@ -65,6 +68,7 @@ def lens_recipe(
     check_limits(counts, seed=(seed, 0, 2**30), size=(size, 16, 4096), supersampling=(supersampling, 1, 16))
     if not 0 <= lens_fraction <= 1:
         raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
+    scene_kinds.shares(kinds)
 
     unknown = sorted(set(artefacts) - set(ARTEFACTS))
     if unknown:
@@ -77,8 +81,14 @@ def lens_recipe(
         )
 
     def simulate(count: int, seed: int) -> Iterator[Example]:
-        from lensjax.simulate import lenses
+        from lensjax.simulate import chosen, lenses
 
+        rule = lenses.Rule(float(min_theta_e), float(min_snr))
+        if kinds:
+            yield from chosen.examples(
+                instrument, size, count, seed, kinds, supersampling, rule, light=light, artefacts=artefacts
+            )
+            return
         yield from lenses.examples(
             instrument,
             size,
@@ -86,22 +96,24 @@ def lens_recipe(
             seed,
             lens_fraction=lens_fraction,
             supersampling=supersampling,
-            rule=lenses.Rule(float(min_theta_e), float(min_snr)),
+            rule=rule,
             light=light,
             artefacts=artefacts,
         )
 
     if truth is None:
+        from lensjax.simulate.double import ALL_TRUTH
         from lensjax.simulate.truth import TRUTH
 
-        truth = tuple(TRUTH)
+        truth = tuple(ALL_TRUTH if kinds else TRUTH)
     numbers = "-".join(f"{split}{count}" for split, count in counts.items())
     # Sets of all artefacts keep the name they always had.
-    chosen = [name for name in ARTEFACTS if name in artefacts]
-    kinds = "" if chosen == [*ARTEFACTS] else "-artefacts_" + ("_".join(chosen) or "none")
+    some = [name for name in ARTEFACTS if name in artefacts]
+    left = "" if some == [*ARTEFACTS] else "-artefacts_" + ("_".join(some) or "none")
     return Recipe(
         name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}"
-        f"-theta{float(min_theta_e)}-snr{float(min_snr)}{'-light' * light}{kinds}",
+        f"-theta{float(min_theta_e)}-snr{float(min_snr)}{'-light' * light}{left}"
+        f"{'-kinds_' if kinds else ''}{'+'.join(kinds)}",
         counts=counts,
         seed=seed,
         shape=(size, size, len(INSTRUMENTS[instrument].bands)),
@@ -181,5 +193,50 @@ def gravity_spy_recipe(config: Any) -> Recipe:
         truth=tuple(gravity_spy.TRUTH),
         generate=read,
         dtype=np.uint8,
+        exact=False,
+    )
+
+
+def transformed(recipe: Recipe, specs: Sequence[str], examples: Callable[[str], Iterator[Example]]) -> Recipe:
+    """Recipe of a set whose inputs are transformed: `examples(split)` are those of the plain one.
+
+    Raises:
+      ValueError: an unknown transformation, or one that does not suit the images.
+    """
+    from lensjax.data import inputs
+
+    blank: np.ndarray = np.zeros(recipe.shape, recipe.dtype)
+    nowhere = np.full(2, np.nan, np.float32)
+    inputs.transform(Example(image=blank, label=0, position=nowhere, mask=blank[..., 0] > 0, id=""), specs)
+
+    def generate(split: str, count: int) -> Iterator[Example]:
+        for example in examples(split):
+            yield inputs.transform(example, specs)
+
+    name = f"{recipe.name}-inputs_{inputs.fingerprint(specs)}"
+    return replace(recipe, name=name, generate=generate)  # type: ignore[call-arg]
+
+
+def challenge_recipe(path: str, *, track: str = "", catalogue: str = "", on_problem: str = "skip") -> Recipe:
+    """Recipe of `LensChallenge`; the folder is listed, its images are not read.
+
+    Raises:
+      ValueError: there is no such folder, or it has none of the known layouts; or a split has no object.
+    """
+    from lensjax.data import challenge
+
+    archive = challenge.index(path, track, catalogue)
+    counts = {split: sum(entry.split == split for entry in archive.entries) for split in SPLITS}
+    empty = [split for split, count in counts.items() if not count]
+    if empty:
+        raise ValueError(f"'{path}' has no objects for {', '.join(empty)}: all splits are needed.")
+    kind = challenge.TRACKS[archive.track]
+    return Recipe(
+        name=f"challenge_{archive.track}-{challenge.fingerprint(archive)}-{on_problem}",
+        counts=counts,
+        shape=(kind.size, kind.size, len(kind.bands)),
+        classes=("non-lens", "lens"),
+        truth=archive.truth,
+        generate=lambda split, count: challenge.examples(archive, split, on_problem),
         exact=False,
     )

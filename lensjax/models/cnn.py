@@ -55,9 +55,8 @@ class Network(nn.Module):
                     gated = x
             x = self._stage(x, taps, ends, stage, features, train)
         branch = self._branch(gated) if config.attention.branch else None
-        head = Head(
-            config.head, config.hidden, len(config.classes), origin, step, config.pooling, name="head"
-        )
+        classes, windows = len(config.classes), config.windows
+        head = Head(config.head, config.hidden, classes, origin, step, config.pooling, windows, name="head")
         if config.decide == "window":
             logits = by_window(head, x)
             return Outputs(mean_probability(logits), None, None, attention, None, ends, logits, None, branch)

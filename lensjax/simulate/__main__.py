@@ -1,4 +1,7 @@
-"""`python -m lensjax.simulate --instrument euclid --size 64 --out sheet.png`: see what is simulated."""
+"""`python -m lensjax.simulate --instrument euclid --size 64 --out sheet.png`: see what is simulated.
+
+`--kinds compound_arcs double_ring` shows double source planes ("jackpot" lenses) alone.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from pathlib import Path
 
 import jax
 
+from lensjax.simulate.chosen import simulate
 from lensjax.simulate.instruments import INSTRUMENTS, instrument_named
-from lensjax.simulate.lenses import KINDS, simulate
+from lensjax.simulate.kinds import ALL_KINDS, KINDS
 
 
 def main() -> None:
@@ -16,6 +20,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lensjax.simulate", description=main.__doc__)
     parser.add_argument("--instrument", default="euclid", choices=INSTRUMENTS)
     parser.add_argument("--size", type=int, default=64, help="pixels on a side")
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=ALL_KINDS, metavar="KIND",
+                        help=f"of {', '.join(ALL_KINDS)}; all but the compound ones by default")  # fmt: skip
     parser.add_argument("--columns", type=int, default=10, help="scenes of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plain", action="store_true", help="draw no outlines and crosses")
@@ -26,7 +32,8 @@ def main() -> None:
 
     instrument = instrument_named(options.instrument)
     rows = {}
-    for number, kind in enumerate(KINDS):
+    for kind in options.kinds:
+        number = ALL_KINDS.index(kind)
         keys = jax.random.split(jax.random.fold_in(jax.random.key(options.seed), number), options.columns)
         rows[kind] = [jax.device_get(simulate(key, kind, instrument, options.size)) for key in keys]
     title = f"{instrument.name}, {options.size} pixels of {instrument.pixel_scale}″, seed {options.seed}"

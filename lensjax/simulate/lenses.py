@@ -3,18 +3,14 @@
 `simulate` makes one scene from a key and a kind, `examples` a data set. Lensing and light by jaxtronomy;
 the population, look-alikes, artefacts and truth are in the modules beside this one.
 
-To add a kind (a compound lens, say): name it in `kinds`, draw its parameters in `scene`, and render what
-it adds in `render`.
+To add a kind: name it in `kinds`, draw its parameters in `scene`, and render what it adds in `render`.
+Compound lenses are in `double`, data sets of chosen kinds in `chosen`.
 """
 
 from __future__ import annotations
 
 import functools
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +29,8 @@ from lensjax.simulate.kinds import (
     kind_index,
     pick,
 )
+from lensjax.simulate.kinds import is_lens as is_lens_kind
+from lensjax.simulate.output import Scene, in_order, stored
 from lensjax.simulate.scene import draw_lens, draw_scene, lens_galaxy
 from lensjax.simulate.truth import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise, signal_to_noise
 from lensjax.types import Example
@@ -40,30 +38,6 @@ from lensjax.types import Example
 __all__ = ["KINDS", "LENS_KINDS", "NON_LENS_KINDS", "TRUTH", "Scene", "examples", "simulate"]
 
 MAX_ATTEMPTS = 10_000  # draws of a lens until one is found
-
-
-class Scene(NamedTuple):
-    """One simulated image and its truth."""
-
-    image: Float[Array, "h w c"]
-    """asinh(flux / sigma), with noise and artefacts."""
-    flux: Float[Array, "h w c"]
-    """Noise-free flux of everything but artefacts, in the bands' units."""
-    source_flux: Float[Array, "h w c"]
-    """Noise-free flux of the lensed source; zero in a non-lens."""
-    mask: Bool[Array, "h w"]
-    """The arcs, by the definition in `lensjax.simulate.truth`."""
-    artefact_mask: Bool[Array, "h w"]
-    position: Float[Array, "2"]
-    """Lens centre (row, column) as fractions of the image; NaN in a non-lens."""
-    sigma: Float[Array, "c"]
-    """Standard deviation of the background, in the bands' units."""
-    fwhm: Float[Array, "c"]
-    """Of the PSFs, arcseconds."""
-    truth: dict[str, Array]
-    """Scalars by the names of `TRUTH`."""
-    parameters: dict[str, Array]
-    """Everything that was drawn: with these, `lensjax.simulate.render` makes the noise-free image again."""
 
 
 def simulate(
@@ -78,7 +52,7 @@ def simulate(
 
     Raises ValueError for an unknown kind, a size below 16, or a supersampling below 1.
     """
-    _check(size, supersampling)
+    check(size, supersampling)
     return _one(key, jnp.asarray(kind_index(kind)), instrument, size, supersampling, rule)
 
 
@@ -95,21 +69,28 @@ def examples(
     Raises ValueError for an unknown instrument, a size below 16, a fraction outside [0, 1].
     """
     named = instrument_named(instrument)
-    _check(size, supersampling)
+    check(size, supersampling, count, chunk)
     if not 0 <= lens_fraction <= 1:
         raise ValueError(f"lens_fraction {lens_fraction} is not a fraction: use a number from 0 to 1")
-    if chunk < 1 or count < 0:
-        raise ValueError(f"chunk {chunk} must be positive and count {count} not negative: change them")
-    allowed = np.array([True, *(name in artefacts for name in ARTEFACTS)])
-    make = functools.partial(_chunk, seed, lens_fraction, named, size, supersampling, rule, allowed, light)
-    return _in_order(make, f"{instrument}-{size}-s{seed}", count, chunk)
+    make = functools.partial(
+        _chunk, seed, lens_fraction, named, size, supersampling, rule, allowed_of(artefacts), light
+    )
+    return in_order(make, f"{instrument}-{size}-s{seed}", count, chunk)
 
 
-def _check(size: int, supersampling: int) -> None:
+def allowed_of(artefacts: Sequence[str]) -> Bool[np.ndarray, "n"]:
+    """By the number of an artefact, whether it is among those named."""
+    return np.array([True, *(name in artefacts for name in ARTEFACTS)])
+
+
+def check(size: int, supersampling: int, count: int = 1, chunk: int = 1) -> None:
+    """Refuse what cannot be simulated, by a ValueError."""
     if size < 16:
         raise ValueError(f"image size {size} is too small for a lens: use at least 16 pixels")
     if supersampling < 1:
         raise ValueError(f"supersampling {supersampling} is not positive: use 1, 2 or 3")
+    if chunk < 1 or count < 0:
+        raise ValueError(f"chunk {chunk} must be positive and count {count} not negative: change them")
 
 
 def _found_lens(
@@ -126,10 +107,10 @@ def _found_lens(
         return attempt + 1, s, may_be_found(s, instrument, rule)
 
     def look(attempt: Array) -> tuple:
-        attempt, s, _ = _until(draw, attempt)
+        attempt, s, _ = until(draw, attempt)
         source_flux, magnification = render.lensed_source(view, s)
         glare = render.galaxies(quick_view, lens_galaxy(s))
-        noise = pixel_noise(_sigma(s, instrument), glare, instrument)
+        noise = pixel_noise(background_sigma(s, instrument), glare, instrument)
         mask = arc_mask(source_flux, noise)
         s |= {
             "magnification": magnification,
@@ -138,31 +119,33 @@ def _found_lens(
         }
         return attempt, s, source_flux, mask, is_found(s, instrument, rule)
 
-    return _until(look, jnp.zeros((), jnp.int32))[1:4]
+    return until(look, jnp.zeros((), jnp.int32))[1:4]
 
 
-def _until(step: Callable[[Array], tuple], attempt: Array) -> tuple:
+def until(step: Callable[[Array], tuple], attempt: Array, limit: int = MAX_ATTEMPTS) -> tuple:
     """Repeats `step: attempt -> (next attempt, …, whether it succeeded)` until it did; its last result.
 
+    After `limit` attempts it gives up, and the result says that it did not succeed.
     One copy of the loop's body to compile: it starts from zeros that no rule has seen.
     """
     shapes = jax.eval_shape(step, attempt)
     empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     return jax.lax.while_loop(
-        lambda state: ~state[-1] & (state[0] < MAX_ATTEMPTS),
+        lambda state: ~state[-1] & (state[0] < limit),
         lambda state: step(state[0]),
         (attempt, *empty[1:]),
     )
 
 
-def _sigma(s: dict[str, Array], instrument: Instrument) -> Float[Array, "c"]:
+def background_sigma(s: dict[str, Array], instrument: Instrument) -> Float[Array, "c"]:
     return s["noise_factor"] * np.array([band.sigma for band in instrument.bands], np.float32)
 
 
-def _simulate(
+def simulate_kind(
     key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule,
     allowed: Array | np.ndarray = EVERY,
 ) -> Scene:  # fmt: skip
+    """What `simulate` jits, for a kind that may be traced."""
     keys = jax.random.split(key, 5)
     side = size * instrument.pixel_scale
     is_lens = kind < len(LENS_KINDS)
@@ -175,23 +158,31 @@ def _simulate(
     quick_view = render.camera(fwhm, instrument, size, 1)
     lens, source_flux, mask = _found_lens(keys[1], lens_kind, view, quick_view, rule)
     s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size, allowed)
-    sigma = _sigma(s, instrument)
-
     source_flux = jnp.where(is_lens, source_flux, 0.0)
+    return photograph(keys[4], kind, s, view, source_flux, mask & is_lens, fwhm)
+
+
+def photograph(
+    key: PRNGKeyArray, kind: Array, s: dict[str, Array], view: render.Camera,
+    source_flux: Float[Array, "h w c"], mask: Bool[Array, "h w"], fwhm: Float[Array, "c"],
+) -> Scene:  # fmt: skip
+    """The image of a scene whose parameters, lensed light and arc mask are known; `key` is of its noise."""
+    instrument = view.instrument
+    sigma = background_sigma(s, instrument)
     flux = render.unlensed(view, s) + source_flux
     star = render.starlight(view, s)
-    noisy = optics.noisy(keys[4], flux + star, sigma, instrument)
+    noisy = optics.noisy(key, flux + star, sigma, instrument)
     noisy, artefact_mask = add_artefacts(noisy, s, star, sigma, instrument)
 
-    s |= _measured(s, kind, instrument) | {"fwhm": fwhm, "psf_fwhm": fwhm[0]}
-    centre = 0.5 + jnp.stack([s["y"], s["x"]]) / side
+    s = s | _measured(s, kind, instrument) | {"fwhm": fwhm, "psf_fwhm": fwhm[0]}
+    centre = 0.5 + jnp.stack([s["y"], s["x"]]) / (mask.shape[0] * instrument.pixel_scale)
     return Scene(
         image=jnp.arcsinh(noisy / sigma),
         flux=flux,
         source_flux=source_flux,
-        mask=mask & is_lens,
+        mask=mask,
         artefact_mask=artefact_mask,
-        position=jnp.where(is_lens, centre, jnp.nan),
+        position=jnp.where(is_lens_kind(kind), centre, jnp.nan),
         sigma=sigma,
         fwhm=fwhm,
         truth={name: jnp.asarray(s[name], jnp.float32) for name in TRUTH},
@@ -214,7 +205,7 @@ def _measured(s: dict[str, Array], kind: Array, instrument: Instrument) -> dict[
     }
 
 
-_one = jax.jit(_simulate, static_argnums=(2, 3, 4))
+_one = jax.jit(simulate_kind, static_argnums=(2, 3, 4))
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5, 8))
@@ -229,9 +220,8 @@ def _batch(
         u = jax.random.uniform(keys[0], (2,))
         lens, other = pick(u[1], LENS_WEIGHTS), len(LENS_KINDS) + pick(u[1], NON_LENS_WEIGHTS)
         kind = jnp.where(u[0] < lens_fraction, lens, other)
-        made = _simulate(keys[1], kind, instrument, size, supersampling, rule, allowed)
-        source_flux = made.source_flux if light else made.source_flux[:0]
-        return made._replace(flux=made.flux[:0], source_flux=source_flux, parameters={})
+        made = simulate_kind(keys[1], kind, instrument, size, supersampling, rule, allowed)
+        return stored(made, light)
 
     # One by one on the CPU (caches; `cond` skips what is absent), all at once on an accelerator.
     if jax.default_backend() == "cpu":
@@ -247,35 +237,3 @@ def _chunk(
     fraction = np.float32(lens_fraction)
     scenes = _batch(np.uint32(seed), index, fraction, instrument, size, supersampling, rule, allowed, light)
     return jax.device_get(scenes)
-
-
-def _in_order(make: functools.partial[Scene], name: str, count: int, chunk: int) -> Iterator[Example]:
-    """Chunks run ahead in one thread a core (a mapped scene uses one core), examples come in order."""
-    workers = os.cpu_count() or 1
-    starts = iter(range(0, count, chunk))
-    with ThreadPoolExecutor(workers) as pool:
-        running: deque[tuple[int, Future[Scene]]] = deque()
-        while True:
-            while len(running) < workers + 1 and (start := next(starts, None)) is not None:
-                running.append((start, pool.submit(make, start, chunk)))
-            if not running:
-                return
-            start, future = running.popleft()
-            scenes = future.result()
-            for row in range(min(chunk, count - start)):
-                yield _example(scenes, row, f"{name}-{start + row:06d}")
-
-
-def _example(scenes: Scene, row: int, name: str) -> Example:
-    """One row, copied, so that an example kept does not keep its chunk."""
-    example = Example(
-        image=np.array(scenes.image[row]),
-        label=int(scenes.truth["kind"][row] < len(LENS_KINDS)),
-        position=np.array(scenes.position[row]),
-        mask=np.array(scenes.mask[row]),
-        id=name,
-        truth={key: np.float32(value[row]) for key, value in scenes.truth.items()},
-    )
-    if scenes.source_flux[row].size:
-        example["light"] = np.arcsinh(scenes.source_flux[row] / scenes.sigma[row])
-    return example

@@ -52,9 +52,11 @@ def band_flux(magnitude: Array, old: Array, redshift: Array, instrument: Instrum
     return 10 ** (-0.4 * (magnitudes(magnitude, redshift, old, wavelengths) - zero_points))
 
 
-def _source_rays(view: Camera, s: dict[str, Array]) -> Array:
-    """Image-plane shape of a source of unlensed flux 1: a Sérsic galaxy, half of them with a bright knot."""
-    beta = light.lens_plane_to_source_plane(view.grid, s, s["x"], s["y"])
+def source_rays(view: Camera, beta: light.Grid, s: dict[str, Array]) -> Array:
+    """Image-plane shape of a source of unlensed flux 1: a Sérsic galaxy, half of them with a bright knot.
+
+    `beta`: where the rays meet its plane, arcseconds from the axis through the lens.
+    """
     x, y = s["beta"] * jnp.cos(s["beta_angle"]), s["beta"] * jnp.sin(s["beta_angle"])
     host = light.sersic(beta, view.pitch, s["r_source"], s["n_source"], s["q_source"], s["phi_source"], x, y)
 
@@ -70,7 +72,14 @@ def _source_rays(view: Camera, s: dict[str, Array]) -> Array:
 
 def lensed_source(view: Camera, s: dict[str, Array]) -> tuple[Float[Array, "h w c"], Float[Array, ""]]:
     """Flux of the source's images, `mag_source` together, and the magnification."""
-    rays = _source_rays(view, s)
+    return source_at(view, light.lens_plane_to_source_plane(view.grid, s, s["x"], s["y"]), s)
+
+
+def source_at(
+    view: Camera, beta: light.Grid, s: dict[str, Array]
+) -> tuple[Float[Array, "h w c"], Float[Array, ""]]:
+    """The same for rays that meet the source's plane at `beta`."""
+    rays = source_rays(view, beta, s)
     magnification = rays.sum()
     flux = band_flux(s["mag_source"], s["old_source"], s["z_s"], view.instrument)
     return flux * view.observe((rays / jnp.maximum(magnification, 1e-20))[None]), magnification

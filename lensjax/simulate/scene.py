@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, PRNGKeyArray
+from lensjax.shapes import Array, Float, PRNGKeyArray
 from lensjax.simulate import kinds as K
 from lensjax.simulate.instruments import Instrument
 from lensjax.simulate.population import NUMBERS, system
@@ -18,12 +18,17 @@ from lensjax.simulate.population import NUMBERS, system
 FIELD_SLOTS = 4
 FIELD_DENSITY = 0.017  # galaxies brighter than VIS 25.8 an arcsec²
 COMPANION_SLOTS = 3
+LENS_NUMBERS = 7 + NUMBERS
 OFFSET = 1.0  # arcseconds, half-width of the uniform offset of the system from the middle
 
 
 def draw_lens(key: PRNGKeyArray, lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
     """A lens that may or may not be found: galaxy, mass, source, place, and the depth of the image."""
-    u = jax.random.uniform(key, (7 + NUMBERS,), minval=1e-6)
+    return lens_of(jax.random.uniform(key, (LENS_NUMBERS,), minval=1e-6), lens_kind, instrument)
+
+
+def lens_of(u: Float[Array, "n"], lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
+    """The same from `LENS_NUMBERS` uniform numbers."""
     low, high = instrument.noise_factor
     galaxy_and_source = system(u[7:], lens_kind, instrument)
     return {

@@ -63,6 +63,7 @@ class Command:
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
+    command.out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     for workdir in command.runs:
         trained = restore(workdir)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -122,7 +122,8 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
 
 def train(command: Command, configs: Mapping[tuple[str, int], Config]) -> dict[tuple[str, int], Path]:
     """Train what is missing, `jobs` at once; what starts from another run waits for all of those."""
-    cores, finished = core_shares(command.jobs), {}
+    cores = core_shares(command.jobs)
+    finished: dict[tuple[str, int], Path] = {}
     with ThreadPoolExecutor(max(1, command.jobs)) as pool:
         for later in (False, True):
             runs = [run for run, config in configs.items() if bool(config.init) == later]
@@ -147,7 +148,7 @@ def compare(trained: Trained, test: datasets.Source, shown: np.ndarray, chunk: i
     summary = metrics.classification_summary(predictions.logits, test.label, trained.classes)
     lenses = [items.held_out_item(test[int(row)]) for row in shown]
     maps = evidence(trained, lenses, chunk)
-    masks = jnp.asarray(np.stack([lens.mask for lens in lenses]))
+    masks = jnp.asarray(np.stack([lens.mask for lens in lenses if lens.mask is not None]))
     rows: list[Row] = []
     for name, values in maps.items():
         found = score_maps(jnp.asarray(values), masks)
@@ -189,7 +190,12 @@ def evidence(trained: Trained, lenses: Sequence[explained.Item], chunk: int) -> 
 
 def restored_light(trained: Trained, lenses: Sequence[explained.Item], chunk: int) -> np.ndarray:
     """Restored light, all bands together, on the image's asinh scale."""
-    forward: Callable = jax.jit(lambda x: trained.model.apply({"params": trained.params}, x).restored.sum(-1))
+
+    def light(images: jax.Array) -> jax.Array:
+        outputs: Any = trained.model.apply({"params": trained.params}, images)
+        return outputs.restored.sum(-1)
+
+    forward = jax.jit(light)
     images = np.stack([lens.image for lens in lenses])
     padded = np.pad(images, [(0, -len(images) % chunk)] + [(0, 0)] * 3)
     parts = [forward(padded[i : i + chunk]) for i in range(0, len(padded), chunk)]

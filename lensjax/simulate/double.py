@@ -1,0 +1,243 @@
+"""Double source planes: two sources at different redshifts behind one lens, the nearer with light and mass.
+
+Known as compound lenses, and as Jackpot lenses after SDSSJ0946+1006 (Gavazzi et al. 2008, arXiv:0801.1555).
+Rays are shot through both planes. With θ from the lens, α_L the deflection of the lens reduced to the first
+source and α_1 that of the first source's mass reduced to the second,
+
+    β1 = θ − α_L(θ),    β2 = θ − f α_L(θ) − α_1(β1),    f = [(χ2 − χl) / χ2] · [χ1 / (χ1 − χl)]
+
+(flat universe, comoving distances χ), so θE2 = f θE1 for an isothermal lens and a first source without mass.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtronomy.LensModel.Profiles.sie import SIE
+
+from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
+from lensjax.simulate import light, optics, render
+from lensjax.simulate.artefacts import EVERY, draw_artefact
+from lensjax.simulate.instruments import Instrument
+from lensjax.simulate.kinds import ARC, DOUBLE_RING
+from lensjax.simulate.lenses import background_sigma, photograph, until
+from lensjax.simulate.output import Scene
+from lensjax.simulate.population import ARCSECONDS, SPEED_OF_LIGHT, einstein_radius, ellipticity
+from lensjax.simulate.scene import LENS_NUMBERS, draw_scene, lens_galaxy, lens_of
+from lensjax.simulate.truth import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise
+from lensjax.simulate.truth import signal_to_noise as snr_of
+
+MIN_GAP = 0.1  # of redshift, from the lens to the nearer source and from that to the further
+MIN_RATIO = 1.15  # f: below it the two sources make one set of images
+MIN_RATIO_RING = 1.3
+DISPERSION = (100.0, 200.0)  # km/s, of the nearer source
+MIN_SNR_SECOND = 10.0  # the further source must be seen, but need not be found without the nearer
+
+MAX_DRAWS = 1_000_000  # a double ring of θE > 0.5″ and S/N > 40 takes a thousand or so
+
+SOURCE = (
+    *("z_s", "mag_source", "r_source", "n_source", "q_source", "phi_source", "source_red", "old_source"),
+    *("beta_angle", "knot_share", "knot_angle", "knot_distance"),
+)
+"""What describes a source; the further one's names end in `_2`."""
+
+COMPOUND_TRUTH: dict[str, str] = {
+    "distance_ratio": "f = D_l2 D_1 / (D_2 D_l1), the further source's deflection over the nearer's",
+    "theta_e_2": "Einstein radius for the further source, f θE, arcsec",
+    "z_s_2": "redshift of the further source",
+    "sigma_v_source": "velocity dispersion of the nearer source, km/s",
+    "theta_e_source": "Einstein radius of the nearer source as a lens of the further, arcsec",
+    "mag_source_2": "VIS magnitude of the further source, lensed",
+    "r_source_2": "half-light radius of the further source, unlensed, arcsec",
+    "source_red_2": "colour class of the further source: 0 blue, 1 red",
+    "beta_2": "distance of the further source from the axis through the lens, arcsec",
+    "beta_angle_2": "its direction in the further source plane, rad",
+    "magnification_2": "of the further source",
+    "snr_1": "signal-to-noise of the nearer source alone",
+    "snr_2": "signal-to-noise of the further source alone",
+    "n_pix_1": "mask pixels of the nearer source",
+    "n_pix_2": "mask pixels of the further source",
+}
+
+_NODES, _WEIGHTS = (x.astype(np.float32) for x in np.polynomial.legendre.leggauss(16))
+
+
+def comoving_distance(z: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """∫ dz / E(z), flat, Ω_m = 0.3, units of c/H0: 16 nodes, as differences of distances need the digits."""
+    at = 0.5 * z[..., None] * (1 + _NODES)
+    return 0.5 * z * (_WEIGHTS / jnp.sqrt(0.3 * (1 + at) ** 3 + 0.7)).sum(-1)
+
+
+def distance_ratio(z_l: Array, z_1: Array, z_2: Array) -> Array:
+    """f of the module's docstring; 0 unless the further source is behind the nearer, and that the lens."""
+    lens, near, far = comoving_distance(z_l), comoving_distance(z_1), comoving_distance(z_2)
+    behind = (near > lens) & (far > near)
+    return jnp.where(behind, (far - lens) / far * near / jnp.where(behind, near - lens, 1.0), 0.0)
+
+
+def source_einstein_radius(sigma_v: Array, z_1: Array, z_2: Array) -> Array:
+    """4π (σ/c)² D_12 / D_2 of the nearer source, arcseconds."""
+    share = 1 - comoving_distance(z_1) / jnp.maximum(comoving_distance(z_2), 1e-6)
+    return 4 * jnp.pi * (sigma_v / SPEED_OF_LIGHT) ** 2 * ARCSECONDS * jnp.maximum(share, 0.0)
+
+
+def source_planes(grid: light.Grid, s: dict[str, Array]) -> tuple[light.Grid, light.Grid]:
+    """Where rays meet the planes of the nearer and of the further source, arcseconds from the lens."""
+    theta = grid[0] - s["x"], grid[1] - s["y"]
+    first = light.lens_plane_to_source_plane(grid, s, s["x"], s["y"])
+    # The first source's mass is rounder than its light, as haloes are; SIE is NaN at q = 1 in float32.
+    e1, e2 = ellipticity(jnp.minimum(0.5 + 0.5 * s["q_source"], 0.98), s["phi_source"])
+    x, y = s["beta"] * jnp.cos(s["beta_angle"]), s["beta"] * jnp.sin(s["beta_angle"])
+    own = SIE().derivatives(*first, s["theta_e_source"], e1, e2, x, y)
+    second = [t - s["distance_ratio"] * (t - b) - a for t, b, a in zip(theta, first, own, strict=True)]
+    return first, (second[0], second[1])
+
+
+def draw_double(key: PRNGKeyArray, instrument: Instrument) -> dict[str, Array]:
+    """A lens and two sources of LensPop's distributions, the nearer first; `distance_ratio` is 0, and the
+    system none, unless lens and sources are apart.
+    """
+    u = jax.random.uniform(key, (2 * LENS_NUMBERS + 1,), minval=1e-6)
+    arc = jnp.asarray(ARC)
+    s, other = (lens_of(some, arc, instrument) for some in (u[:LENS_NUMBERS], u[LENS_NUMBERS:-1]))
+    swapped = other["z_s"] < s["z_s"]
+
+    def near(name: str) -> Array:
+        return jnp.where(swapped, other[name], s[name])
+
+    def far(name: str) -> Array:
+        return jnp.where(swapped, s[name], other[name])
+
+    apart = (near("z_s") > s["z_l"] + MIN_GAP) & (far("z_s") > near("z_s") + MIN_GAP)
+    ratio = jnp.where(apart, distance_ratio(s["z_l"], near("z_s"), far("z_s")), 0.0)
+    theta_e = einstein_radius(s["sigma_v"], s["z_l"], near("z_s"))
+    # 9 where a source was drawn in front of its own lens: such a system is not found.
+    first, second = (
+        jnp.where(one["theta_e"] > 0, one["beta"] / jnp.maximum(one["theta_e"], 1e-6), 9.0)
+        for one in (s, other)
+    )
+    sigma_v = DISPERSION[0] + (DISPERSION[1] - DISPERSION[0]) * u[-1]
+    return {
+        **s,
+        **{name: near(name) for name in SOURCE},
+        **{f"{name}_2": far(name) for name in SOURCE},
+        "theta_e": theta_e,
+        "beta": jnp.where(swapped, second, first) * theta_e,
+        "distance_ratio": ratio,
+        "theta_e_2": ratio * theta_e,
+        "beta_2": jnp.where(swapped, first, second) * ratio * theta_e,
+        "sigma_v_source": sigma_v,
+        "theta_e_source": source_einstein_radius(sigma_v, near("z_s"), far("z_s")),
+    }
+
+
+def is_double_ring(s: dict[str, Array]) -> Bool[Array, ""]:
+    """Both sources cover the axis through the lens, and their rings are apart."""
+    covered = (s["beta"] < s["r_source"]) & (s["beta_2"] < s["r_source_2"])
+    return covered & (s["distance_ratio"] > MIN_RATIO_RING)
+
+
+def second_source(s: dict[str, Array]) -> dict[str, Array]:
+    """The further source under the names of a single one."""
+    names = (*SOURCE, "theta_e", "beta")
+    return {**s, **{name: s[f"{name}_2"] for name in names}}
+
+
+def sources(view: render.Camera, s: dict[str, Array]) -> tuple[Float[Array, "2 h w c"], Float[Array, "2"]]:
+    """Flux of the images of each source, and its magnification."""
+    planes = source_planes(view.grid, s)
+    near, far = (render.source_at(view, *a) for a in zip(planes, (s, second_source(s)), strict=True))
+    return jnp.stack([near[0], far[0]]), jnp.stack([near[1], far[1]])
+
+
+def _found(
+    key: PRNGKeyArray, kind: Array, view: render.Camera, quick_view: render.Camera, rule: Rule
+) -> tuple[dict[str, Array], Float[Array, "2 h w c"], Bool[Array, "2 h w"]]:
+    """Draws until the kind is right and both sources are seen: parameters, flux and arcs of each source.
+
+    The nearer source alone passes the rule of a single lens; the further is magnified as much, with a
+    signal-to-noise above `MIN_SNR_SECOND` and as many pixels. `snr` is NaN where none was found.
+    """
+    instrument = view.instrument
+    faint = Rule(0.0, MIN_SNR_SECOND)
+    sharpest = min(band.fwhm for band in instrument.bands)
+
+    def draw(attempt: Array) -> tuple:
+        s = draw_double(jax.random.fold_in(key, attempt), instrument)
+        ring = kind == DOUBLE_RING
+        right = (s["distance_ratio"] > MIN_RATIO) & (is_double_ring(s) == ring)
+        # Like the ring of a single source: a smaller one has no hole to be seen.
+        right &= ~ring | (s["theta_e"] > 2 * sharpest)
+        seen = may_be_found(s, instrument, rule) & may_be_found(second_source(s), instrument, faint)
+        return attempt + 1, s, right & seen
+
+    def look(attempt: Array) -> tuple:
+        attempt, s, _ = until(draw, attempt, MAX_DRAWS)
+        flux, magnification = sources(view, s)
+        noise = pixel_noise(
+            background_sigma(s, instrument), render.galaxies(quick_view, lens_galaxy(s)), instrument
+        )
+        mask = jax.vmap(lambda one: arc_mask(one, noise))(flux)
+        snr, pixels = jax.vmap(lambda one: snr_of(one, noise))(flux), mask.sum((1, 2))
+        near = {"magnification": magnification[0], "snr": snr[0], "n_pix_source": pixels[0]}
+        far = {"magnification": magnification[1], "snr": snr[1], "n_pix_source": pixels[1]}
+        found = is_found(s | near, instrument, rule) & is_found(second_source(s) | far, instrument, faint)
+        s |= {
+            "magnification": magnification[0],
+            "magnification_2": magnification[1],
+            "snr": snr_of(flux.sum(0), noise),
+            "snr_1": snr[0],
+            "snr_2": snr[1],
+            "n_pix_source": mask.any(0).sum(),
+            "n_pix_1": pixels[0],
+            "n_pix_2": pixels[1],
+        }
+        return attempt, s, flux, mask, found
+
+    _, s, flux, mask, found = until(look, jnp.zeros((), jnp.int32), MAX_DRAWS)
+    return s | {"snr": jnp.where(found, s["snr"], jnp.nan)}, flux, mask
+
+
+def refuse_unfound(truth: dict[str, Any], rule: Rule) -> None:
+    """ValueError if a compound lens of these scenes was not found: a traced loop can only give up."""
+    if np.isnan(np.asarray(truth["snr"])).any():
+        raise ValueError(
+            f"no compound lens with θE above {float(rule.theta_e):g}″ and a signal-to-noise above "
+            f"{float(rule.snr):g} was found in {MAX_DRAWS:,} draws: lower min_theta_e (data.min_theta_e) or "
+            "min_snr (data.min_snr)."
+        )
+
+
+def simulate_double(
+    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule,
+    allowed: Array | np.ndarray = EVERY,
+) -> Scene:  # fmt: skip
+    """A scene of a compound kind (a number of `ALL_KINDS`); its truth has `COMPOUND_TRUTH` as well.
+
+    `mag_source`, `beta` and their like are of the nearer source, `snr` of both together, and `mask` is the
+    union of the masks of both.
+    """
+    keys = jax.random.split(key, 5)
+    fwhm = optics.jittered_fwhm(jax.random.uniform(keys[0], (len(instrument.bands),)), instrument)
+    view = render.camera(fwhm, instrument, size, supersampling)
+    quick_view = render.camera(fwhm, instrument, size, 1)
+    lens, flux, masks = _found(keys[1], kind, view, quick_view, rule)
+    side = size * instrument.pixel_scale
+    s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size, allowed)
+    made = photograph(keys[4], kind, s, view, flux.sum(0), masks.any(0), fwhm)
+    return with_compound_truth(made)._replace(source_masks=masks)
+
+
+def with_compound_truth(scene: Scene) -> Scene:
+    """A scene whose truth has `COMPOUND_TRUTH` too: NaN where there is no further source."""
+    known, none = scene.parameters, jnp.full((), jnp.nan)
+    further = {name: jnp.asarray(known.get(name, none), jnp.float32) for name in COMPOUND_TRUTH}
+    return scene._replace(truth=scene.truth | further)
+
+
+one_double = functools.partial(jax.jit, static_argnums=(2, 3, 4))(simulate_double)
+ALL_TRUTH = TRUTH | COMPOUND_TRUTH
