@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from lensjax.config import Config
 from lensjax.data import datasets, galaxies
 from lensjax.data.datasets import Source
 from lensjax.models import Network, build
+from lensjax.models.cnn import grids
 from lensjax.objective import check_weights, objective
 from lensjax.optim import frozen
 from lensjax.restore import config_of
 from lensjax.shapes import Array
 from lensjax.types import Batch
+
+TERM = "term:"  # prefix of the columns that hold loss terms
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Predictions:
     loss: float
     """Mean objective."""
     window_logits: np.ndarray | None = None  # [n t k], of networks that decide window by window
+    terms: dict[str, float] = field(default_factory=dict)
+    """Mean of each loss term."""
 
 
 def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch], dict[str, Array]]:
@@ -43,7 +48,9 @@ def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch
         def forward(images: Array, taps: Any = None) -> Any:
             return model.apply({"params": params}, images, taps)
 
-        loss, (_, context) = objective(forward, batch, config.loss)
+        places = grids(config.model, batch["image"].shape[1:-1])
+        loss, (terms, context) = objective(forward, batch, config.loss, places=places)
+        terms = {name: terms[name] for name in config.loss.weights if name in terms}  # not their weights
         outputs = context.outputs
         unknown = jnp.full((*outputs.logits.shape[:1], 2), jnp.nan)
         windows = {} if outputs.window_logits is None else {"window_logits": outputs.window_logits}
@@ -53,6 +60,7 @@ def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch
             "position": unknown if outputs.position is None else outputs.position,
             "position_sigma": unknown if outputs.position_sigma is None else outputs.position_sigma,
             "loss": jnp.broadcast_to(loss, batch["index"].shape),
+            **{TERM + name: jnp.broadcast_to(term, batch["index"].shape) for name, term in terms.items()},
         }
 
     return prediction_step
@@ -83,12 +91,13 @@ def as_predictions(columns: dict[str, np.ndarray]) -> Predictions:
         columns["position_sigma"],
         float(columns["loss"].mean()),
         columns.get("window_logits"),
+        {name.removeprefix(TERM): float(v.mean()) for name, v in columns.items() if name.startswith(TERM)},
     )
 
 
 def summarise(predictions: Predictions, source: Source, config: Config) -> dict[str, Any]:
     """All metrics of a split as a flat dict: classification, and position where the network gives one."""
-    summary: dict[str, Any] = {"loss": predictions.loss}
+    summary: dict[str, Any] = {"loss": predictions.loss, **predictions.terms}
     summary |= metrics.classification_summary(predictions.logits, source.label, config.model.classes)
     summary |= metrics.class_errors("Chirp", predictions.logits, source.label, config.model.classes)
     if config.model.head == "class":

@@ -48,9 +48,11 @@ def check(workdir: Path, config: Config) -> None:
 
 
 def comparable(config: Config) -> dict[str, Any]:
-    """A configuration as JSON; a loss of weight 0 is none."""
+    """A configuration as JSON; a loss of weight 0 is none, and has no options."""
     values = logs.plain(asdict(config))
-    values["loss"]["weights"] = {name: w for name, w in values["loss"]["weights"].items() if w}
+    weights = {name: w for name, w in values["loss"]["weights"].items() if w}
+    options = {name: given for name, given in values["loss"]["options"].items() if name in weights}
+    values["loss"] |= {"weights": weights, "options": options}
     return values
 
 

@@ -52,17 +52,23 @@ class Network(nn.Module):
                     gate = attention_layer(config.attention, place)
                     x, attention[place] = gate(x)
                     ends[f"attention:{place}"] = attention[place]
+                    gated = x
             x = self._stage(x, taps, ends, stage, features, train)
+        branch = self._branch(gated) if config.attention.branch else None
         classes, windows = len(config.classes), config.windows
         head = Head(config.head, config.hidden, classes, origin, step, config.pooling, windows, name="head")
         if config.decide == "window":
             logits = by_window(head, x)
-            return Outputs(mean_probability(logits), None, None, attention, None, ends, logits)
+            return Outputs(mean_probability(logits), None, None, attention, None, ends, logits, None, branch)
         logits, position, sigma, heat, weights = head(x)
         if weights is not None:
             # First among the ends: a map of the last gate is a map over space wherever there is one.
             attention, ends = {**attention, "windows": weights}, {"attention:windows": weights, **ends}
-        return Outputs(logits, position, sigma, attention, heat, ends)
+        return Outputs(logits, position, sigma, attention, heat, ends, branch_logits=branch)
+
+    def _branch(self, gated: Array) -> Array:
+        """Logits [b k] of the mean of what a gate lets through."""
+        return nn.Dense(len(self.config.classes), name="branch")(gated.mean(tuple(range(1, gated.ndim - 1))))
 
     def _stage(self, x: Array, taps: Taps, ends: dict, stage: int, features: int, train: bool) -> Array:
         config, name = self.config, f"stage{stage + 1}"
@@ -199,6 +205,8 @@ def build(config: ModelConfig) -> Network:
             raise ValueError(f"model.attention.at names '{place}'; places are {', '.join(places)}.")
     if len(config.classes) < 2:
         raise ValueError(f"model.classes {config.classes} must name at least two classes.")
+    if config.attention.branch and not config.attention.at:
+        raise ValueError("model.attention.branch needs a gate: set model.attention.at, or no branch.")
     if config.attention.kernel < 1 or config.attention.kernel % 2 == 0:
         raise ValueError(f"model.attention.kernel (={config.attention.kernel}) must be odd and positive.")
     if not 0 <= config.dropout < 1:
