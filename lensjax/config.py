@@ -206,7 +206,7 @@ class LossConfig:
     """
 
     weights: dict[str, float | Ramp] = field(
-        default_factory=lambda: dict.fromkeys(LOSSES, 0.0) | DEFAULT_WEIGHTS
+        default_factory=lambda: {**dict.fromkeys(LOSSES, 0.0), **DEFAULT_WEIGHTS}
     )
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Of each term, its keyword arguments; what is not given takes its default. Any term also takes

@@ -43,7 +43,7 @@ def objective(
             rows = share_of(options.pop(FRACTION, 1.0), len(batch["valid"]), everything=step is None)
             # Terms on the same rows share their explanations.
             part = parts.setdefault(rows, context.first(rows))
-            some: Any = {field: values[:rows] for field, values in batch.items()}
+            some: Any = {field: values[:rows] for field, values in dict[str, Any](batch).items()}
             values = term_of(name, config)(part, batch if part is context else some, **options)
             terms[name] = masked_mean(values, batch["valid"][:rows])
     weights = {name: weight_at(config.weights[name], step) for name in terms}
