@@ -179,6 +179,7 @@ def check_by_script(folder: Path) -> None:
     assert "networks disagree by" in (out / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_stopped_ablation_resumes_to_the_same_numbers(together, tmp_path, monkeypatch):
     config, said = TINY, []
 
