@@ -1,6 +1,7 @@
 """The network: 2D = 3D with one window, taps are gradients, positions point at pixels."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,27 @@ def test_one_window_in_3d_is_2d():
     np.testing.assert_allclose(out3.logits, out2.logits, atol=1e-6)
     np.testing.assert_allclose(out3.position, out2.position, atol=1e-6)
     np.testing.assert_allclose(out3.ends["stage2"][:, 0], out2.ends["stage2"], atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize(("size", "kernel"), [((8, 10), (3, 3)), ((9, 7), (5, 2)), ((6, 6), (2, 4))])
+def test_few_channels_by_blocks_are_the_convolution(size, kernel, padding):
+    random = np.random.default_rng(0)
+    x, k = random.normal(size=(2, *size, 3)), random.normal(size=(*kernel, 3, 4))
+    x, k = jnp.asarray(x, jnp.float32), jnp.asarray(k, jnp.float32)
+
+    def plain(x, k):
+        layout = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(x, k, (1, 1), padding, dimension_numbers=layout)
+
+    def weighed(function):
+        return lambda x, k: jnp.sin(function(x, k)).sum()
+
+    found, expected = conv(x, k, padding), plain(x, k)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    ours, theirs = (jax.grad(weighed(f), (0, 1))(x, k) for f in (partial(conv, padding=padding), plain))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4)
 
 
 def test_max_pool_equals_reduce_window_and_drops_the_remainder():

@@ -58,7 +58,7 @@ def map_chunks(
         if len(index) > 1 or staged():
             return jax.vmap(function)(rows)
         # One by itself: batching it would trace every jitted function beneath anew, which takes milliseconds.
-        one = function(jax.tree.map(lambda row: row[0], rows))
+        one = function(jax.tree.map(lambda row: jnp.asarray(row[0]), rows))
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], one)
 
     indices, valid = _chunks(samples, items(function, samples, chunk))

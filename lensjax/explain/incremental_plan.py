@@ -41,7 +41,7 @@ def plan(
 
 def intervals(
     reaches: Sequence[Sequence[Reach]],
-    cells: Sequence[Sequence[int]],
+    cells: Sequence[Sequence[int] | np.ndarray],
     starts: np.ndarray,
     sizes: Sequence[int],
 ) -> tuple[Lengths, np.ndarray]:
