@@ -8,7 +8,7 @@ from functools import partial, reduce
 import jax
 import jax.numpy as jnp
 
-from lensjax.blocks import LAYOUT, correlate_blocks, gain_by_blocks
+from lensjax.explain.blocks import LAYOUT, correlate_blocks, gain_by_blocks
 from lensjax.shapes import Array, Float
 
 
