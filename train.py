@@ -47,7 +47,7 @@ def main(command: Command) -> None:
     import jax
 
     from lensjax import checkpoint, evaluate, logs, parallel, power, run
-    from lensjax.data import datasets, pipeline
+    from lensjax.data import datasets, galaxies, pipeline
     from lensjax.models import build, count_parameters
     from lensjax.objective import check_weights
     from lensjax.optim import make_optimiser, make_schedule
@@ -63,6 +63,7 @@ def main(command: Command) -> None:
     check_weights(config.loss)
     shape = datasets.image_shape(config.data)  # checks the data, on which the metrics depend
     evaluate.check_monitor(config)
+    galaxies.check_negatives(config)
     model = build(config.model)
     if config.init:
         config_of(Path(config.init))  # fails now where there is no such run
@@ -75,6 +76,7 @@ def main(command: Command) -> None:
     directory = datasets.prepare(config.data)
     train, validation = datasets.load(directory, "train"), datasets.load(directory, "validation")
     evaluate.check_classes(config, train)
+    train = galaxies.with_negatives(train, config)
     if config.data.shuffle_labels:
         # Learned by heart, it is no use elsewhere: the best checkpoint is the one that knows most of it.
         train = validation = datasets.with_shuffled_labels(train, config.seed)

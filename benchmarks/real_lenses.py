@@ -11,20 +11,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from lensjax import explained, items
 from lensjax.restore import restore
-
-
-def peak_of_light(image: np.ndarray, pixel_scale: float) -> np.ndarray:
-    """Row and column, in fractions, of the brightest pixel near the middle of the first band."""
-    smooth = gaussian_filter(np.sinh(image[..., 0]), 0.1 / pixel_scale)
-    rows, columns = np.indices(smooth.shape)
-    middle = (np.array(smooth.shape) - 1) / 2
-    near = np.hypot(rows - middle[0], columns - middle[1]) * pixel_scale < 1.0
-    peak = np.unravel_index(np.where(near, smooth, -np.inf).argmax(), smooth.shape)
-    return (np.array(peak) + 0.5) / smooth.shape
+from lensjax.studies.real_inputs import peak_of_light
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from lensjax.events import Encoding
+from lensjax.events import WINDOWS, Encoding
 from lensjax.losses import LOSSES
 from lensjax.simulate.artefacts import ARTEFACTS
 
@@ -51,6 +51,12 @@ class LensData:
     """Kinds of artefact: a scene that would have another one is the same without it."""
     augment: tuple[str, ...] = ("dihedral", "shift")
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
+    negatives: str = ""
+    """Folder of real galaxies (lensjax.data.galaxies) that replace some non-lenses of the training split."""
+    negative_share: float = 0.3
+    """Share of the training split's non-lenses that are replaced, where there is a folder."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
@@ -79,6 +85,8 @@ class EventData:
     """Seed of the simulator; the three splits never share an event."""
     augment: tuple[str, ...] = ()
     """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
@@ -100,6 +108,8 @@ class GravitySpyData:
     metadata: str = ""
     """CSV of the training set, joined by gravityspy_id where given."""
     augment: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
     shuffle_labels: bool = False
     directory: str = "runs/data"
     """Where data sets are made once and then read."""
@@ -164,6 +174,9 @@ class ModelConfig:
     control for what the background tells (long glitches reach into it)."""
     decide: Literal["event", "window"] = "event"
     """Events: one decision for all windows, or one a window with the mean of their probabilities."""
+    windows: tuple[float, ...] = WINDOWS
+    """Seconds of an event's windows, which a head that says when reads times off; all alike after the input
+    transformation equal_stretch."""
     classes: tuple[str, ...] = ("non-lens", "lens")
 
 

@@ -98,7 +98,12 @@ def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
     Raises:
       ValueError: parts of the configuration contradict each other.
     """
-    rows = config.optim.batch_size
+    rows, grid = config.optim.batch_size, datasets.event_grid(config.data)
+    if grid and config.model.head == "heatmap" and config.model.windows != grid.windows:
+        raise ValueError(
+            f"model.windows (={config.model.windows}) are {grid.windows} s with data.inputs "
+            f"{config.data.inputs}: set them so, or the head reads times off wrongly."
+        )
     if config.optim.epochs < 1 or rows < 1:
         raise ValueError(f"optim.epochs (={config.optim.epochs}) and batch_size (={rows}) must be 1 or more.")
     batch = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from lensjax.config import EventData, LensData
 from lensjax.data import datasets
+from lensjax.data.inputs import transform_image
 from lensjax.data.min_max import from_simulation, picture
 from lensjax.data.readers import Problem, read_cutouts
 from lensjax.data.transforms import as_float
@@ -79,6 +80,18 @@ def read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Pr
     Raises:
       ValueError: the options contradict each other, or the network is not made for such inputs.
     """
+    items, problems = _read(trained, command, out)
+    return [with_inputs(item, trained) for item in items], problems
+
+
+def with_inputs(item: Item, trained: Trained) -> Item:
+    """A user's image as the network's own were transformed."""
+    data = trained.config.data
+    kind = datasets.stored_type(data)
+    return replace(item, image=transform_image(item.image, data.inputs, item.id, kind))
+
+
+def _read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Problem]]:
     if command.gps or command.scan or command.detector:
         from lensjax import strain_events
 

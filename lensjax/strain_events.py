@@ -8,6 +8,8 @@ from typing import Any
 
 from lensjax import explained
 from lensjax.config import LensData
+from lensjax.data.datasets import stored_type
+from lensjax.data.inputs import transform_image
 from lensjax.data.open_strain import fetch
 from lensjax.data.readers import Problem
 from lensjax.data.strain import Strain, read_strain, whole_stretch
@@ -185,6 +187,7 @@ def _scan(
 
 
 def classifier(trained: Trained) -> Classify:
-    """`classify(images [n t h w c]) -> probabilities [n k]` of a network."""
-    predict = explained.predictor(trained, BATCH)
-    return lambda images: predict(images).probabilities
+    """`classify(images [n t h w c]) -> probabilities [n k]` of a network, inputs transformed."""
+    predict, specs = explained.predictor(trained, BATCH), trained.config.data.inputs
+    kind = stored_type(trained.config.data)
+    return lambda images: predict([transform_image(one, specs, "", kind) for one in images]).probabilities

@@ -29,7 +29,12 @@ def parameters():
     return draw(jax.random.key(5))
 
 
-@pytest.mark.parametrize("name", INSTRUMENTS)
+# Those of lensjax.studies.real_variants have the optics of hst_f814w.
+VARIED = ("hst_f814w_noise", "hst_f814w_psf")
+NAMES = [pytest.param(name, marks=pytest.mark.slow if name in VARIED else ()) for name in INSTRUMENTS]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_noise_free_image_agrees_with_lenstronomy(name, parameters):
     instrument = INSTRUMENTS[name]
     fwhm = jnp.asarray([band.fwhm for band in instrument.bands])

@@ -110,6 +110,10 @@ class GravitySpy(FromRecipe):
     """The real Gravity Spy set, read by `lensjax.data.gravity_spy`."""
 
 
+class LensChallenge(FromRecipe):
+    """A Lens Finding Challenge, read by `lensjax.data.challenge`."""
+
+
 def encode(example: Example, recipe: Recipe) -> dict[str, Any]:
     """An example as it is stored.
 

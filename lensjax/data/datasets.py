@@ -84,12 +84,16 @@ class Source:
 def prepare(config: Data) -> Path:
     """The folder of a configuration's data set, which is made if it is not there.
 
+    One with transformed inputs is made from the plain one and lies beside it.
+
     Raises:
       ValueError: a value of the configuration is out of range, or the directory cannot be written.
       OSError: the disk is full.
     """
     from lensjax.data import builders
 
+    if config.inputs:
+        prepare(replace(config, inputs=()))
     kinds = {
         LensData: builders.SimulatedLenses,
         EventData: builders.SimulatedEvents,
@@ -106,6 +110,14 @@ def recipe_of(config: Data) -> Any:
     """
     from lensjax.data import recipes
 
+    if config.inputs:
+        plain = replace(config, inputs=())
+
+        def examples(split: str) -> Iterator[Example]:
+            source = load(prepare(plain), split)
+            return (source[row] for row in range(len(source)))
+
+        return recipes.transformed(recipe_of(plain), config.inputs, examples)
     if isinstance(config, EventData):
         return recipes.event_recipe(config)
     if isinstance(config, GravitySpyData):
@@ -125,6 +137,11 @@ def recipe_of(config: Data) -> Any:
         light=config.light,
         artefacts=config.artefacts,
     )
+
+
+def stored_type(config: Data) -> type:
+    """Of the images of a configuration's data set."""
+    return np.float16 if getattr(config, "encoding", "log") == "log" else np.uint8
 
 
 def image_shape(config: Data) -> tuple[int, ...]:
@@ -156,7 +173,11 @@ def pixel_scale(config: Data) -> float | None:
 
 def event_grid(config: Data) -> EventGrid | None:
     """Frequencies and times of an event's pixels; None for images of the sky."""
-    return None if isinstance(config, LensData) else EventGrid(config.size)
+    from lensjax.data.inputs import windows_after
+
+    return (
+        None if isinstance(config, LensData) else EventGrid(config.size, windows=windows_after(config.inputs))
+    )
 
 
 def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -192,5 +193,50 @@ def gravity_spy_recipe(config: Any) -> Recipe:
         truth=tuple(gravity_spy.TRUTH),
         generate=read,
         dtype=np.uint8,
+        exact=False,
+    )
+
+
+def transformed(recipe: Recipe, specs: Sequence[str], examples: Callable[[str], Iterator[Example]]) -> Recipe:
+    """Recipe of a set whose inputs are transformed: `examples(split)` are those of the plain one.
+
+    Raises:
+      ValueError: an unknown transformation, or one that does not suit the images.
+    """
+    from lensjax.data import inputs
+
+    blank: np.ndarray = np.zeros(recipe.shape, recipe.dtype)
+    nowhere = np.full(2, np.nan, np.float32)
+    inputs.transform(Example(image=blank, label=0, position=nowhere, mask=blank[..., 0] > 0, id=""), specs)
+
+    def generate(split: str, count: int) -> Iterator[Example]:
+        for example in examples(split):
+            yield inputs.transform(example, specs)
+
+    name = f"{recipe.name}-inputs_{inputs.fingerprint(specs)}"
+    return replace(recipe, name=name, generate=generate)  # type: ignore[call-arg]
+
+
+def challenge_recipe(path: str, *, track: str = "", catalogue: str = "", on_problem: str = "skip") -> Recipe:
+    """Recipe of `LensChallenge`; the folder is listed, its images are not read.
+
+    Raises:
+      ValueError: there is no such folder, or it has none of the known layouts; or a split has no object.
+    """
+    from lensjax.data import challenge
+
+    archive = challenge.index(path, track, catalogue)
+    counts = {split: sum(entry.split == split for entry in archive.entries) for split in SPLITS}
+    empty = [split for split, count in counts.items() if not count]
+    if empty:
+        raise ValueError(f"'{path}' has no objects for {', '.join(empty)}: all splits are needed.")
+    kind = challenge.TRACKS[archive.track]
+    return Recipe(
+        name=f"challenge_{archive.track}-{challenge.fingerprint(archive)}-{on_problem}",
+        counts=counts,
+        shape=(kind.size, kind.size, len(kind.bands)),
+        classes=("non-lens", "lens"),
+        truth=archive.truth,
+        generate=lambda split, count: challenge.examples(archive, split, on_problem),
         exact=False,
     )

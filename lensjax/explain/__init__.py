@@ -14,6 +14,7 @@ from lensjax.explain.chunked import batched, map_chunks, sum_chunks
 from lensjax.explain.dream import DREAMS, activation_image, class_image, deep_dream, dream_options
 from lensjax.explain.faithfulness import FAITHFULNESS, max_sensitivity
 from lensjax.explain.features import activations_and_gradients, layers, split
+from lensjax.explain.flip import by_gradient, by_patches, margin
 from lensjax.explain.incremental import incremental_occlusion
 from lensjax.explain.localisation import (
     SCORES,
@@ -61,6 +62,8 @@ __all__ = [
     "ascend",
     "batched",
     "bootstrap_interval",
+    "by_gradient",
+    "by_patches",
     "cams",
     "cascade",
     "centre_distance",
@@ -80,6 +83,7 @@ __all__ = [
     "lime_fit",
     "lime_top_patches",
     "map_chunks",
+    "margin",
     "max_sensitivity",
     "normalise",
     "options_of",

@@ -53,9 +53,8 @@ class Network(nn.Module):
                     x, attention[place] = gate(x)
                     ends[f"attention:{place}"] = attention[place]
             x = self._stage(x, taps, ends, stage, features, train)
-        head = Head(
-            config.head, config.hidden, len(config.classes), origin, step, config.pooling, name="head"
-        )
+        classes, windows = len(config.classes), config.windows
+        head = Head(config.head, config.hidden, classes, origin, step, config.pooling, windows, name="head")
         if config.decide == "window":
             logits = by_window(head, x)
             return Outputs(mean_probability(logits), None, None, attention, None, ends, logits)

@@ -33,6 +33,8 @@ class Head(nn.Module):
     """Centre of the first cell, and distance between cells, as fractions of the image (`cnn.grids`)."""
     step: tuple[float, ...] = (1.0, 1.0)
     pooling: Literal["mean", "rows", "concat", "gated", "flatten"] = "mean"
+    windows: tuple[float, ...] = WINDOWS
+    """Seconds of an event's windows."""
 
     @nn.compact
     def __call__(
@@ -48,8 +50,8 @@ class Head(nn.Module):
                 "heat_kernel", nn.initializers.lecun_normal(), (1,) * len(space) + (x.shape[-1], 1)
             )
             heat = conv(x, kernel)[..., 0]
-            if 1 < heat.shape[1] <= len(WINDOWS) and heat.ndim == 4:
-                trust = self.param("heat_windows", inverse_variance, heat.shape[1:2])
+            if 1 < heat.shape[1] <= len(self.windows) and heat.ndim == 4:
+                trust = self.param("heat_windows", inverse_variance, heat.shape[1:2], self.windows)
                 heat = heat + trust[:, None, None]
             # Features where the heat map points: the class is decided on what the position stands on.
             pooled.append(jnp.sum(x * heat_weights(heat)[..., None], axis=space))
@@ -63,7 +65,8 @@ class Head(nn.Module):
             nn.Dense(2, name="sigma", bias_init=nn.initializers.constant(-2.0))(h)
         )
         if heat is not None:
-            return logits, soft_argmax(heat, self.origin[-2:], self.step[-2:]), sigma, heat, weights
+            place = soft_argmax(heat, self.origin[-2:], self.step[-2:], self.windows)
+            return logits, place, sigma, heat, weights
         flat = x.reshape(x.shape[0], -1)
         return logits, jax.nn.sigmoid(nn.Dense(2, name="position")(flat)), sigma, None, weights
 
@@ -88,9 +91,11 @@ class Head(nn.Module):
         return WindowAttention(name="windows")(means)
 
 
-def inverse_variance(key: Array, shape: tuple[int, ...]) -> Float[Array, " t"]:
+def inverse_variance(
+    key: Array, shape: tuple[int, ...], windows: tuple[float, ...] = WINDOWS
+) -> Float[Array, " t"]:
     """Log weights of windows at first: a place in a window twice as long is twice as uncertain in time."""
-    lengths = jnp.asarray(WINDOWS[: shape[0]])
+    lengths = jnp.asarray(windows[: shape[0]])
     return -2 * jnp.log(lengths / lengths[0])
 
 
@@ -100,18 +105,24 @@ def heat_weights(heat: Float[Array, "b *s"]) -> Float[Array, "b *s"]:
 
 
 def soft_argmax(
-    heat: Float[Array, "b *t h w"], origin: tuple[float, ...], step: tuple[float, ...]
+    heat: Float[Array, "b *t h w"],
+    origin: tuple[float, ...],
+    step: tuple[float, ...],
+    windows: tuple[float, ...] = WINDOWS,
 ) -> Float[Array, "b 2"]:
     """Mean position under the softmax of a heat map, in fractions (row, column) of the image."""
-    return mean_position(heat_weights(heat), origin, step)
+    return mean_position(heat_weights(heat), origin, step, windows)
 
 
 def mean_position(
-    weights: Float[Array, "b *t h w"], origin: tuple[float, ...], step: tuple[float, ...]
+    weights: Float[Array, "b *t h w"],
+    origin: tuple[float, ...],
+    step: tuple[float, ...],
+    windows: tuple[float, ...] = WINDOWS,
 ) -> Float[Array, "b 2"]:
     """Mean position under weights that sum to 1, in fractions (row, column) of the image.
 
-    All windows of an event show the same rows; a column of window t is `WINDOWS[t] / WINDOWS[0]` times as
+    All windows of an event show the same rows; a column of window t is `windows[t] / windows[0]` times as
     long as one of the first, about the same middle, so its place on the first window is stretched by that.
 
     Raises:
@@ -122,11 +133,11 @@ def mean_position(
     if weights.ndim == 3:
         row, column = weights.sum(2) @ row_at, weights.sum(1) @ column_at
     else:
-        if weights.shape[1] > len(WINDOWS):
+        if weights.shape[1] > len(windows):
             raise ValueError(
-                f"{weights.shape[1]} windows have no known lengths, only {WINDOWS} s: use a class head."
+                f"{weights.shape[1]} windows have no known lengths, only {windows} s: use a class head."
             )
-        stretch = jnp.asarray(np.array(WINDOWS[: weights.shape[1]], np.float32) / WINDOWS[0])
+        stretch = jnp.asarray(np.array(windows[: weights.shape[1]], np.float32) / windows[0])
         time_at = 0.5 + (column_at - 0.5) * stretch[:, None]
         row, column = weights.sum((1, 3)) @ row_at, (weights.sum(2) * time_at).sum((1, 2))
     return jnp.stack([row, column], axis=-1)

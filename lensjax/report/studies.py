@@ -64,3 +64,19 @@ def dots(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]], panels: Ma
         axis.set(xlabel=label, ylim=(len(names) - 0.5, -0.5))
     figure.savefig(path, dpi=130)
     return path
+
+
+def maps(path: Path, values: np.ndarray) -> Path:
+    """A signed map [*s], of an event one panel a window, on one scale about 0."""
+    windows = values.reshape(-1, *values.shape[-2:])
+    figure = Figure(figsize=(1 + 2.6 * len(windows), 2.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(windows), squeeze=False)[0]
+    largest = float(np.abs(values).max()) or 1.0
+    for axis, window in zip(axes, windows, strict=True):
+        shown = axis.imshow(window, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
+        axis.set_xticks([])
+        axis.set_yticks([])
+    figure.colorbar(shown, ax=axes, shrink=0.8)
+    figure.savefig(path, dpi=130)
+    return path

@@ -6,7 +6,7 @@ instrument, add an entry to `INSTRUMENTS`; nothing else knows their names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,15 @@ HSC_GRI = Instrument(
     ),
 )
 
-INSTRUMENTS = {instrument.name: instrument for instrument in (EUCLID, HST_F814W, HSC_GRI)}
+# The same camera with what a network may rely on varied more than it varies in the archive: what that
+# changes on real images is measured by lensjax.studies.real_variants.
+HST_F814W_NOISE = replace(HST_F814W, name="hst_f814w_noise", noise_factor=(0.7, 6.0))
+HST_F814W_PSF = replace(
+    HST_F814W, name="hst_f814w_psf", bands=(replace(HST_F814W.bands[0], fwhm=0.12, fwhm_jitter=0.5),)
+)
+
+ALL = (EUCLID, HST_F814W, HSC_GRI, HST_F814W_NOISE, HST_F814W_PSF)
+INSTRUMENTS = {instrument.name: instrument for instrument in ALL}
 
 
 def instrument_named(name: str) -> Instrument:

@@ -1,0 +1,259 @@
+"""The Lens Finding Challenges' images and catalogues, in each of the layouts they come in.
+
+`python -m lensjax.data.challenge PATH` prints what is there and what is wrong with it.
+
+Images are `imageEUC_<band>-<ID>.fits` or `imageSDSS_<band>-<ID>.fits` anywhere below a folder; a label comes
+from a catalogue, or from a folder `lens` or `nolens` above the image. Metcalf et al. 2019, A&A 625, A119.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from lensjax.data.challenge_table import LENS_RULE, RULES, Row, read_table
+from lensjax.data.channel import network_channel
+from lensjax.data.fits import read_fits
+from lensjax.data.layers import BadInput
+from lensjax.data.resample import model_grid
+from lensjax.types import Example
+
+FILE = re.compile(r"image(EUC_(?:VIS|Y|J|H)|SDSS_[UGRI])-(\d+)\.fits(?:\.gz)?$")
+FOLDERS = {"lens": 1, "nolens": 0}
+SPLITS = ("train", "validation", "test")
+MASKED = 100.0  # of ground-based images: no data
+
+
+@dataclass(frozen=True)
+class Track:
+    """One kind of image: bands in channel order, arcseconds a pixel of the first, pixels on a side."""
+
+    bands: tuple[str, ...]
+    pixel_scale: float
+    size: int
+    scales: Mapping[str, float] = field(default_factory=dict)
+    """Of bands on another grid, which their headers may not tell."""
+
+
+NISP = dict.fromkeys(("EUC_Y", "EUC_J", "EUC_H"), 0.3)
+TRACKS = {
+    "space": Track(("EUC_VIS",), 0.1, 101),
+    "ground": Track(("SDSS_U", "SDSS_G", "SDSS_R", "SDSS_I"), 0.2, 101),
+    "space2": Track(("EUC_VIS", "EUC_Y", "EUC_J", "EUC_H"), 0.1, 200, NISP),
+}
+"""Challenge 1.0 from space and from the ground, Challenge 2.0."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object: its files by band, and what the catalogue says."""
+
+    id: int
+    files: Mapping[str, Path]
+    label: int
+    truth: Mapping[str, float]
+
+    @property
+    def split(self) -> str:
+        """By the ID, 75 % for training, 5 % for validation, 20 % for the test: the challenges give none."""
+        share = zlib.crc32(str(self.id).encode()) % 20
+        return "validation" if share == 0 else "test" if share < 5 else "train"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What a folder holds of one track."""
+
+    path: Path
+    track: str
+    labels: str
+    """Where the labels come from: a catalogue's name, or the folders."""
+    truth: tuple[str, ...]
+    """Columns of the catalogue that ride along."""
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...]
+
+
+def index(path: str | Path, track: str = "", catalogue: str | Path = "") -> Archive:
+    """Objects of a folder; images are found but not read.
+
+    Args:
+      track: a key of TRACKS; by default that of the only one there.
+      catalogue: a CSV; by default the only table below the folder that has a column ID.
+
+    Raises:
+      BadInput: no such folder, no image of the challenges, several tracks, or no label; a catalogue that
+        cannot be read or lacks a column, which is named.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise BadInput(f"'{folder}' is no folder; give one with images such as imageEUC_VIS-100002.fits.")
+    found: defaultdict[str, defaultdict[int, dict[str, Path]]] = defaultdict(lambda: defaultdict(dict))
+    for file in sorted(folder.rglob("*.fits*")):
+        if match := FILE.search(file.name):
+            survey = "ground" if match[1].startswith("SDSS") else "space"
+            found[survey][int(match[2])][match[1]] = file
+    if any(len(files) > 1 for files in found["space"].values()):
+        found["space2"] = found.pop("space")
+    found = defaultdict(found.default_factory, {name: files for name, files in found.items() if files})
+    if not found:
+        example = "imageEUC_VIS-100002.fits or imageSDSS_R-100002.fits"
+        raise BadInput(f"'{folder}' has an unknown layout: no file below it is named like {example}.")
+    if track and track not in TRACKS:
+        raise BadInput(f"unknown track '{track}': choose from {', '.join(TRACKS)}.")
+    if (track and track not in found) or (not track and len(found) > 1):
+        raise BadInput(f"'{folder}' holds the track(s) {', '.join(found)}; name one of them.")
+    track = track or next(iter(found))
+    return _joined(folder, track, found[track], _catalogue(folder, catalogue))
+
+
+def _catalogue(folder: Path, given: str | Path) -> Path | None:
+    """The table to read; None where labels must come from the folders."""
+    if given:
+        return Path(given)
+    tables = [path for ending in ("*.csv", "*.txt") for path in sorted(folder.rglob(ending))]
+    named = [
+        path for path in tables if re.search(r"(?m)^[^#]*\bID\b", path.read_text("utf-8", "replace")[:9999])
+    ]
+    if len(named) > 1:
+        raise BadInput(
+            f"'{folder}' holds {len(named)} catalogues ({', '.join(p.name for p in named)}): name one."
+        )
+    return named[0] if named else None
+
+
+def _joined(
+    folder: Path, track: str, files: Mapping[int, dict[str, Path]], catalogue: Path | None
+) -> Archive:
+    """Images with their labels; an object without a band, a label, or an image is a problem."""
+    rows = None if catalogue is None else read_table(catalogue)
+    problems = [f"{catalogue} ID {key}: has no image here." for key in rows or {} if key not in files]
+    entries = []
+    for key, by_band in sorted(files.items()):
+        where = str(next(iter(by_band.values())))
+        missing = [band for band in TRACKS[track].bands if band not in by_band]
+        if missing:
+            problems.append(f"{where}: has no image of band {', '.join(missing)} beside it.")
+            continue
+        if rows is None:
+            above = [part for part in Path(where).parts if part in FOLDERS]
+            said: Row = (FOLDERS[above[-1]] if above else None, {})
+        else:
+            said = rows.get(key, (None, {}))
+        label, truth = said
+        if label is None:
+            lacking = "no folder lens or nolens above it" if rows is None else f"no row in {catalogue}"
+            problems.append(f"{where}: has no label ({lacking}).")
+        else:
+            entries.append(Entry(key, by_band, label, truth))
+    if not entries:
+        raise BadInput(f"'{folder}' has no object with image and label: {problems[0]}")
+    labels = "folders" if catalogue is None else catalogue.name
+    return Archive(folder, track, labels, tuple(entries[0].truth), tuple(entries), tuple(problems))
+
+
+def read_image(entry: Entry, track: Track, max_missing: float = 0.05) -> np.ndarray:
+    """float32 [size size c], asinh(flux / σ) of every band on the grid of the first.
+
+    Raises:
+      BadInput: a file is damaged, truncated or empty; names it.
+    """
+    channels = []
+    for band in track.bands:
+        path = entry.files[band]
+        try:
+            plane = read_fits(path, [band.split("_")[1]], ())[0].planes[0]
+            pixels = np.where(plane.image == MASKED, np.nan, plane.image.astype(np.float64))
+            scale = track.scales.get(band, track.pixel_scale)
+            plane = replace(plane, image=pixels, pixel_scale=scale)
+            grid = model_grid(pixels.shape, scale, track.pixel_scale, track.size)
+            channels.append(network_channel(plane, grid, band, max_missing)[0])
+        except BadInput as error:
+            raise BadInput(f"{path} {error}") from None
+        except Exception as error:  # a damaged file makes astropy raise nearly anything
+            raise BadInput(f"{path} cannot be read ({str(error)[:80]}); copy it again.") from error
+    return np.stack(channels, -1).astype(np.float32)
+
+
+def examples(archive: Archive, split: str, on_problem: str = "skip") -> Iterator[Example]:
+    """Examples of a split; neither mask nor position is known: the catalogues give no pixels.
+
+    Args:
+      on_problem: skip prints what cannot be read and leaves it out; refuse stops.
+
+    Raises:
+      BadInput: unknown split or option; with refuse, any problem.
+    """
+    if split not in SPLITS or on_problem not in ("skip", "refuse"):
+        raise BadInput(
+            f"split '{split}', on_problem '{on_problem}': choose {', '.join(SPLITS)}; skip or refuse."
+        )
+    if on_problem == "refuse" and archive.problems:
+        raise BadInput(f"{len(archive.problems)} problem(s), the first: {archive.problems[0]}")
+    track = TRACKS[archive.track]
+    for entry in archive.entries:
+        if entry.split != split:
+            continue
+        try:
+            image = read_image(entry, track)
+        except BadInput as error:
+            if on_problem == "refuse":
+                raise
+            print(f"left out: {error}", flush=True)
+            continue
+        yield {
+            "image": image,
+            "label": entry.label,
+            "position": np.full(2, np.nan, np.float32),
+            "mask": np.zeros(image.shape[:-1], bool),
+            "id": f"{archive.track}-{entry.id}",
+            "truth": dict(entry.truth),
+        }
+
+
+def fingerprint(archive: Archive) -> str:
+    """Twelve hexadecimal digits of the objects, their labels, numbers, and files' sizes in bytes."""
+    lines = (
+        f"{e.id} {e.label} {dict(e.truth)} {[file.stat().st_size for file in e.files.values()]}"
+        for e in archive.entries
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def describe(archive: Archive) -> str:
+    """Objects by class and split, where the labels come from, and what is wrong."""
+    counts = Counter((entry.label, entry.split) for entry in archive.entries)
+    rule = next((text for name, text in LENS_RULE.items() if set(RULES[name]) <= set(archive.truth)), "")
+    lines = [
+        f"{archive.path}: track {archive.track}, {len(archive.entries)} objects, labels of {archive.labels}"
+    ]
+    lines += [f"lens: {rule}"] if rule else []
+    lines += [f"{'':10s}" + "".join(f"{split:>12s}" for split in SPLITS)]
+    for label, name in ((1, "lens"), (0, "non-lens")):
+        lines.append(f"{name:10s}" + "".join(f"{counts[label, split]:12d}" for split in SPLITS))
+    return "\n".join([*lines, f"{len(archive.problems)} problem(s)", *archive.problems[:5]])
+
+
+def main() -> None:
+    """Prints the objects in a folder of a Lens Finding Challenge, and what is wrong with it."""
+    parser = argparse.ArgumentParser(prog="python -m lensjax.data.challenge", description=main.__doc__)
+    parser.add_argument("path", help="folder with the images")
+    parser.add_argument("--track", default="", help=f"one of {', '.join(TRACKS)}, where several are there")
+    parser.add_argument("--catalogue", default="", help="CSV; by default the one below the folder")
+    options = parser.parse_args()
+    try:
+        print(describe(index(options.path, options.track, options.catalogue)))
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""The studies of shortcuts and of edits, on made-up data: swaps, guesses, proposals, tables."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lensjax.config import AttentionConfig, Config, EventData, LensData, ModelConfig, load_config_file
+from lensjax.data.datasets import Source
+from lensjax.models import build
+from lensjax.report import studies as pictures
+from lensjax.restore import Trained
+from lensjax.studies import edit_tables, edits, proposals, shortcut_tables, shortcuts, swaps
+
+ROOT = Path(__file__).resolve().parents[1]
+RNG = np.random.default_rng(0)
+
+
+def source(count=8, size=16):
+    """Background 1 or 2 by class, in the middle a square of 10 (class 0) or 20, which is the evidence."""
+    label = np.arange(count, dtype=np.int32) % 2
+    image = np.ones((count, size, size, 4), np.float16) * (1 + label)[:, None, None, None]
+    mask = np.zeros((count, size, size), bool)
+    mask[:, 6:10, 6:10] = True
+    image[mask] = 10 * (1 + np.repeat(label, 16))[:, None]
+    place = np.full((count, 2), 0.5, np.float32)
+    truth = {"q_plane": label.astype(np.float32)}
+    return Source(image, mask, label, place, np.arange(count).astype(str), truth, ("non-lens", "lens"))
+
+
+def network(inputs=()):
+    data = LensData(size=16, inputs=inputs)
+    model = build(ModelConfig(features=(2, 3), hidden=2, attention=AttentionConfig(at=("stage2",))))
+    params = model.init(jax.random.key(0), jnp.zeros((1, 16, 16, 4)))["params"]
+    config = Config(data=data, model=model.config)
+    return Trained(Path("runs/x"), config, model, params, ("a", "b", "c", "d"), 0.1, None, {}, [])
+
+
+# ---- swaps -----
+
+
+def test_backgrounds_change_places():
+    test = source()
+    for make, same in ((swaps.other_background, False), (swaps.own_kind_background, True)):
+        made = make(test, np.random.default_rng(0))
+        for row, image in zip(made.rows, made.images, strict=True):
+            label = test.label[row]
+            assert (image[test.mask[row]] == 10 * (1 + label)).all()
+            assert (image[~test.mask[row]] == 1 + (label if same else 1 - label)).all()
+        assert ((made.background == test.label[made.rows]) == same).all()
+
+
+def test_evidence_is_taken_out_or_left_alone():
+    test = source()
+    test.mask[0] = False  # without evidence: not asked of
+    out = swaps.without_evidence(test, np.random.default_rng(0))
+    alone = swaps.evidence_alone(test, np.random.default_rng(0))
+    assert out.rows.tolist() == alone.rows.tolist() == list(range(1, 8))
+    for row, without, only in zip(out.rows, out.images, alone.images, strict=True):
+        assert (without == 1 + test.label[row]).all()
+        assert not only[~test.mask[row]].any() and only[test.mask[row]].all()
+
+
+def test_a_cut_says_where_no_evidence_is_left():
+    test = source()
+    test.mask[0, 0, 0] = True
+    made = swaps.cut(swaps.CUTS["border only"])(test, RNG)
+    assert made.blank is not None and made.blank.tolist() == [False] + [True] * 7
+    assert all(not image[6:10, 6:10].any() and image[0].all() for image in made.images)
+
+
+def test_a_number_alone_guesses_the_commonest_class():
+    label = np.array([0, 0, 1, 1, 1])
+    said = swaps.lookup(np.array([1.0, 1, 2, 2, np.nan]), label, np.array([1.0, 2, 7, np.nan]))
+    assert said.tolist() == [0, 1, 1, 1]
+    binned = swaps.lookup(np.arange(8.0), np.repeat([0, 1], 4), np.array([-5.0, 3, 4, 99]), bins=2)
+    assert binned.tolist() == [0, 0, 1, 1]
+
+
+def test_pairs_are_matched_and_told_apart():
+    label = np.array([0, 1, 0, 1])
+    near, drawn = swaps.matched_pairs(np.array([1.0, 5.0, 4.9, 0.8]), label, RNG)
+    assert (
+        near.tolist() == [[0, 3], [1, 2], [2, 1], [3, 0]] and (label[drawn[:, 0]] != label[drawn[:, 1]]).all()
+    )
+    logits = np.array([[2.0, 0], [0, 1], [0, 3], [0, 2]])
+    assert swaps.told_apart(logits, label, near).tolist() == [True, False, False, True]
+
+
+# ---- the study of shortcuts -----
+
+
+def test_a_network_is_tried_and_the_table_written(tmp_path):
+    test = source()
+    trained = network()
+    guesses = shortcuts.alone(test, test, ("non-lens", "lens"))
+    assert guesses["chance"]["accuracy"] == 0.5 and guesses["brightness"]["accuracy"] == 1.0
+    assert guesses["Q plane"]["accuracy"] == 1.0
+    swapped = {name: [row] for name, row in shortcuts.under_swaps(trained, test, 4).items()}
+    assert set(swapped) == set(swaps.PLAIN) | set(swaps.WITH_TRUTH)
+    command = shortcuts.Command(Path("x"), tmp_path, examples=4)
+    mass = shortcuts.background_mass(trained, test, command)
+    assert mass["area of the background"]["background"] == pytest.approx(1 - 16 / 256)
+    assert all(0 <= row["background"] <= 1 for row in mass.values()) and "attention" in mass
+    control = shortcuts.control(network(("remove_centre",)), test, 4)
+    assert control["blank"]["n"] == 8
+    found = {"alone": guesses, "swapped": swapped, "mass": {name: [row] for name, row in mass.items()}}
+    found |= {"pairs": {k: [v] for k, v in shortcuts.pairs(trained, test, 4).items()}}
+    found |= {"trained": {"border only": [control, control]}}
+    text = "\n".join(shortcut_tables.table_lines(found, test, LensData()))
+    assert "| border only, trained |" in text and "names the background" in text and "detector" not in text
+    events = "\n".join(shortcut_tables.table_lines(found, test, EventData()))
+    assert "detector | not in simulated data" in events
+    path = pictures.dots(tmp_path / "a.png", shortcut_tables.drawn(found), {"accuracy": "accuracy"})
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_plans_and_mistakes(tmp_path):
+    config = ROOT / "configs" / "lens_demo.py"
+    base = load_config_file(config)
+    command = shortcuts.Command(config, tmp_path, seeds=2, controls=("border only",))
+    planned = shortcuts.plan(command, base)
+    assert list(planned) == [("whole", 0), ("border only", 0), ("whole", 1), ("border only", 1)]
+    assert planned["border only", 1].data.inputs == (swaps.CUTS["border only"],)
+    assert shortcuts.plan(replace(command, runs=(tmp_path,)), base) == {}
+    with pytest.raises(ValueError, match="unknown control nothing: choose from border only"):
+        shortcuts.plan(replace(command, controls=("nothing",)), base)
+    with pytest.raises(ValueError, match="other images"):
+        shortcuts.check(network(), EventData())
+
+
+# ---- the study of edits -----
+
+
+def test_changes_are_counted_and_the_best_is_proposed():
+    label, of = np.array([0, 0, 1, 1]), np.array([True, True, False, False])
+    counts = proposals.changed(np.array([1, 0, 1, 0]), np.array([0, 1, 0, 1]), label, of)
+    names = ("fixed", "broken", "others_fixed", "others_broken", "wrong", "right", "others_right")
+    assert counts == dict.fromkeys(names, 1)
+    harmless = counts | {"broken": 0, "others_broken": 0}
+    assert proposals.propose({"a": counts, "b": harmless, "c": harmless | {"fixed": 0}}) == "b"
+
+
+def test_mistakes_are_explained_frozen_and_edited(tmp_path):
+    test = source()
+    trained = network()
+    said = proposals.answers(trained, test, (), 4)
+    of, which = edits.mistakes_of(trained.config, test, [said])
+    assert which == "any class" and of.all()
+    rows = edits.wrong_rows(said, test, of)
+    assert rows.size
+    maps = proposals.blame_of(trained, test, rows[:3], "input_x_gradient", 2)
+    path = proposals.freeze(tmp_path, maps)
+    assert path == proposals.freeze(tmp_path, maps)
+    specs = proposals.candidates(False, path)
+    for spec in specs[-4:]:
+        assert proposals.answers(trained, test, (spec,), 4).shape == (8,)
+    (small,) = proposals.smallest(trained, test, rows[:1])
+    assert 0 <= small["pixels"] <= 1 and set(small) >= {"patches", "flipped", "l2"}
+    changed = edits.edited(Config(data=EventData()), ("equal_stretch(seconds=1)",))
+    assert changed.model.windows == (1.0,) * 4 and changed.data.inputs == ("equal_stretch(seconds=1)",)
+
+
+def test_the_table_of_edits_is_written(tmp_path):
+    label, of = source().label, np.ones(8, bool)
+    row = edits.paired(label, 1 - label, source(), of)
+    assert row["accuracy_before"] == 1 and row["accuracy_after"] == 0 and row["errors_after"] == 8
+    assert edit_tables.difference([0.5, 0.7], [0.6, 0.8], 2) == "+0.10 (+0.10 to +0.10)"
+    spec = "blamed(file='runs/x/blame-1234.npz',edit=remove,share=0.05)"
+    assert edit_tables.short(spec) == "blamed(blame-1234,edit=remove,share=0.05)"
+    small = {
+        "patches": 2,
+        "pixels": 0.1,
+        "flipped": True,
+        "inside": 0.5,
+        "l2": 0.01,
+        "gradient_flipped": True,
+    }
+    found = {
+        "which": "any class",
+        "counted": "Chirp",
+        "flips": {spec: row, "blur": row},
+        "chosen": (spec,),
+        "smallest": [small],
+    }
+    found |= {"rows": [row, row], "another_seed": [row, row]}
+    text = "\n".join(edit_tables.table_lines(found, 8))
+    assert "← applied" in text and "mistakes, Chirp" in text and "another seed alone" in text
+    edits.draw(tmp_path, found, np.linspace(-1, 1, 64, dtype=np.float32).reshape(4, 4, 4))
+    assert (tmp_path / "table.png").exists() and (tmp_path / "blame.png").exists()
+
+
+@pytest.mark.slow
+def test_both_studies_from_end_to_end(tmp_path, tiny_config, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    common = {"seeds": 2, "chunk": 4}
+    shortcuts.main(
+        shortcuts.Command(tiny_config, tmp_path / "s", controls=("border only",), examples=4, **common)
+    )
+    before = tuple(tmp_path / "s" / "whole" / f"seed{seed}" for seed in range(2))
+    edits.main(edits.Command(tiny_config, tmp_path / "e", before=before, most=2, **common))
+    found = json.loads((tmp_path / "e" / "table.json").read_text())
+    assert len(found["rows"]) == 2 and found["chosen"]
