@@ -3,12 +3,14 @@
     python explain.py runs/demo                                      simulations, scored against the truth
     python explain.py runs/demo --inputs cutout.fits --out runs/demo/real   your own images
     python explain.py runs/demo --benchmark                          every method × every score
+    python explain.py runs/ablations/lens_demo/attention_kind/sigmoid   seeds 0, 1 … as an ensemble
     python explain.py published:OU-66 --weights OU_66_Weights.pt --inputs cutout.fits
 
 Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
 dreams.npz (of --dreams), figures/ and index.html, a page that needs no network. Of lens finders,
 predictions.csv has a `flag` (with --target lens, the default): how far evidence, attention and position
-disagree, 0 if not at all, 1 if by a galaxy (rule: lensjax/flags.py).
+disagree, 0 if not at all, 1 if by a galaxy (rule: lensjax/flags.py). Of an ensemble, probabilities and maps
+are means over its networks, `disagreement` (nats) is theirs, and each map's spread is shown beside it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from lensjax import runtime
 @dataclass(frozen=True)
 class Command:
     run: Annotated[Path, tyro.conf.Positional]
-    """Workdir of train.py, or published:OU-66 (OU-200, OU-VIS, OU-J, OU-Y, OU-H, OU-JYH)."""
+    """Workdir of train.py, a folder of several (seed0, seed1 …), or published:OU-66 (OU-200, OU-VIS, OU-J,
+    OU-Y, OU-H, OU-JYH)."""
     weights: Path | None = None
     """Of a published network: its .pt (needs PyTorch), or an .npz made from it."""
     inputs: tuple[Path, ...] = ()
@@ -86,12 +89,11 @@ class Command:
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    from lensjax import choose_methods, dreams, explained, flags, items, logs, tables
+    from lensjax import choose_methods, dreams, ensemble, explained, flags, items, logs, tables
     from lensjax.benchmark import write
     from lensjax.benchmark.methods import every_method
     from lensjax.explain import parse
     from lensjax.report import figures, html, render
-    from lensjax.restore import restore
     from lensjax.scoring import check_target
 
     # ---- what is asked for, checked before anything costs time -------------------------------------------
@@ -99,7 +101,10 @@ def main(command: Command) -> None:
     tables.check_counts(benchmark_examples=command.benchmark_examples)
     methods = [(text, *parse(text)) for text in command.methods]
     dreaming = dreams.read(command.dreams)
-    trained = restore(command.run, command.weights)
+    members = ensemble.restore_all(command.run, command.weights)
+    if len(members) > 1 and (dreaming or command.benchmark):
+        raise ValueError("--dreams and --benchmark take one run: give one of its seeds' folders.")
+    trained = ensemble.as_one(members, command.run)
     usual = every_method if command.benchmark else choose_methods.default_methods
     methods = choose_methods.with_trivial(methods or usual(trained))
     methods = choose_methods.with_windows(methods, trained)
@@ -123,8 +128,10 @@ def main(command: Command) -> None:
 
     # ---- predictions, maps, scores -------------------------------------------------------------------------
     out.mkdir(parents=True, exist_ok=True)
-    predicted = explained.predict(trained, images, command.chunk)
-    tables.write_predictions(out / "predictions.csv", trained, images, predicted)
+    predicted, disagreement = ensemble.predict(members, images, command.chunk)
+    images = ensemble.with_disagreement(images, disagreement)
+    columns = {} if disagreement is None else {"disagreement": disagreement}
+    tables.write_predictions(out / "predictions.csv", trained, images, predicted, columns)
     for line in tables.prediction_lines(trained, images, predicted) if given else []:
         print(line)
     strips: list[Any] = []
@@ -140,8 +147,8 @@ def main(command: Command) -> None:
         )
         strips = dreams.write(out, trained, dreamt)
         print(dreams.lines(out, dreamt))
-    maps = explained.explain(
-        trained,
+    maps, spread = ensemble.explain(
+        members,
         images,
         predicted,
         methods,
@@ -150,12 +157,17 @@ def main(command: Command) -> None:
         seed=command.seed,
         progress=logs.progress,
     )
-    tables.write_maps(out / "attributions.npz", images, maps)
+    tables.write_maps(out / "attributions.npz", images, maps | spread)
     found = flags.flags_of(maps, predicted.position, trained.pixel_scale) if target == "lens" else None
     if found is not None:
-        tables.write_predictions(out / "predictions.csv", trained, images, predicted, found[0])
-    for line in explained.completeness_lines(trained, images, predicted, methods, maps, target, command.seed):
-        print(line)
+        tables.write_predictions(
+            out / "predictions.csv", trained, images, predicted, columns | {"flag": found[0]}
+        )
+    if not spread:  # completeness is of one network
+        for line in explained.completeness_lines(
+            trained, images, predicted, methods, maps, target, command.seed
+        ):
+            print(line)
     scores = explained.score(images, maps)
     table = tables.score_table(scores, command.seed)
     if table:
@@ -165,7 +177,7 @@ def main(command: Command) -> None:
         (out / "scores.csv").unlink(missing_ok=True)  # of an earlier command
 
     # ---- report --------------------------------------------------------------------------------------------
-    shown = tables.entries(images, predicted, maps, scores, trained.classes)[: command.page]
+    shown = tables.entries(images, predicted, maps | spread, scores, trained.classes)[: command.page]
     about: dict[str, Any] = {"bands": trained.bands, "pixel_scale": trained.pixel_scale, "score_table": table}
     about["events"] = trained.events
     about["curves"] = tables.curves(trained)

@@ -3,7 +3,11 @@
     python train.py configs/lens_demo.py --workdir runs/demo [--optim.learning-rate 1e-3 --model.hidden 32 …]
 
 The same command again resumes a run that was stopped or killed, and ends with the same parameters, bit for
-bit. The workdir receives config.json, environment.json, metrics.jsonl, summary.json, test_predictions.npz,
+bit. All seeds of each variant of an experiment (GROUPS in configs/ablations.py), and a table:
+
+    python train.py configs/lens_demo.py --ablate attention_placement --seeds 5
+
+The workdir receives config.json, environment.json, metrics.jsonl, summary.json, test_predictions.npz,
 checkpoints/ and tensorboard/.
 """
 
@@ -24,9 +28,15 @@ from lensjax.config import Config, load_config_file
 @dataclass(frozen=True)
 class Command:
     workdir: Path
-    """Folder of the run; an unfinished run in it is resumed."""
+    """Folder of the run; an unfinished run in it is resumed. Of --ablate, runs/ablations/CONFIG/GROUP."""
     multihost: bool = False
     """Join the other processes of a cluster through jax.distributed."""
+    ablate: str = ""
+    """A group of variants, each trained over several seeds, into WORKDIR/VARIANT/seed0 …"""
+    seeds: int = 5
+    """--ablate: how many, from 0."""
+    ablations: Path = Path("configs/ablations.py")
+    """--ablate: file with GROUPS, a dict of group -> variant -> edit of a Config."""
     config: Annotated[Config, tyro.conf.arg(name="")] = Config()
 
 
@@ -35,7 +45,11 @@ def command_line(arguments: list[str]) -> Command:
     if not arguments or arguments[0].startswith("-"):
         print(f"{__doc__}\nGive a configuration file first; --help after it lists every option.")
         sys.exit(0 if set(arguments) & {"-h", "--help"} else 2)
-    default = Command(workdir=tyro.MISSING, config=load_config_file(arguments[0]))
+    config, folder = load_config_file(arguments[0]), tyro.MISSING
+    words = [word for argument in arguments[1:] for word in argument.split("=", 1)]
+    if "--ablate" in words[:-1]:
+        folder = Path("runs/ablations") / Path(arguments[0]).stem / words[words.index("--ablate") + 1]
+    default = Command(workdir=folder, config=config)
     # The kind of data set is the configuration file's: its fields are options, not a subcommand.
     command = tyro.conf.AvoidSubcommands[Command]
     return tyro.cli(command, args=arguments[1:], default=default, prog=f"train.py {arguments[0]}")
@@ -46,28 +60,24 @@ def main(command: Command) -> None:
     runtime.prepare(gradients=True, multihost=command.multihost)
     import jax
 
-    from lensjax import checkpoint, evaluate, logs, parallel, power, run
+    from lensjax import ablate, checkpoint, evaluate, logs, parallel, power, run
     from lensjax.data import datasets, galaxies, pipeline
-    from lensjax.models import build, count_parameters
-    from lensjax.objective import check_weights
+    from lensjax.models import count_parameters
     from lensjax.optim import make_optimiser, make_schedule
-    from lensjax.restore import config_of, restore
+    from lensjax.restore import restore
     from lensjax.state import init_state, make_train_step, start_from, with_validation
 
     config, workdir, leader = command.config, command.workdir, jax.process_index() == 0
     say = print if leader else (lambda *_: None)
     say(f"{jax.device_count()} × {jax.devices()[0].device_kind} · jax {jax.__version__} · workdir {workdir}")
 
+    if command.ablate:
+        if command.multihost:
+            raise ValueError("--ablate trains in one process, on all its devices: leave --multihost out.")
+        return ablate.main(config, command.ablate, command.seeds, workdir, command.ablations, say)
+
     # ---- configuration, checked before anything costs time -------------------------------------------------
-    parallel.check_batch_size(config.optim.batch_size)
-    check_weights(config.loss)
-    shape = datasets.image_shape(config.data)  # checks the data, on which the metrics depend
-    evaluate.check_monitor(config)
-    galaxies.check_negatives(config)
-    model = build(config.model)
-    if config.init:
-        config_of(Path(config.init))  # fails now where there is no such run
-    evaluate.dry_run(config, model, shape)
+    model, shape = evaluate.check(config)
     run.check(workdir, config)
     if leader:
         run.start(workdir, config)

@@ -6,14 +6,20 @@ runs them all over several seeds. Names of the talk: "3D" attention has one kern
 one a window. All have 99,000 to 115,000 weights, those that average over space (`gated_windows` and its
 control without the gate, `mean_windows`) in wider layers; but the two that average over time alone
 (`time_averaged` and the same with a gate: the demo's network without its position head) have about 42,000.
+
+GROUPS hold variants of any experiment, lenses or events, to compare with the first of their group:
+
+    python train.py configs/lens_demo.py --ablate attention_placement --seeds 5
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from lensjax.config import AttentionConfig, Config, LossConfig
+from lensjax.config import AttentionConfig, Config, LensData, LossConfig
 
-Edit = Callable[[Config], Config]
+Edit = Callable[[Config], Any]
+"""An edit may give None where it means nothing for a configuration: its variant is then left out."""
 
 
 def model(**changes) -> Edit:
@@ -64,4 +70,173 @@ ABLATIONS: dict[str, Edit] = {
     "mosaic": model(attention=AttentionConfig(at=()), view="mosaic"),
     "windows_as_channels": model(attention=AttentionConfig(at=()), view="channels", pool=(3, 2, 1)),
     "border_only": model(attention=AttentionConfig(at=()), view="border"),
+}
+
+
+# ---- groups: `train.py configs/X.py --ablate GROUP`, every variant beside the first ------------------------
+
+
+def attention(**changes) -> Edit:
+    """The configured gates, or two where there are none, changed."""
+
+    def edit(config: Config) -> Config:
+        at = config.model.attention.at or ("stage1", "stage2")
+        return model(attention=replace(config.model.attention, **{"at": at, **changes}))(config)
+
+    return edit
+
+
+def depth(count: int) -> Edit:
+    """Gates before the first `count` stages."""
+    return attention(at=tuple(f"stage{stage + 1}" for stage in range(count)))
+
+
+def before_last(config: Config) -> Config:
+    return attention(at=(f"stage{len(config.model.features)}",))(config)
+
+
+def frozen_gates(config: Config) -> Config:
+    """As many weights, those of the gates as they were drawn."""
+    config = attention()(config)
+    return replace(config, optim=replace(config.optim, frozen=(*config.optim.frozen, "attention")))
+
+
+def events(edit: Edit) -> Edit:
+    """For events alone."""
+    return lambda config: None if isinstance(config.data, LensData) else edit(config)
+
+
+def lenses(edit: Edit) -> Edit:
+    """For images of the sky alone."""
+    return lambda config: edit(config) if isinstance(config.data, LensData) else None
+
+
+def class_alone(config: Config) -> Config:
+    kept = {name: w for name, w in config.loss.weights.items() if not name.startswith("position")}
+    return model(head="class")(replace(config, loss=replace(config.loss, weights=kept)))
+
+
+def of_class(edit: Edit) -> Edit:
+    """An edit of a network for events that says the class alone, for views that have no place for a peak."""
+    return events(lambda config: edit(class_alone(config)))
+
+
+def as_images(**changes) -> Edit:
+    """One image in place of four windows; where all is flattened, pooled less, for as many weights."""
+
+    def edit(config: Config) -> Config:
+        flat = config.model.pooling == "flatten" and len(config.model.features) == 3
+        return model(**changes, **({"pool": (3, 2, 1)} if flat else {}))(config)
+
+    return edit
+
+
+def window_by_window(config: Config) -> Config:
+    """A 2D network, trained on each window as an image."""
+    config = as_images(decide="window")(config)
+    return replace(config, loss=replace(config.loss, weights={"window_cross_entropy": 1.0}))
+
+
+def loss(**weights: float) -> Edit:
+    """Terms added to, or weighted otherwise than, those configured."""
+    return lambda config: replace(
+        config, loss=replace(config.loss, weights={**config.loss.weights, **weights})
+    )
+
+
+def placed(head: str) -> Edit:
+    """Class and position; terms of the position as in the demos where the configuration has none."""
+
+    def edit(config: Config) -> Config:
+        weights = {"position": 5.0 if isinstance(config.data, LensData) else 2.0, "position_nll": 0.05}
+        given = {name: w for name, w in config.loss.weights.items() if w}
+        return model(head=head)(replace(config, loss=replace(config.loss, weights={**weights, **given})))
+
+    return edit
+
+
+def without_nll(config: Config) -> Config | None:
+    return None if config.model.head == "class" else loss(position_nll=0.0)(config)
+
+
+def sparse(config: Config) -> Config | None:
+    return loss(attention_sparsity=0.1)(config) if config.model.attention.at else None
+
+
+def smoothed(config: Config) -> Config:
+    return replace(config, loss=replace(config.loss, label_smoothing=0.1))
+
+
+def augment(*names: str) -> Edit:
+    return lambda config: replace(config, data=replace(config.data, augment=names))
+
+
+def share_of_data(divisor: int) -> Edit:
+    """Fewer training examples, shown as often more: as many steps. A real set has the size it has."""
+
+    def edit(config: Config) -> Config | None:
+        if not hasattr(config.data, "train"):
+            return None
+        optim = replace(
+            config.optim, epochs=config.optim.epochs * divisor, patience=config.optim.patience * divisor
+        )
+        return replace(config, data=replace(config.data, train=config.data.train // divisor), optim=optim)
+
+    return edit
+
+
+GROUPS: dict[str, dict[str, Edit]] = {
+    "attention_kind": {
+        "none": gates(),
+        "sigmoid": attention(kind="sigmoid"),
+        "softmax": attention(kind="softmax"),
+        "sigmoid_per_window": events(attention(kind="sigmoid", per_window=True)),
+    },
+    "attention_placement": {
+        "none": gates(),
+        "input": attention(at=("input",)),
+        "stage1": attention(at=("stage1",)),
+        "stage2": attention(at=("stage2",)),
+        "last_stage": before_last,
+    },
+    "attention_kernel": {f"kernel_{side}": attention(kernel=side) for side in (1, 3, 7)},
+    "attention_depth": {"none": gates(), **{f"layers_{count}": depth(count) for count in (1, 2, 3)}},
+    "attention_learned": {"frozen_random": frozen_gates, "learned": attention(), "none": gates()},
+    "dimensions": {
+        "event_3d": of_class(lambda config: config),
+        "image_2d": of_class(window_by_window),
+        "mosaic": of_class(model(view="mosaic")),
+        "windows_as_channels": of_class(as_images(view="channels")),
+    },
+    "windows": {
+        "all": events(model(only_windows=())),
+        **{
+            f"only_{name}": events(model(only_windows=(t,)))
+            for t, name in enumerate(("0.5s", "1s", "2s", "4s"))
+        },
+        "without_4s": events(model(only_windows=(0, 1, 2))),
+    },
+    "head": {"class": class_alone, "heatmap": placed("heatmap"), "regression": placed("regression")},
+    "loss_terms": {
+        "as_configured": lambda config: config,
+        "focal": loss(cross_entropy=0.0, focal=1.0),
+        "label_smoothing": smoothed,
+        "without_position_nll": without_nll,
+        "attention_sparsity": sparse,
+    },
+    "augmentation": {
+        "none": augment(),
+        "dihedral": lenses(augment("dihedral")),
+        "shift": lenses(augment("shift")),
+        "dihedral_shift": lenses(augment("dihedral", "shift")),
+        "dihedral_shift_noise": lenses(augment("dihedral", "shift", "noise")),
+        "band_limit": events(augment("band_limit")),
+        "brightness": events(augment("brightness")),
+    },
+    "training_set_size": {
+        "all": share_of_data(1),
+        "half": share_of_data(2),
+        "quarter": share_of_data(4),
+        "eighth": share_of_data(8),
+    },
 }

@@ -8,13 +8,15 @@ import logging
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from lensjax.stacked import Stacked
 from lensjax.state import TrainState
 
+State = TypeVar("State", TrainState, Stacked)
 preserve = ocp.training.preservation_policies
 save_policies = ocp.training.save_decision_policies
 
@@ -42,13 +44,13 @@ def score_of(metrics: dict[str, float]) -> float:
     return metrics["score"]
 
 
-def save(ckpt: ocp.training.Checkpointer, state: TrainState, data: Any, score: float | None = None) -> None:
+def save(ckpt: ocp.training.Checkpointer, state: State, data: Any, score: float | None = None) -> None:
     """Save the state and the data iterator, blocking: the step that follows donates these buffers."""
     metrics = None if score is None else {"score": score}
     ckpt.save_checkpointables(int(state.step), {"state": state, "data": data}, force=True, metrics=metrics)
 
 
-def restore(ckpt: ocp.training.Checkpointer, state: TrainState, data: Any) -> TrainState:
+def restore(ckpt: ocp.training.Checkpointer, state: State, data: Any) -> State:
     """The latest checkpoint, or `state` when there is none; the iterator continues in place.
 
     Raises:
@@ -103,7 +105,7 @@ def restore_best(workdir: Path, state: TrainState) -> TrainState:
             raise ValueError(unreadable(directory, chosen.step, error)) from error
 
 
-def abstract(state: TrainState) -> TrainState:
+def abstract(state: State) -> State:
     """Shapes and shardings to restore into."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from lensjax.events import WINDOWS, Encoding
 from lensjax.losses import LOSSES
+from lensjax.losses.custom import options_of, written
 from lensjax.simulate.artefacts import ARTEFACTS
 
 T = TypeVar("T")
@@ -131,6 +133,8 @@ class AttentionConfig:
     """Softmax over space sums to the number of pixels, so the mean gate is 1."""
     per_window: bool = False
     """For events: one kernel a window instead of one for all."""
+    branch: bool = False
+    """Classify from what the last gate lets through as well, for the loss `attention_branch`."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,8 @@ class ModelConfig:
     view: Literal["event", "mosaic", "channels", "border"] = "event"
     """Of an event: windows as they are, as a 2 × 2 mosaic, as channels, or the outer quarters alone, a
     control for what the background tells (long glitches reach into it)."""
+    only_windows: tuple[int, ...] = ()
+    """Of an event: those that the network sees, 0 the shortest; the others are blanked. Empty: all."""
     decide: Literal["event", "window"] = "event"
     """Events: one decision for all windows, or one a window with the mean of their probabilities."""
     windows: tuple[float, ...] = WINDOWS
@@ -181,14 +187,47 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
-    """Objective = Σ weight · term; a term with weight 0 is not computed."""
+class Ramp:
+    """A weight that goes from `start` to `end` in a straight line over `steps` steps of training."""
 
-    weights: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOSSES, 0.0) | DEFAULT_WEIGHTS)
+    start: float = 0.0
+    end: float = 1.0
+    steps: int = 1_000
+    wait: int = 0
+    """Steps before it begins."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Objective = Σ weight · term; a term with weight 0 is not computed.
+
+    `LossConfig({"cross_entropy": 1.0, "right_reasons": Ramp(0.0, 10.0)},
+                options={"right_reasons": {"map": "integrated_gradients(steps=4)", "fraction": 0.25}})`
+    """
+
+    weights: dict[str, float | Ramp] = field(
+        default_factory=lambda: {**dict.fromkeys(LOSSES, 0.0), **DEFAULT_WEIGHTS}
+    )
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of each term, its keyword arguments; what is not given takes its default. Any term also takes
+    `fraction`: it is evaluated on that share of a training batch, its first rows, which bounds its cost."""
+    losses: dict[str, str | Callable] = field(default_factory=dict)
+    """Terms of your own by name: a function defined at the top of a file, or "MODULE:NAME"
+    (lensjax.losses.custom)."""
     label_smoothing: float = 0.0
     focal_gamma: float = 2.0
     class_weights: tuple[float, ...] = ()
     """One weight a class; empty for equal weights."""
+
+    def __post_init__(self) -> None:
+        """Write out what is implied, so that config.json holds every option, and no function."""
+        named = {name: written(name, term) for name, term in self.losses.items()}
+        ramps = {name: Ramp(**w) if isinstance(w, dict) else w for name, w in self.weights.items()}
+        implied = {name: options_of(LOSSES[name]) for name in self.weights if name in LOSSES}
+        each = {name: implied.get(name, {}) | self.options.get(name, {}) for name in implied | self.options}
+        object.__setattr__(self, "losses", named)
+        object.__setattr__(self, "weights", ramps)
+        object.__setattr__(self, "options", {name: options for name, options in each.items() if options})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,13 +14,17 @@ from jax.sharding import Mesh
 
 from lensjax import metrics, parallel
 from lensjax.config import Config
-from lensjax.data import datasets
+from lensjax.data import datasets, galaxies
 from lensjax.data.datasets import Source
-from lensjax.models import Network
-from lensjax.objective import objective
+from lensjax.models import Network, build
+from lensjax.models.cnn import grids
+from lensjax.objective import check_weights, objective
 from lensjax.optim import frozen
+from lensjax.restore import config_of
 from lensjax.shapes import Array
 from lensjax.types import Batch
+
+TERM = "term:"  # prefix of the columns that hold loss terms
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Predictions:
     loss: float
     """Mean objective."""
     window_logits: np.ndarray | None = None  # [n t k], of networks that decide window by window
+    terms: dict[str, float] = field(default_factory=dict)
+    """Mean of each loss term."""
 
 
 def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch], dict[str, Array]]:
@@ -41,7 +48,9 @@ def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch
         def forward(images: Array, taps: Any = None) -> Any:
             return model.apply({"params": params}, images, taps)
 
-        loss, (_, context) = objective(forward, batch, config.loss)
+        places = grids(config.model, batch["image"].shape[1:-1])
+        loss, (terms, context) = objective(forward, batch, config.loss, places=places)
+        terms = {name: terms[name] for name in config.loss.weights if name in terms}  # not their weights
         outputs = context.outputs
         unknown = jnp.full((*outputs.logits.shape[:1], 2), jnp.nan)
         windows = {} if outputs.window_logits is None else {"window_logits": outputs.window_logits}
@@ -51,6 +60,7 @@ def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch
             "position": unknown if outputs.position is None else outputs.position,
             "position_sigma": unknown if outputs.position_sigma is None else outputs.position_sigma,
             "loss": jnp.broadcast_to(loss, batch["index"].shape),
+            **{TERM + name: jnp.broadcast_to(term, batch["index"].shape) for name, term in terms.items()},
         }
 
     return prediction_step
@@ -58,8 +68,19 @@ def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch
 
 def predict(step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh) -> Predictions:
     """Run a jitted prediction step over the batches of a split, all devices and processes together."""
+    return as_predictions(predicted_rows(step, params, batches, mesh))
+
+
+def predicted_rows(
+    step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh
+) -> dict[str, np.ndarray]:
+    """What a prediction step gives for all batches, one after another, padding too."""
     rows = [parallel.gather(step(params, parallel.shard(batch, mesh))) for batch in batches]
-    columns = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def as_predictions(columns: dict[str, np.ndarray]) -> Predictions:
+    """Rows in the order of their split, without padding."""
     order = np.argsort(columns["index"], kind="stable")
     order = order[columns["index"][order] >= 0]
     columns = {name: values[order] for name, values in columns.items()}
@@ -70,12 +91,13 @@ def predict(step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh) -
         columns["position_sigma"],
         float(columns["loss"].mean()),
         columns.get("window_logits"),
+        {name.removeprefix(TERM): float(v.mean()) for name, v in columns.items() if name.startswith(TERM)},
     )
 
 
 def summarise(predictions: Predictions, source: Source, config: Config) -> dict[str, Any]:
     """All metrics of a split as a flat dict: classification, and position where the network gives one."""
-    summary: dict[str, Any] = {"loss": predictions.loss}
+    summary: dict[str, Any] = {"loss": predictions.loss, **predictions.terms}
     summary |= metrics.classification_summary(predictions.logits, source.label, config.model.classes)
     summary |= metrics.class_errors("Chirp", predictions.logits, source.label, config.model.classes)
     if config.model.head == "class":
@@ -90,6 +112,24 @@ def summarise(predictions: Predictions, source: Source, config: Config) -> dict[
     return summary | metrics.position_summary(
         place, source.position, known, shape, scale, sigma=sigma, theta_e=theta_e
     )
+
+
+def check(config: Config) -> tuple[Network, tuple[int, ...]]:
+    """The network and the shape [*s c] of its images; refuses now what would fail after it cost time.
+
+    Raises:
+      ValueError: parts of the configuration contradict each other, or there is no such thing.
+    """
+    parallel.check_batch_size(config.optim.batch_size)
+    check_weights(config.loss)
+    shape = datasets.image_shape(config.data)  # checks the data, on which the metrics depend
+    check_monitor(config)
+    galaxies.check_negatives(config)
+    model = build(config.model)
+    if config.init:
+        config_of(Path(config.init))  # fails now where there is no such run
+    dry_run(config, model, shape)
+    return model, shape
 
 
 def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:

@@ -7,7 +7,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.special import bdtr, expit, logit
+from scipy.special import bdtr, expit, logit, stdtrit
 
 from lensjax.ranking import auroc, auroc_influence, average_precision, average_precision_influence
 from lensjax.shapes import Bool, Float, Shaped
@@ -85,6 +85,15 @@ def quantile_interval(values: Float[np.ndarray, " n"], q: float, level: float = 
         float(ordered[low]) if 0 <= low < n else float("nan"),
         float(ordered[high]) if high < n else float("nan"),
     )
+
+
+def mean_interval(values: Float[np.ndarray, " n"], level: float = 0.95) -> Interval:
+    """Student's interval of the mean of a few independent values, such as differences seed by seed."""
+    n = len(values)
+    if n < 2:
+        return NAN
+    half = float(stdtrit(n - 1, 0.5 + level / 2) * values.std(ddof=1) / np.sqrt(n))
+    return float(values.mean()) - half, float(values.mean()) + half
 
 
 def bootstrap(

@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
 
 import jax.numpy as jnp
+import optax
 
-from lensjax.config import LossConfig
-from lensjax.losses import LOSSES, Context
-from lensjax.shapes import Array, Float
+from lensjax.config import LossConfig, Ramp
+from lensjax.losses import LOSSES, Context, Term
+from lensjax.losses.custom import load, options_of
+from lensjax.shapes import Array, Float, Int
 from lensjax.types import Batch, Outputs
+
+FRACTION = "fraction"  # the option that every term has
 
 
 def objective(
-    forward: Callable[..., Outputs], batch: Batch, config: LossConfig
+    forward: Callable[..., Outputs],
+    batch: Batch,
+    config: LossConfig,
+    *,
+    still: Callable[..., Outputs] | None = None,
+    places: Mapping[str, Any] | None = None,
+    step: Int[Array, ""] | None = None,
+    key: Array | None = None,
 ) -> tuple[Float[Array, ""], tuple[dict[str, Array], Context]]:
-    """Σ weight · mean(term), each term's mean, and the context they were computed in."""
-    context = Context(forward, batch["image"], config)
-    terms = {
-        name: masked_mean(LOSSES[name](context, batch), batch["valid"])
-        for name, weight in config.weights.items()
-        if weight
-    }
-    total = sum((config.weights[name] * value for name, value in terms.items()), start=jnp.zeros(()))
-    return total, (terms, context)
+    """Σ weight · mean(term), each term's mean, and the context they were computed in.
+
+    `still`, `places` and `key` are the context's. Without a `step`, as in evaluation, a scheduled weight is
+    the one it ends with, and every term sees all rows: so losses of different steps compare.
+    """
+    context = Context(forward, batch["image"], config, still, places or {}, key)
+    parts: dict[int, Context] = {}
+    terms = {}
+    for name, weight in config.weights.items():
+        if weight:
+            options = dict(config.options.get(name, {}))
+            rows = share_of(options.pop(FRACTION, 1.0), len(batch["valid"]), everything=step is None)
+            # Terms on the same rows share their explanations.
+            part = parts.setdefault(rows, context.first(rows))
+            some: Any = {field: values[:rows] for field, values in dict[str, Any](batch).items()}
+            values = term_of(name, config)(part, batch if part is context else some, **options)
+            terms[name] = masked_mean(values, batch["valid"][:rows])
+    weights = {name: weight_at(config.weights[name], step) for name in terms}
+    total = sum((weights[name] * value for name, value in terms.items()), start=jnp.zeros(()))
+    ramps = {f"{name}_weight": weights[name] for name in terms if isinstance(config.weights[name], Ramp)}
+    return total, ({**terms, **ramps}, context)
 
 
 def masked_mean(values: Float[Array, "b"], valid: Array) -> Float[Array, ""]:
@@ -31,14 +57,65 @@ def masked_mean(values: Float[Array, "b"], valid: Array) -> Float[Array, ""]:
     return jnp.where(valid, values, 0.0).sum() / jnp.maximum(valid.sum(), 1)
 
 
+def share_of(fraction: float, rows: int, *, everything: bool) -> int:
+    """Rows of a batch that a term sees, at least one."""
+    return rows if everything else math.ceil(fraction * rows)
+
+
+def weight_at(weight: float | Ramp, step: Int[Array, ""] | None) -> Any:
+    """A weight at a step; None for the end of training."""
+    if not isinstance(weight, Ramp):
+        return weight
+    if step is None:
+        return weight.end
+    return optax.linear_schedule(weight.start, weight.end, weight.steps, weight.wait)(step)
+
+
+def term_of(name: str, config: LossConfig) -> Term:
+    """A term of lensjax, or one of the configuration's own."""
+    return LOSSES[name] if name in LOSSES else load(name, str(config.losses[name]))
+
+
 def check_weights(config: LossConfig) -> None:
-    """Refuse unknown terms and an empty objective before anything is traced.
+    """Refuse unknown terms and options and an empty objective before anything is traced.
 
     Raises:
-      ValueError: with the known terms.
+      ValueError: with the known terms, or the term's options.
     """
-    unknown = sorted(set(config.weights) - set(LOSSES))
+    known = (*LOSSES, *config.losses)
+    if taken := sorted(set(LOSSES) & set(config.losses)):
+        raise ValueError(f"loss.losses names {', '.join(taken)}, which lensjax has: choose another name.")
+    unknown = sorted((set(config.weights) | set(config.options)) - set(known))
     if unknown:
-        raise ValueError(f"unknown loss {', '.join(unknown)}; known: {', '.join(LOSSES)}.")
+        raise ValueError(f"unknown loss {', '.join(unknown)}; known: {', '.join(known)}.")
     if not any(config.weights.values()):
-        raise ValueError(f"all loss weights are 0; give one of {', '.join(LOSSES)} a weight.")
+        raise ValueError(f"all loss weights are 0; give one of {', '.join(known)} a weight.")
+    for name, weight in config.weights.items():
+        if isinstance(weight, Ramp) and (weight.steps < 1 or weight.wait < 0):
+            raise ValueError(
+                f"loss.weights.{name} {weight} must have steps of 1 or more and wait of 0 or more."
+            )
+        if weight:
+            check_options(name, term_of(name, config), config.options.get(name, {}))
+
+
+def check_options(name: str, term: Term, given: Mapping[str, Any]) -> None:
+    """Refuse options a term does not have.
+
+    Raises:
+      ValueError: lists those it has.
+    """
+    defaults = {**options_of(term), FRACTION: 1.0}
+    for option, value in given.items():
+        if option not in defaults:
+            near = get_close_matches(option, defaults, 1)
+            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            raise ValueError(f"loss {name} has no option '{option}'{hint}; it has {', '.join(defaults)}.")
+        default, number = defaults[option], isinstance(value, int | float) and not isinstance(value, bool)
+        wanted = "a number" if isinstance(default, int | float) else f"of type {type(default).__name__}"
+        wanted = "True or False" if isinstance(default, bool) else wanted
+        right = number if wanted == "a number" else isinstance(value, type(default))
+        if isinstance(default, bool | int | float | str) and not right:
+            raise ValueError(f"loss {name}: {option} (={value!r}) must be {wanted}.")
+    if not 0 < given.get(FRACTION, 1.0) <= 1:
+        raise ValueError(f"loss {name}: fraction (={given[FRACTION]}) must be above 0 and at most 1.")

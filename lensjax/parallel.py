@@ -40,9 +40,9 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def shard(batch: Batch, mesh: Mesh) -> Batch:
-    """Bring this process's rows of a batch to its devices."""
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
+def shard(batch: Batch, mesh: Mesh, axis: int = 0) -> Batch:
+    """Bring this process's rows of a batch, which lie along an axis, to its devices."""
+    sharding = NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
     return jax.tree.map(partial(jax.make_array_from_process_local_data, sharding), batch)
 
 

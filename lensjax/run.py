@@ -39,7 +39,7 @@ def check(workdir: Path, config: Config) -> None:
     if not has_checkpoints(workdir):
         return
     before: Config = config_from_dict(read_config_json(workdir))  # fields added since take their defaults
-    differing = changes(_comparable(before), _comparable(config))
+    differing = changes(comparable(before), comparable(config))
     if differing:
         raise ValueError(
             f"'{workdir}' holds a run of another configuration ({'; '.join(differing[:5])}): "
@@ -47,10 +47,12 @@ def check(workdir: Path, config: Config) -> None:
         )
 
 
-def _comparable(config: Config) -> dict[str, Any]:
-    """A configuration as JSON; a loss of weight 0 is none."""
+def comparable(config: Config) -> dict[str, Any]:
+    """A configuration as JSON; a loss of weight 0 is none, and has no options."""
     values = logs.plain(asdict(config))
-    values["loss"]["weights"] = {name: w for name, w in values["loss"]["weights"].items() if w}
+    weights = {name: w for name, w in values["loss"]["weights"].items() if w}
+    options = {name: given for name, given in values["loss"]["options"].items() if name in weights}
+    values["loss"] |= {"weights": weights, "options": options}
     return values
 
 
@@ -67,7 +69,7 @@ def has_checkpoints(workdir: Path) -> bool:
     return any(path.name.isdigit() for path in (workdir / "checkpoints").glob("*"))
 
 
-def require_finite(values: dict[str, Array], rows: Array, ids: Sequence[str] | np.ndarray, step: int) -> None:
+def require_finite(values: dict[str, Any], rows: Array, ids: Sequence[str] | np.ndarray, step: int) -> None:
     """Stop when a loss or gradient is not a finite number, and name the batch.
 
     Raises:
@@ -85,7 +87,7 @@ def require_finite(values: dict[str, Array], rows: Array, ids: Sequence[str] | n
         )
 
 
-def means(history: Sequence[dict[str, Array]]) -> dict[str, float]:
+def means(history: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Mean of each logged value over the steps of an epoch."""
     rows = jax.device_get(list(history))
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}

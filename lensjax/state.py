@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,9 +13,10 @@ import optax
 
 from lensjax.config import Config
 from lensjax.models import Network
+from lensjax.models.cnn import grids
 from lensjax.objective import objective
 from lensjax.optim import hold, name_of
-from lensjax.shapes import Array, Bool
+from lensjax.shapes import Array, Bool, Float
 from lensjax.types import Batch
 
 
@@ -60,11 +62,19 @@ def make_train_step(
         key = jax.random.fold_in(jax.random.key(config.seed if seed is None else seed), state.step)
 
         def loss(params: Any) -> tuple[Array, dict[str, Array]]:
-            def forward(images: Array, taps: Any = None) -> Any:
+            def forward(images: Array, taps: Any = None, train: bool = True) -> Any:
                 held = {"params": hold(config.optim, params)}
-                return model.apply(held, images, taps, train=True, rngs={"dropout": key})
+                return model.apply(held, images, taps, train=train, rngs={"dropout": key})
 
-            total, (terms, context) = objective(forward, batch, config.loss)
+            total, (terms, context) = objective(
+                forward,
+                batch,
+                config.loss,
+                still=partial(forward, train=False),
+                places=grids(config.model, batch["image"].shape[1:-1]),
+                step=state.step,
+                key=key,
+            )
             right = context.outputs.logits.argmax(-1) == batch["label"]
             return total, {**terms, "accuracy": right.mean()}
 
@@ -104,7 +114,7 @@ def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
     return params, taken
 
 
-def with_validation(state: TrainState, score: float) -> TrainState:
+def with_validation(state: TrainState, score: float | Float[Array, ""]) -> TrainState:
     """Record a validation score (larger is better); the best so far resets the early-stopping counter."""
     better: Bool[Array, ""] = jnp.asarray(score) > state.best
     best = jnp.where(better, jnp.asarray(score, jnp.float32), state.best)

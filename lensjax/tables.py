@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -35,12 +36,13 @@ def write_predictions(
     trained: Trained,
     items: Sequence[Item],
     predicted: Predicted,
-    flag: np.ndarray | None = None,
+    columns: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> None:
     """id, class, probabilities, and the position with its sigma, where there is one.
 
     Of images in pixels and in arcseconds from the middle; of events time from the trigger, and frequency.
-    `flag`, if given, is a last column: how far evidence, attention and position disagree (`lensjax.flags`).
+    `columns` [n] come last: how far an ensemble's networks disagree, how far evidence, attention and position
+    do (`lensjax.flags`).
     """
     classes = trained.classes
     positions = ["row", "column", "row_arcsec", "column_arcsec", "sigma_arcsec"]
@@ -57,7 +59,7 @@ def write_predictions(
                 "class",
                 *(f"p_{name}" for name in classes),
                 *(positions if trained.has_position else ()),
-                *(() if flag is None else ("flag",)),
+                *columns,
             ]
         )
         for i, item in enumerate(items):
@@ -67,7 +69,7 @@ def write_predictions(
                 unknown = np.full(2, np.nan)
                 sigma = unknown if predicted.position_sigma is None else predicted.position_sigma[i]
                 row += _place(trained, item, predicted.position[i], sigma)
-            row += [] if flag is None else [f"{flag[i]:.3f}"]
+            row += [f"{values[i]:.3f}" for values in columns.values()]
             writer.writerow(row)
 
 

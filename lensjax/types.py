@@ -50,7 +50,8 @@ class Outputs:
     windows [b t], `mask_logits` is the heat map on the trunk's grid, and `ends` names every stage's
     activation. `window_logits` are those of each window where windows are decided one by one; `logits` is
     then the log of their mean probabilities. `restored` is the lensed source without noise, in the image's
-    units, as a U-Net sees it. A pytree: `vmap` and `eval_shape` put other things in here.
+    units, as a U-Net sees it. `branch_logits` are those of an attention branch. A pytree: `vmap` and
+    `eval_shape` put other things in here.
     """
 
     logits: Any  # float32 [b k]
@@ -61,3 +62,4 @@ class Outputs:
     ends: dict[str, Any]  # name -> [b *grid c], gates [b *grid]
     window_logits: Any = None  # float32 [b t k], or None
     restored: Any = None  # float32 [b *s c], or None
+    branch_logits: Any = None  # float32 [b k], or None

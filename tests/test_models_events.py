@@ -14,7 +14,7 @@ from lensjax.models.attention import SpatialAttention
 from lensjax.models.cnn import grids
 from lensjax.models.conv import conv, max_over, max_pool
 from lensjax.models.heads import mean_probability, soft_argmax
-from lensjax.models.views import view
+from lensjax.models.views import only, view
 
 KEY = jax.random.key(0)
 NONE = AttentionConfig(at=())
@@ -316,3 +316,14 @@ def test_contradictions_are_refused(changes, message):
 def test_what_needs_windows_refuses_images(changes):
     with pytest.raises(ValueError, match="needs events"):
         jax.eval_shape(build(replace(SMALL, **changes)).init, KEY, jnp.zeros((1, 9, 12, 1)))
+
+
+def test_windows_that_are_left_out_are_blank_and_cost_no_weights():
+    x = jnp.ones((2, 4, 3, 3, 1))
+    seen = only((0, 3), x)
+    assert seen.sum((0, 2, 3, 4)).tolist() == [18, 0, 0, 18]
+    assert only((), x) is x
+    with pytest.raises(ValueError, match="model.only_windows"):
+        only((4,), x)
+    with pytest.raises(ValueError, match="model.only_windows"):
+        only((0,), x[:, 0])

@@ -270,6 +270,7 @@ def test_a_converted_file_is_the_published_one(weights, tmp_path):
 # ---- the command line -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_published_network_is_explained_from_the_command_line(tmp_path):
     np.savez(tmp_path / "weights.npz", **drawn_state("OU-H"))
     np.save(tmp_path / "cutout.npy", np.random.default_rng(0).uniform(size=(66, 66, 1)).astype(np.float32))

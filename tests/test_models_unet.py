@@ -54,6 +54,7 @@ def test_one_window_in_3d_is_2d(drawn, outputs):
     np.testing.assert_allclose(event.position, flat.position, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_class_is_decided_before_the_way_up(drawn, outputs):
     x, out = outputs
 

@@ -94,6 +94,7 @@ def test_pairs_are_matched_and_told_apart():
 # ---- the study of shortcuts -----
 
 
+@pytest.mark.slow
 def test_a_network_is_tried_and_the_table_written(tmp_path):
     test = source()
     trained = network()

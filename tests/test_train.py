@@ -131,6 +131,7 @@ def test_eight_devices_give_the_numbers_of_one(tiny_config, tiny_run):
     assert_same(workdir, tiny_run, rtol=2e-3, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(tiny_config, tiny_run):
     workdir = tiny_config.parent / "two"
     with socket.socket() as probe:
@@ -193,6 +194,7 @@ def test_mistakes_on_the_command_line_say_what_to_do(arguments, message, tmp_pat
     assert not (tmp_path / "x" / "config.json").exists()  # the corrected command is not refused
 
 
+@pytest.mark.slow
 def test_early_stopping_counts_epochs_without_improvement(tiny_config):
     """Nothing improves at a learning rate of nearly 0, so the run ends `patience` epochs after the first."""
     workdir = tiny_config.parent / "stale"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -45,6 +45,39 @@ def train_iterator(
     Raises:
       ValueError: the batch size or an augmentation does not suit the data.
     """
+    return endless(batch_maker(source, batch_size, seed, augment, shuffle, process), batch_size)
+
+
+def stacked_iterator(
+    source: Source, batch_size: int, seeds: Sequence[int], augment: Sequence[str | Augmentation] = ()
+) -> grain.DatasetIterator:
+    """The batches that `train_iterator` gives each of several seeds, stacked: [s b …].
+
+    Raises:
+      ValueError: as `train_iterator`.
+    """
+    makers = [batch_maker(source, batch_size, seed, augment) for seed in seeds]
+
+    def stacked(number: int) -> Batch:
+        return jax.tree.map(lambda *rows: np.stack(rows), *(make(number) for make in makers))
+
+    return endless(stacked, batch_size)
+
+
+def endless(make: Callable[[int], Batch], batch_size: int) -> grain.DatasetIterator:
+    """Batches by their number; its place is the number alone, whatever `make` puts into a batch."""
+    return iter(grain.MapDataset.range(2**62 // batch_size).map(make).to_iter_dataset(READ))
+
+
+def batch_maker(
+    source: Source,
+    batch_size: int,
+    seed: int,
+    augment: Sequence[str | Augmentation] = (),
+    shuffle: bool = True,
+    process: tuple[int, int] | None = None,
+) -> Callable[[int], Batch]:
+    """`make(number) -> Batch` of one seed, checked and tried."""
     rank, world = check_batch(batch_size, process)
     if batch_size > len(source):
         raise ValueError(
@@ -57,7 +90,7 @@ def train_iterator(
         train_batch, source, process_part(batch_size, rank, world), batch_size, seed, steps, shuffle
     )
     make(0)  # an augmentation that does not suit the images fails here, not in a thread
-    return iter(grain.MapDataset.range(2**62 // batch_size).map(make).to_iter_dataset(READ))
+    return make
 
 
 def check_batch(batch_size: int, process: tuple[int, int] | None = None) -> tuple[int, int]:
@@ -101,7 +134,7 @@ def train_batch(
     return collate(examples, rows, source.image.shape[1:], source.light is not None)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)  # several seeds may train at once, each with two epochs in one batch
 def _permutation(count: int, seed: int, epoch: int) -> Int[np.ndarray, "n"]:
     return np.random.default_rng((seed, epoch)).permutation(count)
 

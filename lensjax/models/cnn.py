@@ -17,7 +17,7 @@ from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.models.attention import SpatialAttention
 from lensjax.models.conv import conv, max_pool
 from lensjax.models.heads import Head, mean_probability
-from lensjax.models.views import FLAT, view
+from lensjax.models.views import FLAT, only, view
 from lensjax.shapes import Array, Float
 from lensjax.types import Outputs
 
@@ -44,7 +44,7 @@ class Network(nn.Module):
         config = self.config
         ends: dict[str, Array] = {}
         attention: dict[str, Array] = {}
-        x = view(config.view, tap(images, taps, ends, "input"))
+        x = view(config.view, only(config.only_windows, tap(images, taps, ends, "input")))
         origin, step = trunk_grids(config, x.shape[1:-1])["head"]
         for stage, features in enumerate(config.features):
             for place in (["input"] if stage == 0 else []) + [f"stage{stage + 1}"]:
@@ -52,17 +52,23 @@ class Network(nn.Module):
                     gate = attention_layer(config.attention, place)
                     x, attention[place] = gate(x)
                     ends[f"attention:{place}"] = attention[place]
+                    gated = x
             x = self._stage(x, taps, ends, stage, features, train)
+        branch = self._branch(gated) if config.attention.branch else None
         classes, windows = len(config.classes), config.windows
         head = Head(config.head, config.hidden, classes, origin, step, config.pooling, windows, name="head")
         if config.decide == "window":
             logits = by_window(head, x)
-            return Outputs(mean_probability(logits), None, None, attention, None, ends, logits)
+            return Outputs(mean_probability(logits), None, None, attention, None, ends, logits, None, branch)
         logits, position, sigma, heat, weights = head(x)
         if weights is not None:
             # First among the ends: a map of the last gate is a map over space wherever there is one.
             attention, ends = {**attention, "windows": weights}, {"attention:windows": weights, **ends}
-        return Outputs(logits, position, sigma, attention, heat, ends)
+        return Outputs(logits, position, sigma, attention, heat, ends, branch_logits=branch)
+
+    def _branch(self, gated: Array) -> Array:
+        """Logits [b k] of the mean of what a gate lets through."""
+        return nn.Dense(len(self.config.classes), name="branch")(gated.mean(tuple(range(1, gated.ndim - 1))))
 
     def _stage(self, x: Array, taps: Taps, ends: dict, stage: int, features: int, train: bool) -> Array:
         config, name = self.config, f"stage{stage + 1}"
@@ -199,6 +205,8 @@ def build(config: ModelConfig) -> Network:
             raise ValueError(f"model.attention.at names '{place}'; places are {', '.join(places)}.")
     if len(config.classes) < 2:
         raise ValueError(f"model.classes {config.classes} must name at least two classes.")
+    if config.attention.branch and not config.attention.at:
+        raise ValueError("model.attention.branch needs a gate: set model.attention.at, or no branch.")
     if config.attention.kernel < 1 or config.attention.kernel % 2 == 0:
         raise ValueError(f"model.attention.kernel (={config.attention.kernel}) must be odd and positive.")
     if not 0 <= config.dropout < 1:
@@ -223,6 +231,7 @@ def check_kind(config: ModelConfig) -> None:
         (unet, config.kind == "unet" and config.padding != "SAME", "model.padding VALID", "SAME"),
         (unet, config.kind == "unet" and even, "an even kernel", "odd ones"),
         (unet, config.kind == "unet" and config.view != "event", f"model.view {config.view}", "event"),
+        (unet, config.kind == "unet" and bool(config.only_windows), "model.only_windows", "none"),
         (unet, config.kind == "unet" and config.decide != "event", "model.decide window", "event"),
     ):  # fmt: skip
         if wrong:
@@ -244,6 +253,12 @@ def check_events(config: ModelConfig) -> None:
         (image, flat, ("model.head heatmap", heat), "head regression or class"),
         (image, flat, gates, "one kernel for all"),
         (window, alone, joint, "pooling mean or flatten"),
+        (
+            window,
+            alone,
+            (f"model.only_windows {config.only_windows}", bool(config.only_windows)),
+            "decide event, or all",
+        ),
         (window, alone, (f"model.head {config.head}", config.head != "class"), "head class"),
         (window, alone, kernel, "1"),
         (window, alone, pool, "1"),

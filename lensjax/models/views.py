@@ -41,6 +41,23 @@ def border(x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
     return jnp.where((jnp.abs(time) > 0.25)[:, None], x, 0.0)
 
 
+def only(windows: tuple[int, ...], x: Float[Array, "b *s c"]) -> Float[Array, "b *s c"]:
+    """The windows of an event that are seen; all others are 0, so no number of weights changes.
+
+    Raises:
+      ValueError: the input is no event, or has no such window.
+    """
+    if not windows:
+        return x
+    if x.ndim != 5 or not all(0 <= window < x.shape[1] for window in windows):
+        raise ValueError(
+            f"model.only_windows {windows} needs events [b t h w c] that have these windows; the input is "
+            f"{x.shape}: leave it empty for all."
+        )
+    seen = jnp.isin(jnp.arange(x.shape[1]), jnp.asarray(windows))
+    return jnp.where(seen[:, None, None, None], x, 0.0)
+
+
 VIEWS: dict[str, Callable[[Array], Array]] = {
     "event": lambda x: x,
     "mosaic": mosaic,

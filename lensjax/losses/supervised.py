@@ -1,44 +1,18 @@
-"""Loss terms: one value an example, pure; masks and means come last, in `objective`.
-
-A term is `term(context, batch) -> [b]`. It may differentiate through the model: `context.forward(images,
-taps)` is the forward pass at the current parameters. To add one, write the function and name it in
-`LOSSES`; its weight is then `--loss.weights.NAME` on the command line.
-"""
+"""Terms of what the labels say: the class, the position, the light of the source."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from lensjax.losses.context import Context
 from lensjax.shapes import Array, Float
-from lensjax.types import Batch, Outputs
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a term may use. `outputs` is computed once, when the first term asks for it."""
-
-    forward: Callable[..., Outputs]
-    images: Array
-    options: Any
-    """The LossConfig."""
-
-    @cached_property
-    def outputs(self) -> Outputs:
-        return self.forward(self.images)
-
+from lensjax.types import Batch
 
 # Below a thousandth of the image a distance counts as a square, whose gradient is smooth at 0.
 SOFTENING = 1e-3
 # The same of light: a hundredth of the noise, on the average over an image.
 SOFTENING_LIGHT = 1e-2
-
-Term = Callable[[Context, Batch], Array]
 
 
 def cross_entropy(context: Context, batch: Batch) -> Float[Array, "b"]:
@@ -104,16 +78,6 @@ def restoration(context: Context, batch: Batch) -> Float[Array, "b"]:
     return jnp.sqrt(square + SOFTENING_LIGHT**2) - SOFTENING_LIGHT
 
 
-def attention_sparsity(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """Mean of all spatial gates: what attention lets through has a price."""
-    # The weights of an event's windows sum to 1 whatever they are.
-    gates = {place: gate for place, gate in context.outputs.attention.items() if place != "windows"}
-    if not gates:
-        raise ValueError("loss attention_sparsity needs attention; set model.attention.at, or weight 0.")
-    means = [gate.mean(tuple(range(1, gate.ndim))) for gate in gates.values()]
-    return sum(means[1:], start=means[0]) / len(means)
-
-
 def position_offset(context: Context, batch: Batch) -> tuple[Array, Array]:
     """Predicted minus true position, 0 where unknown (NaN), and where it is known."""
     predicted = context.outputs.position
@@ -137,14 +101,3 @@ def class_weight(context: Context, batch: Batch) -> Float[Array, "b"]:
     if len(weights) != classes:
         raise ValueError(f"loss.class_weights {weights} must hold {classes} numbers, one a class.")
     return jnp.asarray(weights)[batch["label"]]
-
-
-LOSSES: dict[str, Term] = {
-    "cross_entropy": cross_entropy,
-    "window_cross_entropy": window_cross_entropy,
-    "focal": focal,
-    "position": position,
-    "position_nll": position_nll,
-    "attention_sparsity": attention_sparsity,
-    "restoration": restoration,
-}

@@ -1,0 +1,196 @@
+"""What a loss term may use, each part computed when it is first asked for, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from lensjax.explain import METHODS, ON_FEATURES, TARGETS, parse, to_image_grid
+from lensjax.explain.features import GATE, choose_layer, layers, spatial_layer
+from lensjax.explain.methods import near
+from lensjax.shapes import Array, Float, Int
+from lensjax.types import Batch, Outputs
+
+Term = Callable[..., Array]
+Grid = tuple[tuple[float, ...], tuple[float, ...]]
+
+TRAINABLE = (
+    "gradient", "input_x_gradient", "smooth_grad", "smooth_grad_squared", "var_grad", "integrated_gradients",
+    "expected_gradients", "grad_cam", "grad_cam_pp", "hires_cam", "layer_cam", "x_grad_cam", "attention",
+)  # fmt: skip
+"""Maps whose gradient says how a parameter changes them, in few enough passes for every step."""
+
+FEWER: dict[str, dict[str, int]] = {
+    "integrated_gradients": {"steps": 8},
+    "expected_gradients": {"samples": 1},  # as Erion et al. train: the average over the steps does the rest
+    "smooth_grad": {"samples": 4},
+    "smooth_grad_squared": {"samples": 4},
+    "var_grad": {"samples": 4},
+}
+"""Passes within a step of training, where an explanation on its own would take more."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The network at the current parameters, on the images of a batch."""
+
+    forward: Callable[..., Outputs]
+    """`forward(images [b *s c], taps)` as in training, with dropout."""
+    images: Array
+    options: Any
+    """The LossConfig."""
+    still: Callable[..., Outputs] | None = None
+    """The same without dropout, which is what explanations explain; None for `forward`."""
+    places: Mapping[str, Grid] = field(default_factory=dict)
+    """Where the cells of each end lie, `models.cnn.grids`; empty for cell i of n at (i + ½)/n."""
+    key: Array | None = None
+    """For what draws numbers; None, as in evaluation, draws the same ones every time."""
+    parent: Context | None = None
+    maps: dict[Any, Any] = field(default_factory=dict)
+    """Explanations that were asked for already."""
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        if self.parent is None:
+            return self.forward(self.images)
+        rows = len(self.images)
+        return jax.tree.map(lambda leaf: leaf[:rows], self.parent.outputs)
+
+    @property
+    def attention(self) -> dict[str, Array]:
+        """Gates over space, place -> [b *grid]. The weights of an event's windows are none."""
+        return {place: gate for place, gate in self.outputs.attention.items() if place != "windows"}
+
+    def first(self, rows: int) -> Context:
+        """The context of the first rows alone; `outputs` are not computed again."""
+        if rows == len(self.images):
+            return self
+        return replace(self, images=self.images[:rows], parent=self, maps={})
+
+    def network(self, image: Float[Array, "*s c"], taps: Mapping[str, Array] | None = None) -> Outputs:
+        """Outputs for ONE example, without dropout and without batch axes: what is differentiated."""
+        return of_one(self.still or self.forward, image, taps)
+
+    def score(self, target: str, label: Int[Array, ""], image: Float[Array, "*s c"]) -> Float[Array, ""]:
+        """A number of lensjax.explain.TARGETS for the class `label`, or `log_probabilities`, Σ_k log p_k."""
+        return of_class(self.network(image).logits, target, label)
+
+    @property
+    def keys(self) -> Array:
+        """One a row."""
+        key = jax.random.fold_in(jax.random.key(0) if self.key is None else self.key, 1)
+        return jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(len(self.images)))
+
+    def explain(self, method: str, batch: Batch, target: str = "log_odds") -> Float[Array, "b *s"]:
+        """A map of each image, one value a pixel, raw and signed, of its true class.
+
+        `method` is written as for `--methods`, such as "grad_cam(layer=stage2)"; a loss may differentiate
+        through it.
+
+        Raises:
+          ValueError: no such method or target, or none to train through; lists the choices.
+        """
+        raw, where = self.attributions(method, batch, target), {}
+        name, options = read_map(method)
+        if name in ON_FEATURES:
+            where = self.registration(self._layer(name, options.get("layer")))
+        return jax.vmap(lambda one: to_image_grid(one, self.images.shape[1:], **where))(raw)
+
+    def attributions(self, method: str, batch: Batch, target: str = "log_odds") -> Float[Array, "b ..."]:
+        """What `explain` brings to the image: a method's own maps, [b *s c] or [b *grid]."""
+        asked = (method, target, id(batch["label"]))
+        if asked not in self.maps:
+            # The labels are kept too, so that no others take their identity.
+            self.maps[asked] = self._attributions(method, batch["label"], target), batch["label"]
+        return self.maps[asked][0]
+
+    def _attributions(self, method: str, labels: Array, target: str) -> Array:
+        name, options = read_map(method)
+        if name == "expected_gradients":
+            options["background"] = self.images
+
+        def forward(label: Array, image: Array, taps: Any = None) -> tuple[Array, dict[str, Array]]:
+            outputs = self.network(image, taps)
+            return of_class(outputs.logits, target, label), outputs.ends
+
+        def score(label: Array, image: Array) -> Array:
+            return self.score(target, label, image)
+
+        def one(image: Array, label: Array, key: Array) -> Array:
+            function = forward if name in ON_FEATURES else score
+            return METHODS[name](Partial(function, label), image, key=key, **options)
+
+        return jax.vmap(one)(self.images, labels, self.keys)
+
+    def _layer(self, name: str, layer: str | None) -> str:
+        """The end that a method on features reads."""
+
+        def forward(image: Array, taps: Any = None) -> tuple[Array, dict[str, Array]]:
+            outputs = self.network(image, taps)
+            return outputs.logits[0], outputs.ends
+
+        if name != "attention":
+            return spatial_layer(forward, self.images[0], layer)
+        gates = [end.removeprefix(GATE) for end in layers(forward, self.images[0]) if end.startswith(GATE)]
+        return GATE + choose_layer(gates, layer and layer.removeprefix(GATE), "attention gate")
+
+    def registration(self, end: str) -> dict[str, Any]:
+        """Options of `upsample` that bring the cells of an end to where they see the image.
+
+        Raises:
+          ValueError: under the network's view they have no place there.
+        """
+        if not self.places:
+            return {}
+        if end not in self.places:
+            raise ValueError(f"'{end}' has no place on the image under this model.view: use view event.")
+        return dict(zip(("origin", "step"), self.places[end], strict=True))
+
+
+def of_one(
+    forward: Callable[..., Outputs], image: Float[Array, "*s c"], taps: Mapping[str, Array] | None = None
+) -> Outputs:
+    """A network's outputs for ONE example, from its `forward(images, taps)` of a batch."""
+    lifted = None if taps is None else {name: value[None] for name, value in taps.items()}
+    outputs = forward(image[None], lifted)
+    first = jax.tree.map(lambda leaf: leaf[0], outputs)
+    # A mapped dict is sorted by name; layers are wanted in the order of the network.
+    return replace(first, ends={name: first.ends[name] for name in outputs.ends})
+
+
+def of_class(logits: Float[Array, "k"], target: str, label: Int[Array, ""]) -> Float[Array, ""]:
+    """The number a map explains.
+
+    Raises:
+      ValueError: no such target; lists those there are.
+    """
+    if target == "log_probabilities":
+        return jax.nn.log_softmax(logits).sum()
+    choices = [name for name in TARGETS if name != "difference"]
+    if target not in choices:
+        raise ValueError(f"unknown target '{target}'; choose {', '.join(choices)} or log_probabilities.")
+    return TARGETS[target](logits, label)
+
+
+def read_map(method: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of an explanation to train through.
+
+    Raises:
+      ValueError: no such method or option, or none to train through; lists the choices.
+    """
+    name, options = parse(method)
+    if name not in TRAINABLE:
+        hint = near(name, dict.fromkeys(TRAINABLE))
+        raise ValueError(
+            f"a loss cannot train through the map '{name}'{hint}; choose from {', '.join(TRAINABLE)}."
+        )
+    options = FEWER.get(name, {}) | options
+    passes = options.get("steps", options.get("samples"))
+    # All passes of a step at once: a loop around gradients of convolutions is slow (jax#12868).
+    return name, options if passes is None else {"chunk": passes} | options

@@ -1,0 +1,75 @@
+"""Terms of one's own, and the options of any: named in a configuration, stored as text, found again.
+
+In a configuration file, without touching the package:
+
+    def dark_border(context, batch, *, width=8):
+        heat = context.explain("grad_cam", batch)  # [b h w], of the true class
+        inside = jnp.zeros(heat.shape[1:], bool).at[width:-width, width:-width].set(True)
+        return jnp.where(inside, 0, heat**2).mean((1, 2))  # one value an example
+
+    def get_config():
+        weights = {"cross_entropy": 1.0, "dark_border": 0.1}
+        return Config(loss=LossConfig(weights, losses={"dark_border": dark_border}))
+
+config.json stores "FILE.py:NAME", relative to the working directory where the file is below it, or
+"MODULE:NAME" of an installed module. Only training reads it again: a run is explained without.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lensjax.losses.context import Term
+
+
+def written(name: str, term: Callable | str) -> str:
+    """Where a term is defined, as text: "MODULE:NAME" or "FILE.py:NAME".
+
+    Raises:
+      ValueError: it is no function at the top of a file, so it could not be found again.
+    """
+    if isinstance(term, str):
+        return term
+    function = getattr(term, "__name__", "")
+    if not inspect.isfunction(term) or term.__qualname__ != function or not function.isidentifier():
+        raise ValueError(
+            f"loss {name} (={term}) must be a function defined at the top of a file, or 'MODULE:NAME': a run "
+            "that is resumed has to find it again."
+        )
+    module = sys.modules.get(term.__module__)
+    if term.__module__ != "__main__" and getattr(module, function, None) is term:
+        return f"{term.__module__}:{function}"
+    path = Path(term.__code__.co_filename).absolute()
+    return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{function}"
+
+
+def load(name: str, where: str) -> Term:
+    """The term that `written` wrote down.
+
+    Raises:
+      ValueError: it cannot be imported; says why.
+    """
+    from lensjax.config import defined_in  # which imports this package
+
+    place, _, function = where.rpartition(":")
+    if not place:
+        raise ValueError(f"loss {name} (='{where}') must be a function, 'MODULE:NAME' or 'FILE.py:NAME'.")
+    if place.endswith(".py"):
+        return defined_in(Path(place), function, f"`def {function}(context, batch)`, the loss {name}")
+    try:
+        return getattr(importlib.import_module(place), function)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"loss {name} (='{where}') cannot be imported ({error}): install the module, or set PYTHONPATH."
+        ) from error
+
+
+def options_of(term: Term) -> dict[str, Any]:
+    """A term's own options and their defaults: its keyword-only arguments."""
+    parameters = inspect.signature(term).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -1,0 +1,186 @@
+"""Terms that differentiate through an explanation: why the network decides becomes part of the objective.
+
+`map` is any method of `context.TRAINABLE`, written as for `--methods`, and explains the number `target` of
+the true class without dropout. A mask supervises where there is one; elsewhere the term is 0, as it is where
+a map has nothing positive to judge. Section 7 of the papers' formulas: Ross et al. 2017 (arXiv:1703.03717),
+Rao et al. 2023 (arXiv:2303.11932), Li et al. 2018 (arXiv:1802.10171), Ismail et al. 2021 (arXiv:2111.14338),
+Erion et al. 2021 (arXiv:1906.10670).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from lensjax.explain import normalise, positive, reference_image
+from lensjax.losses.attention import annotated, binary_cross_entropy, total_variation
+from lensjax.losses.context import Context
+from lensjax.shapes import Array, Float
+from lensjax.types import Batch
+
+# A map that sums to less says nothing, and its direction is rounding.
+NOTHING = 1e-7
+
+
+def right_reasons(
+    context: Context, batch: Batch, *, map: str = "gradient", target: str = "log_probabilities"
+) -> Float[Array, "b"]:
+    """Σ over pixels outside the mask of the map's square (right for the right reasons).
+
+    Of a map with channels, such as the paper's input gradient, each channel's square; of a CAM, the map's.
+    """
+    raw = context.attributions(map, batch, target)
+    pixels = raw.ndim == context.images.ndim
+    square = (raw**2).sum(-1) if pixels else context.explain(map, batch, target) ** 2
+    outside = jnp.where(batch["mask"], 0, square).sum(tuple(range(1, square.ndim)))
+    return jnp.where(annotated(batch["mask"]), outside, 0)
+
+
+def energy_in_mask(
+    context: Context, batch: Batch, *, map: str = "grad_cam", target: str = "log_odds"
+) -> Float[Array, "b"]:
+    """1 − the share of the map's positive part that lies inside the mask (EPG)."""
+
+    def term(heat: Array, mask: Array) -> Array:
+        total = heat.sum()
+        share = jnp.where(mask, heat, 0).sum() / jnp.where(total > NOTHING, total, 1)
+        return jnp.where(total > NOTHING, 1 - share, 0)
+
+    return against_mask(context, batch, map, target, term)
+
+
+def map_l1(
+    context: Context, batch: Batch, *, map: str = "grad_cam", target: str = "log_odds"
+) -> Float[Array, "b"]:
+    """Mean |R⁺/max R⁺ − M| over pixels."""
+
+    def term(heat: Array, mask: Array) -> Array:
+        return jnp.abs(normalise(heat) - mask).mean()
+
+    return against_mask(context, batch, map, target, term)
+
+
+def map_cross_entropy(
+    context: Context,
+    batch: Batch,
+    *,
+    map: str = "grad_cam",
+    target: str = "log_odds",
+    outside: bool = True,
+    balanced: bool = False,
+) -> Float[Array, "b"]:
+    """Binary cross-entropy of R⁺/max R⁺ against the mask, mean over pixels.
+
+    Without `outside`, the mean of −log(R⁺/max R⁺) over the mask alone (PPCE). `balanced` weighs inside and
+    outside alike.
+    """
+
+    def term(heat: Array, mask: Array) -> Array:
+        # Nothing is certain: beyond this the gradient would be that of one pixel.
+        p = jnp.clip(normalise(heat), 1e-3, 1 - 1e-3)
+        if outside:
+            return binary_cross_entropy(p, mask, balanced)
+        return -(mask * jnp.log(p)).sum() / jnp.maximum(mask.sum(), 1)
+
+    return against_mask(context, batch, map, target, term)
+
+
+def gain(
+    context: Context,
+    batch: Batch,
+    *,
+    map: str = "grad_cam",
+    target: str = "log_odds",
+    threshold: float = 0.5,
+    sharpness: float = 10.0,
+    masked_only: bool = False,
+) -> Float[Array, "b"]:
+    """Probability of the true class once what the map blames is erased (guided attention inference).
+
+    The image times 1 − σ(`sharpness` · (R⁺/max R⁺ − `threshold`)), so erased is 0: of images the sky, of
+    events no energy. Evidence that is left raises it, so the map must become complete. `masked_only` leaves
+    out examples without a mask: a class that is the absence of things has nothing to erase.
+    """
+
+    def one(image: Array, heat: Array, label: Array) -> Array:
+        erased = jax.nn.sigmoid(sharpness * (normalise(positive(heat)) - threshold))
+        return context.score("probability", label, image * (1 - erased)[..., None])
+
+    left = jax.vmap(one)(context.images, context.explain(map, batch, target), batch["label"])
+    return jnp.where(annotated(batch["mask"]), left, 0) if masked_only else left
+
+
+def saliency_guided(
+    context: Context,
+    batch: Batch,
+    *,
+    map: str = "gradient",
+    target: str = "logit",
+    share: float = 0.5,
+    baseline: str = "mean",
+) -> Float[Array, "b"]:
+    """KL(p(x) ‖ p(x̃)), x̃ the image with its least salient pixels replaced: what is not blamed is not used.
+
+    Of the pixels, the `share` with the smallest magnitude (summed over channels) become `baseline`, a name of
+    lensjax.explain.REFERENCES, or noise. Which ones they are has no gradient, so the term is of first order.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"loss saliency_guided: share (={share}) must be between 0 and 1.")
+    raw = jax.lax.stop_gradient(context.attributions(map, batch, target))
+    on_pixels = raw.ndim == context.images.ndim
+    saliency = jnp.abs(raw).sum(-1) if on_pixels else jnp.abs(context.explain(map, batch, target))
+
+    def one(image: Array, saliency: Array, key: Array) -> Array:
+        order = jnp.argsort(jax.lax.stop_gradient(saliency).ravel())
+        least = jnp.zeros(order.shape, bool).at[order[: round(share * order.size)]].set(True)
+        replaced = jnp.where(
+            least.reshape(saliency.shape)[..., None], reference_image(baseline, image, key), image
+        )
+        log_p, log_q = (jax.nn.log_softmax(context.network(x).logits) for x in (image, replaced))
+        return (jnp.exp(log_p) * (log_p - log_q)).sum()
+
+    return jax.vmap(one)(context.images, saliency, context.keys)
+
+
+def expected_gradients(
+    context: Context,
+    batch: Batch,
+    *,
+    map: str = "expected_gradients",
+    target: str = "log_odds",
+    prior: str = "tv",
+) -> Float[Array, "b"]:
+    """A prior on expected gradients with other images of the batch as references, one a step.
+
+    `tv` is the total variation of the map, so that it is smooth, and falls with the map's size too; `sparse`
+    is 1 − the Gini coefficient of its magnitude, which is 0 when one pixel has it all.
+    """
+    if prior not in PRIORS:
+        raise ValueError(f"loss expected_gradients: unknown prior '{prior}'; choose {', '.join(PRIORS)}.")
+    return jax.vmap(PRIORS[prior])(context.explain(map, batch, target))
+
+
+def one_minus_gini(heat: Float[Array, "*s"]) -> Float[Array, ""]:
+    """1 − Σ_i (2i − n − 1) |r|_(i) / (n Σ |r|), |r|_(i) ascending: 1 where all are alike, 0 if none is."""
+    size = jnp.sort(jnp.abs(heat).ravel())
+    rank, total = 2 * jnp.arange(1, size.size + 1) - size.size - 1, size.sum()
+    gini = (rank * size).sum() / (size.size * jnp.where(total > NOTHING, total, 1))
+    return jnp.where(total > NOTHING, 1 - gini, 0)
+
+
+PRIORS: dict[str, Callable[[Array], Array]] = {"tv": total_variation, "sparse": one_minus_gini}
+
+
+def against_mask(
+    context: Context, batch: Batch, map: str, target: str, term: Callable[[Array, Array], Array]
+) -> Float[Array, "b"]:
+    """`term(R⁺ [*s], mask [*s])` of each example; 0 where there is no mask, or nothing in the map."""
+
+    def one(heat: Array, mask: Array) -> Array:
+        heat = positive(heat)
+        return jnp.where(heat.max() > NOTHING, term(heat, mask.astype(heat.dtype)), 0)
+
+    values = jax.vmap(one)(context.explain(map, batch, target), batch["mask"])
+    return jnp.where(annotated(batch["mask"]), values, 0)
