@@ -31,6 +31,13 @@ def test_a_way_that_starts_from_another_comes_after_it(tmp_path):
     assert len({replace(config.optim, frozen=()) for config in plan.values()}) == 1
 
 
+def test_a_quick_look_has_fewer_images_and_epochs_of_every_way(tmp_path):
+    quick = where.plan(where.Command(tmp_path, CONFIG, seeds=1, train=64, epochs=1)).values()
+    assert {(config.data.train, config.optim.epochs) for config in quick} == {(64, 1)}
+    whole, config = where.plan(where.Command(tmp_path, CONFIG, seeds=1)), load_config_file(CONFIG)
+    assert whole["position", 0] == config
+
+
 def test_the_ways_have_about_as_many_weights(tmp_path):
     plan = where.plan(where.Command(tmp_path, CONFIG, seeds=1))
     image = jnp.zeros((1, 64, 64, 4))

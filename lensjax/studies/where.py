@@ -1,6 +1,7 @@
 """Four ways to say where a lens is, trained alike, in one table over several seeds.
 
     python -m lensjax.studies.where --out runs/where --jobs 2
+    python -m lensjax.studies.where --out runs/where_small --seeds 1 --train 1000 --epochs 2 --test 400
 
 Trains every way of configs/where.py with train.py (a finished one is kept), evaluates all on the same
 held-out simulations, reads places and evidence off their maps of the same lenses, and writes table.md,
@@ -50,6 +51,10 @@ class Command:
     seeds: int = 5
     only: tuple[str, ...] = ()
     """Names of some ways; all where none is given."""
+    train: int | None = None
+    """Training images; the configuration's where none is given. Fewer images and epochs make a quick look."""
+    epochs: int | None = None
+    """Passes over them; the configuration's where none is given."""
     jobs: int = 1
     """Trainings at once, each on its share of the cores."""
     test: int = 20_600
@@ -102,6 +107,8 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
         raise ValueError(
             f"'{command.config}' has data '{base.data.name}'; this study needs simulated_lenses."
         )
+    data = replace(base.data, train=command.train or base.data.train)
+    base = replace(base, data=data, optim=replace(base.optim, epochs=command.epochs or base.optim.epochs))
     ways = defined_in(command.config, "WAYS", "`WAYS: dict[str, Callable[[Config], Config]]`")
     starts = defined_in(command.config, "STARTS", "`STARTS: dict[str, str]`, or an empty one")
     unknown = sorted(set(command.only) - set(ways))
