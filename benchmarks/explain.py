@@ -15,7 +15,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +50,6 @@ class Worker:
 
     def ask(self, what: str) -> object:
         assert self.process.stdin is not None
-        time.sleep(0.3)  # until no idle thread of the other tool still waits by spinning
         self.process.stdin.write(what + "\n")
         self.process.stdin.flush()
         return self.answer()
