@@ -29,8 +29,10 @@ from scipy.special import softmax
 
 from lensjax import logs, metrics
 from lensjax.checkpoint import read_config_json
-from lensjax.config import Config, EventData, config_from_dict, defined_in, load_config_file
+from lensjax.config import Config, EventData
+from lensjax.config_files import config_from_dict, load_config_file
 from lensjax.data import datasets
+from lensjax.definitions import defined_in
 from lensjax.events import CLASSES, WINDOWS
 from lensjax.report import studies as pictures
 from lensjax.studies.event_tables import border_lines, place_lines, plane_line, table_lines, window_lines

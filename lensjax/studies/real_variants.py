@@ -25,8 +25,10 @@ import numpy as np
 import tyro
 
 from lensjax import logs, runtime
-from lensjax.config import Config, LensData, defined_in, load_config_file
+from lensjax.config import Config, LensData
+from lensjax.config_files import load_config_file
 from lensjax.data import datasets
+from lensjax.definitions import defined_in
 from lensjax.report import real as pictures
 from lensjax.restore import restore
 from lensjax.studies.events import core_shares, train

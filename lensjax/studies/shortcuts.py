@@ -24,7 +24,8 @@ import numpy as np
 import tyro
 
 from lensjax import explained, intervals, items, logs, runtime
-from lensjax.config import Config, Data, load_config_file
+from lensjax.config import Config, Data
+from lensjax.config_files import load_config_file
 from lensjax.data import datasets, inputs
 from lensjax.explain import parse
 from lensjax.report import studies as pictures

@@ -25,8 +25,10 @@ import numpy as np
 import tyro
 
 from lensjax import evaluate, explained, items, logs, metrics, parallel, runtime
-from lensjax.config import Config, LensData, LossConfig, defined_in, load_config_file
+from lensjax.config import Config, LensData, LossConfig
+from lensjax.config_files import load_config_file
 from lensjax.data import datasets, pipeline
+from lensjax.definitions import defined_in
 from lensjax.explain import parse, score_maps
 from lensjax.positions import centroids, peaks, position_errors
 from lensjax.report import studies as pictures
