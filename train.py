@@ -22,7 +22,8 @@ from typing import Annotated
 import tyro
 
 from lensjax import runtime
-from lensjax.config import Config, load_config_file
+from lensjax.config import Config
+from lensjax.config_files import load_config_file
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from lensjax import ensemble_train, evaluate, intervals, logs, run
-from lensjax.config import Config, defined_in
+from lensjax.config import Config
+from lensjax.definitions import defined_in
 from lensjax.ensemble_train import Say
 from lensjax.studies.event_tables import spread
 

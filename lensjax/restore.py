@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 from lensjax import parallel, records
 from lensjax.checkpoint import read_config_json, restore_best
-from lensjax.config import Config, LensData, config_from_dict
+from lensjax.config import Config, LensData
+from lensjax.config_files import config_from_dict
 from lensjax.data import datasets
 from lensjax.events import WINDOWS, EventGrid
 from lensjax.models import Network, build, published

@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 
 from lensjax import evaluate, items
-from lensjax.config import (
-    AttentionConfig,
-    Config,
-    EventData,
-    GravitySpyData,
-    LensData,
-    ModelConfig,
-    config_from_dict,
-)
+from lensjax.config import AttentionConfig, Config, EventData, GravitySpyData, LensData, ModelConfig
+from lensjax.config_files import config_from_dict
 from lensjax.data import builders, datasets, edits, inputs, recipes
 from lensjax.events import CLASSES
 from lensjax.explained import Item

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from lensjax import logs
-from lensjax.config import Config, LossConfig, Ramp, changes, config_from_dict, load_config_file
+from lensjax.config import Config, LossConfig, Ramp
+from lensjax.config_files import changes, config_from_dict, load_config_file
 from lensjax.evaluate import dry_run
 from lensjax.losses import Context
 from lensjax.losses.custom import load

@@ -98,7 +98,8 @@ def test_energy_is_read_or_left_out(tmp_path):
 def test_a_run_of_a_configuration_file_in_json(tmp_path):
     from dataclasses import asdict
 
-    from lensjax.config import Config, EventData, load_config_file
+    from lensjax.config import Config, EventData
+    from lensjax.config_files import load_config_file
     from lensjax.logs import write_json
 
     config = Config(data=EventData(size=(35, 42)))

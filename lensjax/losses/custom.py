@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lensjax.definitions import defined_in
 from lensjax.losses.context import Term
 
 
@@ -54,8 +55,6 @@ def load(name: str, where: str) -> Term:
     Raises:
       ValueError: it cannot be imported; says why.
     """
-    from lensjax.config import defined_in  # which imports this package
-
     place, _, function = where.rpartition(":")
     if not place:
         raise ValueError(f"loss {name} (='{where}') must be a function, 'MODULE:NAME' or 'FILE.py:NAME'.")

@@ -14,9 +14,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,15 +22,15 @@ import numpy as np
 import tyro
 
 from lensjax import logs, metrics, runtime
-from lensjax.config import Config, changes, load_config_file
+from lensjax.config import Config
+from lensjax.config_files import changes, load_config_file
 from lensjax.data import datasets, inputs
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
 from lensjax.studies import proposals
 from lensjax.studies.edit_tables import Row, table_lines
-from lensjax.studies.events import core_shares
-from lensjax.studies.events import train as train_one
 from lensjax.studies.shortcuts import check
+from lensjax.studies.training import train_all
 
 OF = "Chirp"
 
@@ -119,12 +117,9 @@ def main(command: Command) -> None:
 
 def train(command: Command, config: Config, name: str) -> list[Path]:
     """Train every seed; a finished one is kept."""
-    datasets.prepare(config.data)
-    configs = [replace(config, seed=seed) for seed in range(command.seeds)]
-    places = [command.out / name / f"seed{seed}" for seed in range(command.seeds)]
-    with ThreadPoolExecutor(max(1, command.jobs)) as pool:
-        done = pool.map(partial(train_one, core_shares(command.jobs)), configs, places)
-        return list(logs.progress(done, f"training, {name}", total=len(configs)))
+    seeds = range(command.seeds)
+    configs = {command.out / name / f"seed{seed}": replace(config, seed=seed) for seed in seeds}
+    return train_all(configs, command.jobs, f"training, {name}")
 
 
 def edited(config: Config, specs: Sequence[str]) -> Config:

@@ -10,17 +10,12 @@ windows are decided one by one. Beside them stands what the displayed Q plane al
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,12 +23,14 @@ import tyro
 from scipy.special import softmax
 
 from lensjax import logs, metrics
-from lensjax.checkpoint import read_config_json
-from lensjax.config import Config, EventData, config_from_dict, defined_in, load_config_file
+from lensjax.config import Config, EventData
+from lensjax.config_files import load_config_file
 from lensjax.data import datasets
+from lensjax.definitions import defined_in
 from lensjax.events import CLASSES, WINDOWS
 from lensjax.report import studies as pictures
 from lensjax.studies.event_tables import border_lines, place_lines, plane_line, table_lines, window_lines
+from lensjax.studies.training import train_all
 
 CHIRP = CLASSES.index("Chirp")
 
@@ -64,16 +61,12 @@ def main(command: Command) -> None:
     folder = datasets.prepare(base.data)
     # Seed by seed: a study that is stopped has something of everything.
     runs = [(name, seed) for seed in range(command.seeds) for name in edits]
-    with ThreadPoolExecutor(max(1, command.jobs)) as pool:
-        cores = core_shares(command.jobs)
-        configs = [replace(edits[name](base), seed=seed) for name, seed in runs]
-        workdirs = [command.out / name / f"seed{seed}" for name, seed in runs]
-        finished = logs.progress(
-            pool.map(partial(train, cores), configs, workdirs), "training", total=len(runs)
-        )
-        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in edits}
-        for (name, _), workdir in zip(runs, finished, strict=True):
-            rows[name].append(outcome(workdir))
+    configs = {
+        command.out / name / f"seed{seed}": replace(edits[name](base), seed=seed) for name, seed in runs
+    }
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in edits}
+    for (name, _), workdir in zip(runs, train_all(configs, command.jobs), strict=True):
+        rows[name].append(outcome(workdir))
     train_set, test_set = datasets.load(folder, "train"), datasets.load(folder, "test")
     control = plane_alone(train_set, test_set)
     border = border_rows(rows, test_set)
@@ -103,47 +96,6 @@ def load_ablations(path: Path, only: Sequence[str]) -> dict[str, Callable[[Confi
     if unknown:
         raise ValueError(f"unknown ablation {', '.join(unknown)}: choose from {', '.join(edits)}.")
     return {name: edits[name] for name in only or edits}
-
-
-def core_shares(jobs: int) -> SimpleQueue[set[int]]:
-    """Disjoint sets of this process's cores, one a job; empty sets where they cannot be told apart."""
-    shares: SimpleQueue[set[int]] = SimpleQueue()
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    for job in range(max(1, jobs)):
-        shares.put(set(cores[job::jobs]) if len(cores) >= jobs > 1 else set())
-    return shares
-
-
-def train(shares: SimpleQueue[set[int]], config: Config, workdir: Path) -> Path:
-    """Train in a process of its own; a run that has ended is kept.
-
-    Raises:
-      ValueError: the training failed; names the file with its own message.
-    """
-    if (workdir / "summary.json").exists():
-        kept: Config = config_from_dict(read_config_json(workdir))
-        if kept != config:
-            raise ValueError(
-                f"'{workdir}' is a run of another configuration: delete it, or choose another --out."
-            )
-        return workdir
-    if not Path("train.py").exists():
-        raise ValueError("train.py is not in this folder: run from the project's root.")
-    source = workdir.with_suffix(".json")
-    source.parent.mkdir(parents=True, exist_ok=True)
-    logs.write_json(source, asdict(config))
-    log = workdir.with_suffix(".log")
-    cores = shares.get()
-    with log.open("w") as file:
-        command = [sys.executable, "train.py", str(source), "--workdir", str(workdir)]
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
-        if cores:
-            os.sched_setaffinity(process.pid, cores)
-        failed = process.wait()
-    shares.put(cores)
-    if failed or not (workdir / "summary.json").exists():
-        raise ValueError(f"training did not end: '{log}' says why; the same command then goes on from there.")
-    return workdir
 
 
 def outcome(workdir: Path) -> dict[str, Any]:

@@ -15,9 +15,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,13 +23,15 @@ import numpy as np
 import tyro
 
 from lensjax import logs, runtime
-from lensjax.config import Config, LensData, defined_in, load_config_file
+from lensjax.config import Config, LensData
+from lensjax.config_files import load_config_file
 from lensjax.data import datasets
+from lensjax.definitions import defined_in
 from lensjax.report import real as pictures
 from lensjax.restore import restore
-from lensjax.studies.events import core_shares, train
 from lensjax.studies.real_scores import read, scored
 from lensjax.studies.real_tables import variant_lines
+from lensjax.studies.training import train_all
 
 Row = dict[str, float]
 
@@ -60,7 +60,7 @@ class Command:
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
     configs = plan(command)
-    workdirs = train_all(command, configs)
+    workdirs = train(command, configs)
     networks = {run: restore(path) for run, path in workdirs.items()}
     folders = command.lenses, command.galaxies, command.rings
     images = read([*networks.values()], *folders, held_out=True)
@@ -112,14 +112,10 @@ def with_folders(config: Config, command: Command) -> Config:
     return replace(config, data=replace(data, negatives=negatives, directory=directory))
 
 
-def train_all(command: Command, configs: Mapping[tuple[str, int], Config]) -> dict[tuple[str, int], Path]:
-    """Train what is missing, `jobs` at once."""
-    for config in configs.values():
-        datasets.prepare(config.data)  # once, before several trainings want it
+def train(command: Command, configs: Mapping[tuple[str, int], Config]) -> dict[tuple[str, int], Path]:
     places = [command.out / name / f"seed{seed}" for name, seed in configs]
-    with ThreadPoolExecutor(max(1, command.jobs)) as pool:
-        done = pool.map(partial(train, core_shares(command.jobs)), configs.values(), places)
-        return dict(zip(configs, logs.progress(done, "training", total=len(places)), strict=True))
+    done = train_all(dict(zip(places, configs.values(), strict=True)), command.jobs)
+    return dict(zip(configs, done, strict=True))
 
 
 def outcome(result: Mapping[str, Any]) -> Row:

@@ -21,7 +21,8 @@ import numpy as np
 import tyro
 
 from lensjax import choose_methods, evaluate, explained, items, logs, parallel, run, runtime, tables
-from lensjax.config import LensData, load_config_file
+from lensjax.config import LensData
+from lensjax.config_files import load_config_file
 from lensjax.data import datasets, pipeline
 from lensjax.explain import parse
 from lensjax.restore import Trained, restore

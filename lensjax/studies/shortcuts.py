@@ -14,9 +14,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,15 +22,15 @@ import numpy as np
 import tyro
 
 from lensjax import explained, intervals, items, logs, runtime
-from lensjax.config import Config, Data, load_config_file
+from lensjax.config import Config, Data
+from lensjax.config_files import load_config_file
 from lensjax.data import datasets, inputs
 from lensjax.explain import parse
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
 from lensjax.studies import swaps
-from lensjax.studies.events import core_shares
-from lensjax.studies.events import train as train_one
 from lensjax.studies.shortcut_tables import Row, Rows, drawn, table_lines
+from lensjax.studies.training import train_all
 
 MAPS = ("attention", "grad_cam", "input_x_gradient")
 BINS = 32
@@ -124,12 +122,9 @@ def plan(command: Command, base: Config) -> dict[tuple[str, int], Config]:
 def train(command: Command, configs: Mapping[tuple[str, int], Config]) -> dict[tuple[str, int], Path]:
     if command.runs:
         return {("whole", number): workdir for number, workdir in enumerate(command.runs)}
-    for data in dict.fromkeys(config.data for config in configs.values()):
-        datasets.prepare(data)  # once, before several trainings want it
     places = [command.out / name.replace(" ", "_") / f"seed{seed}" for name, seed in configs]
-    with ThreadPoolExecutor(max(1, command.jobs)) as pool:
-        done = pool.map(partial(train_one, core_shares(command.jobs)), configs.values(), places)
-        return dict(zip(configs, logs.progress(done, "training", total=len(configs)), strict=True))
+    done = train_all(dict(zip(places, configs.values(), strict=True)), command.jobs)
+    return dict(zip(configs, done, strict=True))
 
 
 def check(trained: Trained, data: Data) -> None:

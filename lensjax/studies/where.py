@@ -13,9 +13,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +23,15 @@ import numpy as np
 import tyro
 
 from lensjax import evaluate, explained, items, logs, metrics, parallel, runtime
-from lensjax.config import Config, LensData, LossConfig, defined_in, load_config_file
+from lensjax.config import Config, LensData, LossConfig
+from lensjax.config_files import load_config_file
 from lensjax.data import datasets, pipeline
+from lensjax.definitions import defined_in
 from lensjax.explain import parse, score_maps
 from lensjax.positions import centroids, peaks, position_errors
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
-from lensjax.studies.events import core_shares
-from lensjax.studies.events import train as train_one
+from lensjax.studies.training import train_all
 
 READ_OFF = ("grad_cam", "occlusion(window=8,stride=4)", "attention")
 """Maps of a network that gives no position."""
@@ -129,14 +128,15 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
 
 def train(command: Command, configs: Mapping[tuple[str, int], Config]) -> dict[tuple[str, int], Path]:
     """Train what is missing, `jobs` at once; what starts from another run waits for all of those."""
-    cores = core_shares(command.jobs)
     finished: dict[tuple[str, int], Path] = {}
-    with ThreadPoolExecutor(max(1, command.jobs)) as pool:
-        for later in (False, True):
-            runs = [run for run, config in configs.items() if bool(config.init) == later]
-            places = [command.out / name / f"seed{seed}" for name, seed in runs]
-            done = pool.map(partial(train_one, cores), [configs[run] for run in runs], places)
-            finished |= dict(zip(runs, logs.progress(done, "training", total=len(runs)), strict=True))
+    for later in (False, True):
+        runs = {
+            command.out / run[0] / f"seed{run[1]}": run
+            for run, config in configs.items()
+            if bool(config.init) == later
+        }
+        done = train_all({place: configs[run] for place, run in runs.items()}, command.jobs)
+        finished |= {runs[place]: place for place in done}
     return finished
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from lensjax.config import AttentionConfig, ModelConfig, load_config_file
+from lensjax.config import AttentionConfig, ModelConfig
+from lensjax.config_files import load_config_file
 from lensjax.explain import Convolution, Gate, MaxPool, Pointwise, Stack, batched, incremental_occlusion
 from lensjax.explain.incremental_plan import intervals
 from lensjax.explain.perturbation import occlusion, window_starts
