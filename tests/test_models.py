@@ -62,6 +62,30 @@ def test_few_channels_by_blocks_are_the_convolution(size, kernel, padding):
         np.testing.assert_allclose(one, other, atol=2e-4)
 
 
+@pytest.mark.parametrize("shape", [(2, 6, 7, 3), (2, 3, 6, 7, 1), (1, 4, 6, 7, 2)])
+def test_networks_differentiate_in_both_modes(shape):
+    """Losses on explanations go through the gradient's gradient, Hessians forward over reverse."""
+    random = np.random.default_rng(0)
+    kernel = jnp.asarray(random.normal(size=(*(3,) * (len(shape) - 2), shape[-1], 2)), jnp.float32)
+
+    def score(x, kernel):
+        return jnp.sin(max_pool(conv(x, kernel), (1,) * (len(shape) - 4) + (2, 2))).sum()
+
+    draw = partial(random.normal, size=shape)
+    x, towards = jnp.asarray(draw(), jnp.float32), jnp.asarray(draw(), jnp.float32)
+
+    def slope(x, kernel):
+        return jax.jvp(lambda x: score(x, kernel), (x,), (towards,))[1]
+
+    def reverse_slope(x, kernel):
+        return (jax.grad(score)(x, kernel) * towards).sum()
+
+    both = [jax.jit(jax.value_and_grad(one, (0, 1)))(x, kernel) for one in (slope, reverse_slope)]
+    forward, reverse = map(jax.tree.leaves, both)
+    for one, other in zip(forward, reverse, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
 def test_max_pool_equals_reduce_window_and_drops_the_remainder():
     x = images(2, 7, 9, 3)
     expected = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 3, 1), (1, 2, 3, 1), "VALID")

@@ -6,38 +6,54 @@ some zeros among them, two to three times faster there, forward and in the gradi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 from lensjax.shapes import Array, Float
 
 FEW = 4
 """Channels that gain; of more, the zeros cost as much as the loop saves."""
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+Tangents = tuple[Array | SymbolicZero, Array | SymbolicZero]
 
 
 def gain_by_blocks(kernel: Float[Array, "k l c f"]) -> bool:
     """Whether this kernel is faster by blocks; on one channel, a sum of shifted images is."""
-    return min(kernel.shape[:2]) > 1 and 1 < kernel.shape[2] <= FEW
+    return jax.default_backend() == "cpu" and min(kernel.shape[:2]) > 1 and 1 < kernel.shape[2] <= FEW
 
 
-@jax.custom_vjp
+@jax.custom_jvp
 def correlate_blocks(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"]) -> Float[Array, "b i j f"]:
-    """The convolution without padding, stride 1; the gradient for the kernel is the convolution's own.
+    """The convolution without padding, stride 1; what the kernel's change makes is the convolution's own.
 
-    That one is the faster there. Forward-mode differentiation (`jax.jvp`) is not available through it.
+    Its transpose, the gradient for the kernel, is the faster one there.
     """
     return _by_blocks(x, kernel)
 
 
-def _backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    x, kernel = saved
-    (of_x,) = jax.vjp(lambda x: _by_blocks(x, kernel), x)[1](gradient)
-    (of_kernel,) = jax.vjp(lambda kernel: correlate(x, kernel), kernel)[1](gradient)
-    return of_x, of_kernel
+@partial(correlate_blocks.defjvp, symbolic_zeros=True)
+def _tangent(primals: tuple[Array, Array], tangents: Tangents) -> tuple[Array, Array]:
+    return _by_blocks(*primals), product_rule(_by_blocks, correlate, primals, tangents)
 
 
-correlate_blocks.defvjp(lambda x, kernel: (_by_blocks(x, kernel), (x, kernel)), _backward)
+def product_rule(
+    of_x: Callable[[Array, Array], Array],
+    of_kernel: Callable[[Array, Array], Array],
+    primals: tuple[Array, Array],
+    tangents: Tangents,
+) -> Array:
+    """The tangent of what is linear in the image and in the kernel, each part by the formula given for it.
+
+    What is known to be zero is left out: the gradient for an image alone costs nothing for the kernel.
+    """
+    (x, kernel), (dx, dkernel) = primals, tangents
+    parts = [] if isinstance(dx, SymbolicZero) else [of_x(dx, kernel)]
+    parts += [] if isinstance(dkernel, SymbolicZero) else [of_kernel(x, dkernel)]
+    return sum(parts[1:], start=parts[0])  # jax asks only where one of them is not zero
 
 
 def correlate(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"]) -> Float[Array, "b i j f"]:
