@@ -3,8 +3,9 @@
     python train.py configs/lens_demo.py --workdir runs/demo [--optim.learning-rate 1e-3 --model.hidden 32 …]
 
 The same command again resumes a run that was stopped or killed, and ends with the same parameters, bit for
-bit. All seeds of each variant of an experiment (GROUPS in configs/ablations.py), and a table:
+bit. Several seeds together, and those of each variant of an experiment (GROUPS in configs/ablations.py):
 
+    python train.py configs/lens_demo.py --workdir runs/lens --seeds 5
     python train.py configs/lens_demo.py --ablate attention_placement --seeds 5
 
 The workdir receives config.json, environment.json, metrics.jsonl, summary.json, test_predictions.npz,
@@ -34,8 +35,8 @@ class Command:
     """Join the other processes of a cluster through jax.distributed."""
     ablate: str = ""
     """A group of variants, each trained over several seeds, into WORKDIR/VARIANT/seed0 …"""
-    seeds: int = 5
-    """--ablate: how many, from 0."""
+    seeds: int | None = None
+    """Train so many, from 0, into WORKDIR/seed0 …; with --ablate of every variant, 5 where none is given."""
     ablations: Path = Path("configs/ablations.py")
     """--ablate: file with GROUPS, a dict of group -> variant -> edit of a Config."""
     config: Annotated[Config, tyro.conf.arg(name="")] = Config()
@@ -58,10 +59,10 @@ def command_line(arguments: list[str]) -> Command:
 
 def main(command: Command) -> None:
     # ---- machine -------------------------------------------------------------------------------------------
-    runtime.prepare(gradients=True, multihost=command.multihost)
+    runtime.prepare(gradients=True, multihost=command.multihost, exact=False)
     import jax
 
-    from lensjax import ablate, checkpoint, evaluate, logs, parallel, power, run
+    from lensjax import ablate, checkpoint, ensemble_train, evaluate, logs, parallel, power, run
     from lensjax.data import datasets, galaxies, pipeline
     from lensjax.models import count_parameters
     from lensjax.optim import make_optimiser, make_schedule
@@ -72,10 +73,17 @@ def main(command: Command) -> None:
     say = print if leader else (lambda *_: None)
     say(f"{jax.device_count()} × {jax.devices()[0].device_kind} · jax {jax.__version__} · workdir {workdir}")
 
-    if command.ablate:
+    if command.ablate or command.seeds is not None:
         if command.multihost:
-            raise ValueError("--ablate trains in one process, on all its devices: leave --multihost out.")
-        return ablate.main(config, command.ablate, command.seeds, workdir, command.ablations, say)
+            raise ValueError("--ablate and --seeds train in one process, on all its devices: no --multihost.")
+        seeds = 5 if command.seeds is None else command.seeds
+        if seeds < 1:
+            raise ValueError(f"--seeds (={seeds}) must be 1 or more.")
+        if command.ablate:
+            return ablate.main(config, command.ablate, seeds, workdir, command.ablations, say)
+        if ensemble_train.train(config, range(seeds), workdir, say):
+            say(f"next:    python explain.py {workdir}")
+        return None
 
     # ---- configuration, checked before anything costs time -------------------------------------------------
     model, shape = evaluate.check(config)

@@ -5,7 +5,8 @@
 
 Each tool works in a process of its own, so that its peak memory is its own; the two take turns, and the
 fastest of the repeats counts. Peers run at the best of several batch settings. Where both compute the same
-thing, the largest difference between the maps is printed, relative to the largest value.
+thing, the largest difference between the maps is printed, relative to the largest value. Where there is a
+GPU all use it, the peak is its memory, and sums are those of float32, not of its shorter TF32.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def segments() -> np.ndarray:
     return patch[:, None] * SIDE + patch
 
 
-def serve(run: Callable[[], np.ndarray], setting: str) -> None:
+def serve(run: Callable[[], np.ndarray], setting: str, device_peak: Callable[[], float | None]) -> None:
     """Answer the driver, one JSON line each; the first run is not timed."""
     found = run()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -61,8 +61,8 @@ def serve(run: Callable[[], np.ndarray], setting: str) -> None:
             found = run()
             print(json.dumps(time.perf_counter() - start), flush=True)
         elif what[0] == "peak":
-            print(json.dumps(round(max(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024)))
-            sys.stdout.flush()
+            host = max(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
+            print(json.dumps(round(device_peak() or host)), flush=True)
         else:
             np.save(what[1], found)
             print(json.dumps(True), flush=True)

@@ -89,6 +89,14 @@ def task_function(task: str) -> Callable[[], np.ndarray]:
     return lambda: np.asarray(jax.block_until_ready(calls[task]()))
 
 
+def device_peak() -> float | None:
+    """MiB of a device's memory at its fullest; None on the CPU."""
+    import jax
+
+    statistics = jax.devices()[0].memory_stats()
+    return statistics["peak_bytes_in_use"] / 2**20 if statistics else None
+
+
 if __name__ == "__main__":
     runtime.prepare(gradients=True)
-    serve(task_function(sys.argv[2]), "")
+    serve(task_function(sys.argv[2]), "", device_peak)

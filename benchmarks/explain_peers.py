@@ -24,6 +24,8 @@ from explain_nets import (
 )
 from torch import nn
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
 
 def network(dims: int) -> nn.Sequential:
     """The shared weights, channels first."""
@@ -38,15 +40,15 @@ def network(dims: int) -> nn.Sequential:
     last = nn.Linear(*dense.shape)
     last.weight.data, last.bias.data = torch.from_numpy(dense.T.copy()), torch.from_numpy(bias)
     mean = nn.AdaptiveAvgPool2d(1) if dims == 2 else nn.AdaptiveAvgPool3d(1)
-    return nn.Sequential(*layers, mean, nn.Flatten(), last).eval()
+    return nn.Sequential(*layers, mean, nn.Flatten(), last).eval().to(DEVICE)
 
 
 def first(x: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.moveaxis(x, -1, 1).copy())
+    return torch.from_numpy(np.moveaxis(x, -1, 1).copy()).to(DEVICE)
 
 
 def last(x: torch.Tensor) -> np.ndarray:
-    return np.moveaxis(x.detach().numpy(), 1, -1)
+    return np.moveaxis(x.detach().cpu().numpy(), 1, -1)
 
 
 def captum_task(task: str, batch: int) -> Callable[[], np.ndarray]:
@@ -109,7 +111,7 @@ def lime_task(task: str, batch: int) -> Callable[[], np.ndarray]:
 
     def classify(batch_of_images):
         with torch.no_grad():
-            return model(first(np.asarray(batch_of_images, np.float32))).numpy()
+            return model(first(np.asarray(batch_of_images, np.float32))).cpu().numpy()
 
     def run() -> np.ndarray:
         explained = lime_image.LimeImageExplainer(random_state=0).explain_instance(
@@ -142,5 +144,15 @@ def best(tool: str, task: str) -> tuple[Callable[[], np.ndarray], str]:
     return MAKERS[tool](task, batch), f"batch {batch}"
 
 
+def device_peak() -> float | None:
+    """MiB of a device's memory at its fullest; None on the CPU."""
+    return torch.cuda.max_memory_allocated() / 2**20 if DEVICE == "cuda" else None
+
+
 if __name__ == "__main__":
-    serve(*best(sys.argv[1], sys.argv[2]))
+    # Sums in float32 proper, as on the CPU: a GPU's own choice keeps three digits.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    run, setting = best(sys.argv[1], sys.argv[2])
+    if DEVICE == "cuda":
+        torch.cuda.reset_peak_memory_stats()  # what trying the settings took is none of the best one's
+    serve(run, setting, device_peak)

@@ -5,7 +5,8 @@
 `images` are 64 × 64 pixels of 4 bands in a 2D network; `events` are 4 windows of 140 × 170 in a 3D one. Same
 layers, same batch, same machine, one process, the two taking turns; the fastest of the repeats counts.
 PyTorch runs at the better of its two memory layouts. Compiler flags as `train.py` sets them; `--plain` leaves
-them out, which shows what they buy.
+them out, which shows what they buy. Where there is a GPU both use it, each with its own defaults (TF32 in
+convolutions for both).
 """
 
 from __future__ import annotations
@@ -81,9 +82,10 @@ def torch_step(net: Net, batch: int, channels_last: bool) -> Callable[[], object
     images, labels = data(net, batch)
     last = torch.channels_last if dims == 2 else torch.channels_last_3d
     layout = last if channels_last else torch.contiguous_format
-    network = network.to(memory_format=layout)
-    x = torch.from_numpy(np.moveaxis(images, -1, 1).copy()).contiguous(memory_format=layout)
-    y = torch.from_numpy(labels).long()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = network.to(device, memory_format=layout)
+    x = torch.from_numpy(np.moveaxis(images, -1, 1).copy()).to(device).contiguous(memory_format=layout)
+    y = torch.from_numpy(labels).long().to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
 
     def run() -> object:
@@ -145,7 +147,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--plain", action="store_true", help="without lensjax's compiler flags")
     arguments = parser.parse_args()
-    runtime.prepare(gradients=not arguments.plain)
+    runtime.prepare(gradients=not arguments.plain, exact=False)
     try:
         import torch
     except ImportError:
@@ -153,6 +155,7 @@ def main() -> None:
     import jax
 
     print(f"jax {jax.__version__}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"jax on {jax.devices()[0].device_kind}, PyTorch on a GPU: {torch.cuda.is_available()}")
     for name in arguments.net:
         net = NETS[name]
         compare(net, arguments.batch or net.batch, arguments.repeats)

@@ -18,7 +18,7 @@ from typing import Any
 
 from lensjax.config import AttentionConfig, Config, LensData, LossConfig
 
-Edit = Callable[[Config], Any]
+Edit = Callable[[Config], Config | None]
 """An edit may give None where it means nothing for a configuration: its variant is then left out."""
 
 
@@ -144,6 +144,22 @@ def loss(**weights: float) -> Edit:
     )
 
 
+def explained(name: str, weight: float, **options: Any) -> Edit:
+    """A term on the network's explanations or gates, with its options."""
+
+    def edit(config: Config) -> Config:
+        config = loss(**{name: weight})(config)
+        given = {**config.loss.options, name: {**config.loss.options.get(name, {}), **options}}
+        return replace(config, loss=replace(config.loss, options=given))
+
+    return edit
+
+
+def gated(edit: Edit) -> Edit:
+    """For networks with attention."""
+    return lambda config: edit(config) if config.model.attention.at else None
+
+
 def placed(head: str) -> Edit:
     """Class and position; terms of the position as in the demos where the configuration has none."""
 
@@ -223,6 +239,19 @@ GROUPS: dict[str, dict[str, Edit]] = {
         "label_smoothing": smoothed,
         "without_position_nll": without_nll,
         "attention_sparsity": sparse,
+    },
+    # Where the evidence is: terms on the gates, then on maps of the network, of a quarter of the rows each.
+    "explanation_losses": {
+        "as_configured": lambda config: config,
+        "attention_bce": gated(explained("attention_bce", 1.0, balanced=True)),
+        "attention_dice": gated(explained("attention_dice", 1.0)),
+        "attention_kl": gated(explained("attention_kl", 0.3)),
+        "energy_in_mask": explained("energy_in_mask", 1.0, fraction=0.25),
+        "map_cross_entropy": explained("map_cross_entropy", 1.0, balanced=True, fraction=0.25),
+        "right_reasons": explained("right_reasons", 1.0, fraction=0.25),
+        "gain": explained("gain", 1.0, fraction=0.25),
+        "saliency_guided": explained("saliency_guided", 1.0, fraction=0.25),
+        "expected_gradients": explained("expected_gradients", 1.0, fraction=0.25),
     },
     "augmentation": {
         "none": augment(),

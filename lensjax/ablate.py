@@ -34,8 +34,6 @@ def main(config: Config, group: str, seeds: int, workdir: Path, file: Path, say:
     Raises:
       ValueError: no such group, or nothing in it to compare; a variant contradicts itself.
     """
-    if seeds < 1:
-        raise ValueError(f"--seeds (={seeds}) must be 1 or more.")
     variants, left_out = chosen(config, group, file)
     for line in left_out:
         say(line)

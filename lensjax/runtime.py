@@ -15,14 +15,20 @@ FAST_CPU_GRADIENTS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE
 KNOWN_JAXLIB = ((0, 10), (0, 12))
 
 
-def prepare(*, gradients: bool, multihost: bool = False) -> None:
+def prepare(*, gradients: bool, multihost: bool = False, exact: bool = True) -> None:
     """Choose compiler flags (never over the user's), switch on the compilation cache, join processes.
+
+    `exact`, which training does without, asks for products in float32 where accelerators would take shorter
+    numbers (TF32 keeps three digits): maps are then those of the CPU, and differences between two nearly
+    equal scores, as in occlusion, are no noise.
 
     Raises:
       ValueError: `multihost` without a coordinator to join.
     """
     if gradients and known_jaxlib() and "xla_cpu_experimental_ynn" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FAST_CPU_GRADIENTS}".strip()
+    # Several processes share a device: a study beside the trainings it started, a page beside a training.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import jax
 
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(cache_directory() / "xla")
@@ -30,6 +36,8 @@ def prepare(*, gradients: bool, multihost: bool = False) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     if multihost:
         join_processes()
+    if exact and not os.environ.get("JAX_DEFAULT_MATMUL_PRECISION") and jax.default_backend() != "cpu":
+        jax.config.update("jax_default_matmul_precision", "float32")
 
 
 def join_processes() -> None:

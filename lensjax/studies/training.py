@@ -7,29 +7,50 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
-from lensjax import logs
+from lensjax import logs, stacked
 from lensjax.checkpoint import read_config_json
 from lensjax.config import Config
 from lensjax.config_files import config_from_dict
 from lensjax.data import datasets
 
+Configs = Mapping[Path, Config]
 
-def train_all(configs: Mapping[Path, Config], jobs: int, desc: str = "training") -> list[Path]:
+
+def train_all(configs: Configs, jobs: int, desc: str = "training") -> list[Path]:
     """Train what is missing, `jobs` at once, each on its share of the cores; the workdirs, in order.
+
+    On an accelerator the seeds of one experiment, in folders seed0, seed1 … side by side, share a process.
 
     Raises:
       ValueError: as `train`.
     """
     for data in dict.fromkeys(config.data for config in configs.values()):
         datasets.prepare(data)  # once, before several trainings want it
+    groups = seeds_together(configs) if stacked.all_at_once() else [{k: v} for k, v in configs.items()]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        done = pool.map(partial(train, core_shares(jobs)), configs.values(), configs)
-        return list(logs.progress(done, desc, total=len(configs)))
+        for _ in logs.progress(pool.map(partial(train, core_shares(jobs)), groups), desc, total=len(groups)):
+            pass
+    return list(configs)
+
+
+def seeds_together(configs: Configs) -> list[Configs]:
+    """Groups that one process can train: folders seed0 … seedN side by side of one configuration."""
+    groups: dict[tuple[Path, str], dict[Path, Config]] = {}
+    for place, config in configs.items():
+        own = any(getattr(config.data, field, False) for field in ("shuffle_labels", "negatives"))
+        fits = place.name == f"seed{config.seed}" and not own
+        key = (place.parent if fits else place, repr(replace(config, seed=0)))
+        groups.setdefault(key, {})[place] = config
+    found: list[Configs] = []
+    for group in groups.values():
+        whole = {config.seed for config in group.values()} == set(range(len(group)))
+        found += [group] if whole else [{place: config} for place, config in group.items()]
+    return found
 
 
 def core_shares(jobs: int) -> SimpleQueue[set[int]]:
@@ -41,35 +62,39 @@ def core_shares(jobs: int) -> SimpleQueue[set[int]]:
     return shares
 
 
-def train(shares: SimpleQueue[set[int]], config: Config, workdir: Path) -> Path:
-    """Train in a process of its own; a run that has ended is kept.
+def train(shares: SimpleQueue[set[int]], group: Configs) -> None:
+    """Train in a process of its own what of the group has not ended.
 
     Raises:
-      ValueError: the training failed; names the file with its own message.
+      ValueError: a folder holds another run, or the training failed; names the file with its own message.
     """
-    if (workdir / "summary.json").exists():
-        kept: Config = config_from_dict(read_config_json(workdir))
-        if kept != config:
+    for workdir, config in group.items():
+        if (workdir / "summary.json").exists() and config_from_dict(read_config_json(workdir)) != config:
             raise ValueError(
                 f"'{workdir}' is a run of another configuration: delete it, or choose another --out."
             )
-        return workdir
+    if all((workdir / "summary.json").exists() for workdir in group):
+        return
     if not Path("train.py").exists():
         raise ValueError("train.py is not in this folder: run from the project's root.")
-    source = workdir.with_suffix(".json")
+    first, config = next(iter(group.items()))
+    place, more = (first.parent, ["--seeds", str(len(group))]) if len(group) > 1 else (first, [])
+    source, log = place.with_suffix(".json"), place.with_suffix(".log")
     source.parent.mkdir(parents=True, exist_ok=True)
     logs.write_json(source, asdict(config))
-    log = workdir.with_suffix(".log")
-    command = [sys.executable, "train.py", str(source), "--workdir", str(workdir)]
+    failed = run([sys.executable, "train.py", str(source), "--workdir", str(place), *more], log, shares)
+    if failed or not all((workdir / "summary.json").exists() for workdir in group):
+        raise ValueError(f"training did not end: '{log}' says why; the same command then goes on from there.")
+
+
+def run(command: list[str], log: Path, shares: SimpleQueue[set[int]]) -> int:
+    """A process on the next free share of the cores; its exit status."""
     cores = shares.get()
     try:
         with log.open("w") as file:
             process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
             if cores:
                 os.sched_setaffinity(process.pid, cores)
-            failed = process.wait()
+            return process.wait()
     finally:
         shares.put(cores)
-    if failed or not (workdir / "summary.json").exists():
-        raise ValueError(f"training did not end: '{log}' says why; the same command then goes on from there.")
-    return workdir

@@ -1,0 +1,194 @@
+"""Where the maps of an ablation's networks lie, held against the truth, and what that costs in accuracy.
+
+    python train.py configs/gravity_spy_demo.py --ablate explanation_losses --seeds 5 --workdir runs/losses
+    python -m lensjax.studies.maps runs/losses --out runs/losses/maps
+
+Every variant (a subfolder with runs seed0, seed1 …) explains the same held-out examples. Rows are variants,
+columns maps: mean ± standard deviation over the seeds, and the difference from the first variant, paired by
+seed, with its 95 % interval. Trivial maps, which know no network, stand below. Writes table.md, table.json
+and table.png.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+from lensjax import explained, intervals, items, logs, runtime
+from lensjax.data import datasets, inputs
+from lensjax.explain import TRIVIAL, parse
+from lensjax.explain.localisation import SCORES
+from lensjax.report import studies as pictures
+from lensjax.restore import Trained, restore
+from lensjax.studies.event_tables import spread
+
+Row = dict[str, Any]
+Rows = dict[str, list[Row]]
+WHAT = ("auroc", "accuracy")
+
+
+@dataclass(frozen=True)
+class Command:
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Folder of `train.py --ablate`: variants, and in each of them seeds."""
+    out: Path
+    """Folder of the table."""
+    methods: tuple[str, ...] = ("attention", "grad_cam", "input_x_gradient", "integrated_gradients(steps=16)")
+    """As for explain.py; a network without a gate has no attention."""
+    scores: tuple[str, ...] = ("energy_inside", "average_precision")
+    """Of every map against the true mask."""
+    only: tuple[str, ...] = ()
+    """Names of some variants, the first of which the others are compared with; all where none is given."""
+    examples: int = 200
+    """Held-out examples with evidence, the same for all."""
+    chunk: int = 8
+
+
+def main(command: Command) -> None:
+    runtime.prepare(gradients=True)
+    unknown = sorted(set(command.scores) - set(SCORES))
+    if unknown:
+        raise ValueError(f"unknown score {', '.join(unknown)}: choose from {', '.join(SCORES)}.")
+    rows: Rows = {}
+    for variant, workdirs in variants(command.folder, command.only).items():
+        for workdir in workdirs:
+            trained = restore(workdir)
+            rows.setdefault(variant, []).append(told(trained) | scored(trained, command, command.methods))
+    controls = scored(trained, command, tuple(TRIVIAL))
+    lines = table_lines(rows, controls, command.scores)
+    command.out.mkdir(parents=True, exist_ok=True)
+    result = {"command": shlex.join(sys.argv), "environment": logs.environment()}
+    logs.write_json(command.out / "table.json", result | {"rows": rows, "controls": controls})
+    (command.out / "table.md").write_text("\n".join(lines) + "\n")
+    draw(command.out / "table.png", rows, command.scores[0])
+    print("\n".join(lines))
+    print(f"\ntable: {command.out / 'table.md'}\nplot:  {command.out / 'table.png'}")
+
+
+def variants(folder: Path, only: Sequence[str]) -> dict[str, list[Path]]:
+    """Finished runs by variant, in the order of the ablation's table.
+
+    Raises:
+      ValueError: no finished runs there, or no such variant; lists those there are.
+    """
+    table = folder / "table.json"
+    listed = list(json.loads(table.read_text())["rows"]) if table.exists() else []
+    found = {}
+    for place in sorted(
+        folder.glob("*"), key=lambda p: (listed.index(p.name) if p.name in listed else 99, p)
+    ):
+        runs = sorted(p.parent for p in place.glob("seed*/summary.json"))
+        if runs:
+            found[place.name] = runs
+    if not found:
+        raise ValueError(f"'{folder}' has no finished runs VARIANT/seedK: make them with train.py --ablate.")
+    unknown = sorted(set(only) - set(found))
+    if unknown:
+        raise ValueError(f"unknown variant {', '.join(unknown)}: choose from {', '.join(found)}.")
+    return {name: found[name] for name in only or found}
+
+
+def told(trained: Trained) -> Row:
+    """What a run's own test came to."""
+    return {name: trained.summary["test"].get(name) for name in WHAT}
+
+
+def scored(trained: Trained, command: Command, methods: Sequence[str]) -> Row:
+    """Mean score of each map, "METHOD: SCORE" → number, of the class that is predicted."""
+    shown = with_evidence(trained, command.examples)
+    gates = bool(trained.config.model.attention.at)
+    wanted = [(text, *parse(text)) for text in methods if gates or parse(text)[0] != "attention"]
+    predicted = explained.predict(trained, shown, command.chunk)
+    maps = explained.explain(
+        trained,
+        shown,
+        predicted,
+        wanted,
+        target="predicted",
+        chunk=command.chunk,
+        seed=0,
+        progress=logs.progress,
+    )
+    found = explained.score(shown, maps)
+    return {
+        f"{text}: {score}": float(np.nanmean(found[text][score])) for text in maps for score in command.scores
+    }
+
+
+def with_evidence(trained: Trained, count: int) -> list[explained.Item]:
+    """The first test examples with a true mask, as the network sees them.
+
+    Raises:
+      ValueError: the data have none.
+    """
+    data = trained.config.data
+    test = datasets.load(datasets.prepare(replace(data, inputs=())), "test")
+    rows = np.flatnonzero([bool(np.any(mask)) for mask in test.mask])[:count]
+    if not rows.size:
+        raise ValueError(f"no example of {data.name} has a true mask to hold a map against.")
+    return [items.held_out_item(inputs.transform(test[int(row)], data.inputs)) for row in rows]
+
+
+def difference(rows: Rows, variant: str, key: str) -> tuple[float, float, float] | None:
+    """(mean, low, high) of a variant minus the first, paired by seed; None where either lacks it."""
+    first = next(iter(rows.values()))
+    pairs = list(zip(rows[variant], first, strict=False))
+    if any(row.get(key) is None or other.get(key) is None for row, other in pairs):
+        return None
+    values = np.array([row[key] - other[key] for row, other in pairs], float)
+    return (float(values.mean()), *intervals.mean_interval(values))
+
+
+def table_lines(rows: Rows, controls: Mapping[str, float], scores: Sequence[str]) -> list[str]:
+    """Markdown, one table a score."""
+    first = next(iter(rows))
+    methods = list(
+        dict.fromkeys(k.rsplit(": ", 1)[0] for each in rows.values() for k in each[0] if ": " in k)
+    )
+    what = [name for name in WHAT if any(row[name] is not None for each in rows.values() for row in each)]
+    lines = []
+    for score in scores:
+        columns = [*what, *(f"{method}: {score}" for method in methods)]
+        heads = [*what, *methods]
+        lines += [f"| {score.replace('_', ' ')} | {' | '.join(f'{h} | − {first}' for h in heads)} |"]
+        lines += ["|---" * (1 + 2 * len(heads)) + "|"]
+        for variant, each in rows.items():
+            cells = []
+            for column in columns:
+                cells += [spread([row.get(column) for row in each], 3), told_apart(rows, variant, column)]
+            lines.append(f"| {variant} | {' | '.join(cells)} |")
+        trivial = [f"{k.rsplit(': ', 1)[0]} {v:.3f}" for k, v in controls.items() if k.endswith(f": {score}")]
+        lines += ["", f"Without a network, {score.replace('_', ' ')}: {', '.join(trivial)}.", ""]
+    return lines
+
+
+def told_apart(rows: Rows, variant: str, key: str) -> str:
+    found = None if variant == next(iter(rows)) else difference(rows, variant, key)
+    return "" if found is None else f"{found[0]:+.3f} ({found[1]:+.3f} to {found[2]:+.3f})"
+
+
+def draw(path: Path, rows: Rows, score: str) -> Path:
+    """Accuracy and each map's score, a dot a seed."""
+    keys = dict.fromkeys(key for each in rows.values() for row in each for key in row)
+    panels = {
+        key: key for key in WHAT if any(row.get(key) is not None for each in rows.values() for row in each)
+    }
+    panels |= {key: key.replace(": ", ",\n").replace("_", " ") for key in keys if key.endswith(f": {score}")}
+    return pictures.dots(path, {name.replace("_", " "): each for name, each in rows.items()}, panels)
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Command, prog="python -m lensjax.studies.maps", description=__doc__))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted.")
