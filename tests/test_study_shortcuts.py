@@ -15,7 +15,7 @@ from lensjax.data.datasets import Source
 from lensjax.models import build
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained
-from lensjax.studies import edit_tables, edits, proposals, shortcut_tables, shortcuts, swaps
+from lensjax.studies import edit_tables, edits, maps, proposals, shortcut_tables, shortcuts, swaps, training
 
 ROOT = Path(__file__).resolve().parents[1]
 RNG = np.random.default_rng(0)
@@ -207,3 +207,37 @@ def test_both_studies_from_end_to_end(tmp_path, tiny_config, monkeypatch):
     edits.main(edits.Command(tiny_config, tmp_path / "e", before=before, most=2, **common))
     found = json.loads((tmp_path / "e" / "table.json").read_text())
     assert len(found["rows"]) == 2 and found["chosen"]
+
+
+# ---- maps of an ablation, and seeds that share a process -----
+
+
+def test_maps_are_compared_seed_by_seed():
+    base = {"auroc": None, "accuracy": 0.9, "grad_cam: energy_inside": 0.1}
+    better = {**base, "grad_cam: energy_inside": 0.3}
+    rows = {"plain": [base, {**base, "grad_cam: energy_inside": 0.2}], "loss": [better, better]}
+    mean, low, high = maps.difference(rows, "loss", "grad_cam: energy_inside")
+    assert mean == pytest.approx(0.15) and low < 0.15 < high
+    assert maps.difference(rows, "loss", "attention: energy_inside") is None
+    table = "\n".join(maps.table_lines(rows, {"random: energy_inside": 0.05}, ("energy_inside",)))
+    assert "| loss | 0.900 ± 0.000 |" in table and "+0.150 (" in table and "random 0.050" in table
+    alone = {name: each[:1] for name, each in rows.items()}
+    assert maps.told_apart(alone, "loss", "grad_cam: energy_inside") == "+0.200"
+
+
+def test_an_unfinished_ablation_has_no_maps(tmp_path):
+    with pytest.raises(ValueError, match="no finished runs VARIANT/seedK"):
+        maps.variants(tmp_path, ())
+    (tmp_path / "plain" / "seed0").mkdir(parents=True)
+    (tmp_path / "plain" / "seed0" / "summary.json").write_text("{}")
+    with pytest.raises(ValueError, match="unknown variant other: choose from plain"):
+        maps.variants(tmp_path, ("other",))
+
+
+def test_seeds_side_by_side_share_a_process():
+    config = Config(data=EventData())
+    seeds = {Path(f"runs/a/seed{k}"): replace(config, seed=k) for k in range(3)}
+    started = {Path(f"runs/b/seed{k}"): replace(config, seed=k, init=f"runs/a/seed{k}") for k in range(2)}
+    later = {Path("runs/c/seed4"): replace(config, seed=4)}
+    groups = training.seeds_together({**seeds, **started, **later})
+    assert [list(group) for group in groups] == [list(seeds), *([place] for place in (*started, *later))]

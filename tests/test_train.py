@@ -180,6 +180,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_batch(tiny_config):
         ),
         (("configs/lens_demo.py", "--workdir", "x", "--model.pool", "4"), "pool less"),
         (("configs/lens_demo.py", "--workdir", "x", "--optim.epochs", "0"), "must be 1 or more"),
+        (("configs/lens_demo.py", "--workdir", "x", "--seeds", "0"), "--seeds (=0) must be 1 or more"),
         (("configs/lens_demo.py", "--workdir", "x", "--loss.class-weights", "1"), "must hold 2 numbers"),
         (("README.md", "--workdir", "x"), "is no Python file"),
     ],

@@ -2,9 +2,9 @@
 
 `map` is any method of `context.TRAINABLE`, written as for `--methods`, and explains the number `target` of
 the true class without dropout. A mask supervises where there is one; elsewhere the term is 0, as it is where
-a map has nothing positive to judge. Section 7 of the papers' formulas: Ross et al. 2017 (arXiv:1703.03717),
-Rao et al. 2023 (arXiv:2303.11932), Li et al. 2018 (arXiv:1802.10171), Ismail et al. 2021 (arXiv:2111.14338),
-Erion et al. 2021 (arXiv:1906.10670).
+a map has nothing positive to judge: a loophole, which networks do find (docs/cycle_study.md). Sources: Ross
+et al. 2017 (arXiv:1703.03717), Rao et al. 2023 (arXiv:2303.11932), Li et al. 2018 (arXiv:1802.10171), Ismail
+et al. 2021 (arXiv:2111.14338), Erion et al. 2021 (arXiv:1906.10670).
 """
 
 from __future__ import annotations

@@ -172,7 +172,10 @@ def table_lines(rows: Rows, controls: Mapping[str, float], scores: Sequence[str]
 
 def told_apart(rows: Rows, variant: str, key: str) -> str:
     found = None if variant == next(iter(rows)) else difference(rows, variant, key)
-    return "" if found is None else f"{found[0]:+.3f} ({found[1]:+.3f} to {found[2]:+.3f})"
+    if found is None:
+        return ""
+    # One seed has a difference and no interval.
+    return f"{found[0]:+.3f}" + (f" ({found[1]:+.3f} to {found[2]:+.3f})" if np.isfinite(found[1]) else "")
 
 
 def draw(path: Path, rows: Rows, score: str) -> Path:
