@@ -32,6 +32,7 @@ from lensjax.data import datasets, pipeline
 from lensjax.models import build
 from lensjax.optim import make_optimiser
 from lensjax.state import init_state, make_train_step
+from lensjax.studies import maps
 from tests.test_train import final_state, records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -201,6 +202,21 @@ def test_one_table_and_figure_and_what_was_left_out(together):
     assert "| plain |" in (runs / "table.md").read_text()
     assert (runs / "table.png").read_bytes().startswith(b"\x89PNG")
     assert not list(runs.glob("*/together_*"))
+
+
+def test_maps_of_all_its_networks_are_scored(together, tmp_path, monkeypatch):
+    test = source(24)
+    test.mask[:, 4:9, 4:9] = True
+    monkeypatch.setattr(datasets, "load", lambda folder, split: test)
+    methods = ("attention", "gradient")
+    maps.main(maps.Command(together / "runs", tmp_path, methods, examples=4, chunk=4))
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert list(table["rows"]) == ["with", "plain"]
+    for rows in table["rows"].values():
+        assert len(rows) == 2
+        assert all(0 <= row[f"{name}: energy_inside"] <= 1 for row in rows for name in methods)
+    assert {"random: energy_inside", "sobel: average_precision"} <= set(table["controls"])
+    assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_seeds_are_an_ensemble(together):

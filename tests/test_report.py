@@ -8,17 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lensjax.report import charts, figures, marks, png, render, summary
+from lensjax.report import figures, render
 from lensjax.report.entry import position_error, verdict
 from lensjax.report.html import Entry, write_page
-from lensjax.report.numbers import fraction, number, safe_json
+from lensjax.report.numbers import safe_json
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = "<script>alert(1)</script>\"&'"
@@ -72,23 +71,6 @@ def state(text: str) -> dict:
     found = re.search(r'<script type="application/json" id="state">(.*?)</script>', text, re.S)
     assert found
     return json.loads(found[1])
-
-
-def decode(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and RGBA palette of a paletted PNG, read back by hand."""
-    chunks, at = {}, 8
-    while at < len(data):
-        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8].decode()
-        body = data[at + 8 : at + 8 + length]
-        assert zlib.crc32(name.encode() + body) == int.from_bytes(
-            data[at + 8 + length : at + 12 + length], "big"
-        )
-        chunks[name], at = body, at + 12 + length
-    width, height = (int.from_bytes(chunks["IHDR"][i : i + 4], "big") for i in (0, 4))
-    rows = np.frombuffer(zlib.decompress(chunks["IDAT"]), np.uint8).reshape(height, -1)
-    assert np.all(rows[:, 0] == 0) and rows.shape[1] == width + 1
-    rgb = np.frombuffer(chunks["PLTE"], np.uint8).reshape(-1, 3)
-    return rows[:, 1:], np.column_stack([rgb, np.frombuffer(chunks["tRNS"], np.uint8)])
 
 
 # ---- the page --------------------------------------------------
@@ -206,172 +188,6 @@ def test_out_may_be_a_folder_or_a_file(tmp_path: Path) -> None:
 def test_entries_that_do_not_fit_are_refused(tmp_path: Path, change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         page(tmp_path, replace(entry(), **change))
-
-
-# ---- pixels --------------------------------------------------
-
-
-def test_png_reads_back() -> None:
-    indices = np.arange(100, dtype=np.uint8).reshape(5, 20)
-    palette = render.ramp(True)
-    got, colours = decode(png.encode(indices, palette))
-    np.testing.assert_array_equal(got, indices)
-    np.testing.assert_array_equal(colours, palette)
-    data = png.encode(indices, palette)
-    assert data[37:41] == b"PLTE" and data[33 + 12 + 3 * render.LEVELS + 4 :][:4] == b"tRNS"
-
-
-def test_zero_is_clear_and_signs_have_their_colours() -> None:
-    scale = render.map_scale([np.array([[-1.0, 0.0, 3.0]])])
-    assert scale is not None and scale.diverging and scale.low == -scale.high
-    indices, own = render.quantise(np.array([[-3.0, 0.0, 3.0]]), True)
-    low, zero, high = render.rescaled(render.ramp(True), own, scale)[indices[0]].astype(int)
-    assert zero[3] == 0 and low[2] > low[0] and high[0] > high[2]
-
-
-def test_scale_is_shared_between_examples_of_a_method() -> None:
-    weak, strong = np.linspace(0, 1, 100).reshape(10, 10), np.linspace(0, 10, 100).reshape(10, 10)
-    scale = render.map_scale([weak, strong])
-    assert scale is not None and not scale.diverging and scale.low == 0 and 9 < scale.high <= 10
-    tops = []
-    for values in (weak, strong):
-        indices, own = render.quantise(values, False)
-        tops.append(render.rescaled(render.ramp(False), own, scale)[indices.max()][3])
-    assert tops[0] < 0.3 * tops[1]
-
-
-def test_scale_of_what_is_not_finite_or_flat() -> None:
-    assert render.map_scale([np.full((2, 2), np.nan)]) is None
-    for value in (0.0, 0.7, -1.0):
-        flat = np.full((3, 3), value)
-        scale = render.map_scale([flat])
-        assert scale is not None and scale.high > scale.low
-        indices, own = render.quantise(flat, scale.diverging)
-        colours = render.rescaled(render.ramp(scale.diverging), own, scale)[indices]
-        assert (colours[..., 3] == 0).all() == (value == 0)
-
-
-def test_composite_puts_the_reddest_band_in_red() -> None:
-    image = np.random.default_rng(0).normal(0, 0.5, (32, 32, 3))
-    image[4:8, 4:8] += np.array([5.0, 2.0, 0.0])  # i bright
-    image[20:24, 20:24] += np.array([0.0, 2.0, 5.0])  # g bright
-    pixels, text = render.composite(image, ("i", "r", "g"))
-    assert text == "red i, green r, blue g"
-    assert pixels[6, 6, 0] > pixels[6, 6, 2] and pixels[22, 22, 2] > pixels[22, 22, 0]
-    grey, text = render.composite(image[..., :1], ("F814W",))
-    assert np.all(grey == grey[..., :1]) and text == "F814W, grey"
-
-
-def test_large_images_are_averaged_down() -> None:
-    values = np.random.default_rng(0).normal(size=(401, 300))
-    factor = render.shrink_factor(values.shape)
-    small = render.shrink(values, factor, (0, 1))
-    assert factor == 3 and small.shape == (134, 100)
-    assert small[0, 0] == pytest.approx(values[:3, :3].mean())
-
-
-def test_outline_encloses_the_mask() -> None:
-    mask = np.zeros((5, 6), bool)
-    mask[1:3, 2:5] = True
-    assert sorted(re.findall(r"M\d+ \d+[HV]\d+", marks.outline(mask))) == [
-        "M2 1H5",
-        "M2 1V3",
-        "M2 3H5",
-        "M5 1V3",
-    ]
-    assert marks.outline(np.zeros((3, 3), bool)) == ""
-
-
-# ---- numbers, table, charts --------------------------------------------------
-
-
-def test_numbers_are_short_and_never_certain() -> None:
-    assert [number(v) for v in (0.97314, 12345, 0.0, math.nan, 1234.5)] == [
-        "0.973",
-        "12\u202f345",
-        "0.00",
-        "–",
-        "1234",
-    ]
-    assert [fraction(v) for v in (0.9999, 0.0001, 1.0, 0.0, math.nan)] == [
-        "> 0.999",
-        "< 0.001",
-        "1.00",
-        "0.00",
-        "–",
-    ]
-
-
-def test_summary_joins_a_number_with_its_interval() -> None:
-    flat = summary.flatten(
-        {
-            "auroc": 0.9,
-            "auroc_low": 0.8,
-            "auroc_high": 0.95,
-            "test": {"f1": {"mean": 1.0, "low": 0.5, "high": 1.0}},
-        }
-    )
-    assert flat == {"auroc": (0.9, 0.8, 0.95), "test.f1": (1.0, 0.5, 1.0)}
-    text = summary.tiles({"auroc": 0.9, "auroc_low": None, "auroc_high": None, "confusion": [[1, 2], [3, 4]]})
-    assert "AUROC" in text and "[1, 2], [3, 4]" in text
-
-
-def test_methods_are_judged_against_the_best_trivial_map() -> None:
-    rows = [
-        {"method": "occlusion", "energy": (0.6, 0.55, 0.65), "n": 9},
-        {"method": "gradient", "energy": (0.4, 0.3, 0.5), "n": 9},
-        {"method": "grad_cam", "energy": (0.1, 0.05, 0.15), "n": 9},
-        {"method": "attention", "energy": (math.nan, math.nan, math.nan), "n": 0},
-        {"method": "random", "energy": (0.2, 0.15, 0.25), "n": 9},
-        {"method": "sobel", "energy": (0.45, 0.4, 0.5), "n": 9},
-    ]
-    text = summary.score_table_html(rows)
-    body = re.findall(r"<tr.*?</tr>", text, re.S)[1:]
-    assert [("▲" in r, "≈" in r, "▼" in r) for r in body[:3]] == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
-    assert "not defined" in body[3] and body[4].count("trivial") and body[4].count("▲") == 0
-    assert "1 of 3 methods do better than every trivial map" in summary.verdict_on_maps(rows)
-    assert "Sobel" in summary.verdict_on_maps(rows)
-    assert summary.chance_level(rows, "energy") == 0.2
-
-
-def test_chance_is_a_level_and_a_distance_is_better_when_short() -> None:
-    rows = [
-        {
-            "method": "occlusion(window=8)",
-            "pointing": 0.5,
-            "chance": 0.04,
-            "centre_distance": (2.0, 1.5, 2.5),
-        },
-        {"method": "centre", "pointing": 0.1, "chance": 0.04, "centre_distance": (4.0, 3.0, 5.0)},
-        {"method": "sobel", "pointing": 0.1, "chance": 0.04, "centre_distance": (9.0, 8.0, 9.5)},
-    ]
-    assert summary.score_names(rows) == ["pointing", "centre_distance"]
-    assert summary.chance_level(rows, "pointing") == 0.04
-    assert summary.best_baseline(rows, "centre_distance") == ("centre", (4.0, 3.0, 5.0))
-    assert summary.score_table_html(rows).count("▲</b>") == 3  # both scores, and the key
-    assert "Occlusion (window=8)" in summary.verdict_on_maps(rows)
-
-
-def test_history_draws_splits_together_and_skips_what_is_no_number() -> None:
-    rows = [
-        {
-            "epoch": e,
-            "train/loss": 1 / e,
-            "validation/loss": 2 / e,
-            "validation/confusion": [[1]],
-            "validation/auroc": v,
-        }
-        for e, v in ((1, None), (2, 0.8), (3, float("nan")))
-    ]
-    text = charts.charts({"history": rows})
-    assert text.count("<figure") == 2 and "nan" not in text and text.count("k-train") == 1
-    assert charts.charts({}) == "" and charts.charts({"history": []}) == ""
-
-
-def test_roc_states_its_area() -> None:
-    rows = [{"fpr": f, "tpr": t} for f, t in ((0, 0), (0, 0.5), (0.001, 0.6), (1, 1))]
-    text = charts.charts({"roc": rows})
-    assert "area 0.800" in text and "rare false positives" in text
 
 
 # ---- figures --------------------------------------------------

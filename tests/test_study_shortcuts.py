@@ -218,7 +218,7 @@ def test_maps_are_compared_seed_by_seed():
     rows = {"plain": [base, {**base, "grad_cam: energy_inside": 0.2}], "loss": [better, better]}
     mean, low, high = maps.difference(rows, "loss", "grad_cam: energy_inside")
     assert mean == pytest.approx(0.15) and low < 0.15 < high
-    assert maps.difference(rows, "loss", "attention: energy_inside") is None
+    assert maps.told_apart(rows, "loss", "attention: energy_inside") == ""
     table = "\n".join(maps.table_lines(rows, {"random: energy_inside": 0.05}, ("energy_inside",)))
     assert "| loss | 0.900 ± 0.000 |" in table and "+0.150 (" in table and "random 0.050" in table
     alone = {name: each[:1] for name, each in rows.items()}
@@ -232,6 +232,12 @@ def test_an_unfinished_ablation_has_no_maps(tmp_path):
     (tmp_path / "plain" / "seed0" / "summary.json").write_text("{}")
     with pytest.raises(ValueError, match="unknown variant other: choose from plain"):
         maps.variants(tmp_path, ("other",))
+    for seed in ("seed0", "seed1"):
+        (tmp_path / "loss" / seed).mkdir(parents=True)
+        (tmp_path / "loss" / seed / "summary.json").write_text("{}")
+    with pytest.raises(ValueError, match="plain has seed0, loss seed0, seed1"):
+        maps.variants(tmp_path, ())
+    assert list(maps.variants(tmp_path, ("plain",))) == ["plain"]
 
 
 def test_seeds_side_by_side_share_a_process():

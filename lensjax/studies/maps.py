@@ -15,15 +15,15 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
-from lensjax import explained, intervals, items, logs, runtime
-from lensjax.data import datasets, inputs
+from lensjax import explained, items, logs, runtime
+from lensjax.ablate import difference
 from lensjax.explain import TRIVIAL, parse
 from lensjax.explain.localisation import SCORES
 from lensjax.report import studies as pictures
@@ -77,23 +77,28 @@ def variants(folder: Path, only: Sequence[str]) -> dict[str, list[Path]]:
     """Finished runs by variant, in the order of the ablation's table.
 
     Raises:
-      ValueError: no finished runs there, or no such variant; lists those there are.
+      ValueError: no finished runs there, no such variant (lists those there are), or seeds that differ.
     """
     table = folder / "table.json"
-    listed = list(json.loads(table.read_text())["rows"]) if table.exists() else []
-    found = {}
-    for place in sorted(
-        folder.glob("*"), key=lambda p: (listed.index(p.name) if p.name in listed else 99, p)
-    ):
-        runs = sorted(p.parent for p in place.glob("seed*/summary.json"))
-        if runs:
-            found[place.name] = runs
+    listed = json.loads(table.read_text())["rows"] if table.exists() else {}
+    names = dict.fromkeys([*listed, *sorted(place.name for place in folder.glob("*"))])
+    runs = {name: sorted(p.parent for p in (folder / name).glob("seed*/summary.json")) for name in names}
+    found = {name: workdirs for name, workdirs in runs.items() if workdirs}
     if not found:
         raise ValueError(f"'{folder}' has no finished runs VARIANT/seedK: make them with train.py --ablate.")
     unknown = sorted(set(only) - set(found))
     if unknown:
         raise ValueError(f"unknown variant {', '.join(unknown)}: choose from {', '.join(found)}.")
-    return {name: found[name] for name in only or found}
+    chosen = {name: found[name] for name in only or found}
+    seeds = {name: [workdir.name for workdir in workdirs] for name, workdirs in chosen.items()}
+    first = next(iter(seeds))
+    for name in seeds:
+        if seeds[name] != seeds[first]:
+            raise ValueError(
+                f"{name} has {', '.join(seeds[name])}, {first} {', '.join(seeds[first])}: seeds are compared "
+                "in pairs. Let train.py --ablate end first, or leave one out with --only."
+            )
+    return chosen
 
 
 def told(trained: Trained) -> Row:
@@ -103,7 +108,7 @@ def told(trained: Trained) -> Row:
 
 def scored(trained: Trained, command: Command, methods: Sequence[str]) -> Row:
     """Mean score of each map, "METHOD: SCORE" → number, of the class that is predicted."""
-    shown = with_evidence(trained, command.examples)
+    shown = items.with_evidence(trained, command.examples)
     gates = bool(trained.config.model.attention.at)
     wanted = [(text, *parse(text)) for text in methods if gates or parse(text)[0] != "attention"]
     predicted = explained.predict(trained, shown, command.chunk)
@@ -121,30 +126,6 @@ def scored(trained: Trained, command: Command, methods: Sequence[str]) -> Row:
     return {
         f"{text}: {score}": float(np.nanmean(found[text][score])) for text in maps for score in command.scores
     }
-
-
-def with_evidence(trained: Trained, count: int) -> list[explained.Item]:
-    """The first test examples with a true mask, as the network sees them.
-
-    Raises:
-      ValueError: the data have none.
-    """
-    data = trained.config.data
-    test = datasets.load(datasets.prepare(replace(data, inputs=())), "test")
-    rows = np.flatnonzero([bool(np.any(mask)) for mask in test.mask])[:count]
-    if not rows.size:
-        raise ValueError(f"no example of {data.name} has a true mask to hold a map against.")
-    return [items.held_out_item(inputs.transform(test[int(row)], data.inputs)) for row in rows]
-
-
-def difference(rows: Rows, variant: str, key: str) -> tuple[float, float, float] | None:
-    """(mean, low, high) of a variant minus the first, paired by seed; None where either lacks it."""
-    first = next(iter(rows.values()))
-    pairs = list(zip(rows[variant], first, strict=False))
-    if any(row.get(key) is None or other.get(key) is None for row, other in pairs):
-        return None
-    values = np.array([row[key] - other[key] for row, other in pairs], float)
-    return (float(values.mean()), *intervals.mean_interval(values))
 
 
 def table_lines(rows: Rows, controls: Mapping[str, float], scores: Sequence[str]) -> list[str]:
@@ -171,11 +152,12 @@ def table_lines(rows: Rows, controls: Mapping[str, float], scores: Sequence[str]
 
 
 def told_apart(rows: Rows, variant: str, key: str) -> str:
-    found = None if variant == next(iter(rows)) else difference(rows, variant, key)
-    if found is None:
+    """Minus the first variant, with its interval; nothing where one of the two has no such number."""
+    mean, low, high = difference(rows, variant, key)
+    if variant == next(iter(rows)) or not np.isfinite(mean):
         return ""
     # One seed has a difference and no interval.
-    return f"{found[0]:+.3f}" + (f" ({found[1]:+.3f} to {found[2]:+.3f})" if np.isfinite(found[1]) else "")
+    return f"{mean:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if np.isfinite(low) else "")
 
 
 def draw(path: Path, rows: Rows, score: str) -> Path:

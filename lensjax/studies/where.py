@@ -69,7 +69,6 @@ def main(command: Command) -> None:
     runtime.prepare(gradients=True)
     configs = plan(command)
     data = next(iter(configs.values())).data
-    datasets.prepare(data)  # once, before several trainings want it
     finished = train(command, configs)
     test = held_out(data, command.test, command.test_seed)
     shown = np.flatnonzero(test.label == 1)[: command.lenses]
