@@ -9,7 +9,6 @@ scores the maps of all on the same lenses, and writes table.md and table.json.
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,12 +19,13 @@ import jax
 import numpy as np
 import tyro
 
-from lensjax import choose_methods, evaluate, explained, items, logs, parallel, run, runtime, tables
+from lensjax import choose_methods, evaluate, explained, items, logs, parallel, runtime, tables
 from lensjax.config import LensData
 from lensjax.config_files import load_config_file
 from lensjax.data import datasets, pipeline
 from lensjax.explain import parse
 from lensjax.restore import Trained, restore
+from lensjax.studies.training import train_all
 
 METRICS = (
     "auroc",
@@ -62,10 +62,12 @@ class Command:
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    runs = [train(command, seed) for seed in range(command.seeds)]
-    lenses = load_config_file(command.config).data
+    base = load_config_file(command.config)
+    lenses = base.data
     if not isinstance(lenses, LensData):
         raise ValueError(f"'{command.config}' is no lens finder; for events see lensjax.studies.events.")
+    seeds = range(command.seeds)
+    runs = train_all({command.out / f"seed{seed}": replace(base, seed=seed) for seed in seeds}, jobs=1)
     data = replace(lenses, train=1, validation=1, test=command.test, seed=command.test_seed)
     test = datasets.load(datasets.prepare(data), "test")
     shown = [items.held_out_item(test[int(row)]) for row in np.flatnonzero(test.label == 1)[: command.lenses]]
@@ -91,26 +93,6 @@ def main(command: Command) -> None:
     (command.out / "table.md").write_text(text + "\n")
     print(text)
     print(f"\ntables: {command.out / 'table.md'}")
-
-
-def train(command: Command, seed: int) -> Path:
-    """Train a seed in a process of its own; one that has ended is kept.
-
-    Raises:
-      ValueError: the training failed; its own message stands above.
-    """
-    workdir = command.out / f"seed{seed}"
-    if (workdir / "summary.json").exists():
-        run.check(workdir, replace(load_config_file(command.config), seed=seed))
-        return workdir
-    script = Path("train.py")
-    if not script.exists():
-        raise ValueError("train.py is not in this folder: run from the project's root.")
-    arguments = [str(command.config), "--workdir", str(workdir), "--seed", str(seed)]
-    failed = subprocess.run([sys.executable, str(script), *arguments]).returncode
-    if failed or not (workdir / "summary.json").exists():
-        raise ValueError(f"training of seed {seed} did not end; see above, and run the same command again.")
-    return workdir
 
 
 def test_metrics(trained: Trained, test: datasets.Source) -> dict[str, Any]:

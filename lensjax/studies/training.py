@@ -27,11 +27,12 @@ def train_all(configs: Configs, jobs: int, desc: str = "training") -> list[Path]
     On an accelerator the seeds of one experiment, in folders seed0, seed1 … side by side, share a process.
 
     Raises:
-      ValueError: as `train`.
+      ValueError: a folder holds another run, or a training failed; names the file with its own message.
     """
-    for data in dict.fromkeys(config.data for config in configs.values()):
-        datasets.prepare(data)  # once, before several trainings want it
     groups = seeds_together(configs) if stacked.all_at_once() else [{k: v} for k, v in configs.items()]
+    groups = [group for group in groups if not ended(group)]
+    for data in dict.fromkeys(config.data for group in groups for config in group.values()):
+        datasets.prepare(data)  # once, before several trainings want it
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for _ in logs.progress(pool.map(partial(train, core_shares(jobs)), groups), desc, total=len(groups)):
             pass
@@ -62,19 +63,27 @@ def core_shares(jobs: int) -> SimpleQueue[set[int]]:
     return shares
 
 
+def ended(group: Configs) -> bool:
+    """Whether there is nothing left to train.
+
+    Raises:
+      ValueError: a folder holds another run.
+    """
+    finished = [workdir for workdir in group if (workdir / "summary.json").exists()]
+    for workdir in finished:
+        if config_from_dict(read_config_json(workdir)) != group[workdir]:
+            raise ValueError(
+                f"'{workdir}' is a run of another configuration: delete it, or choose another --out."
+            )
+    return len(finished) == len(group)
+
+
 def train(shares: SimpleQueue[set[int]], group: Configs) -> None:
     """Train in a process of its own what of the group has not ended.
 
     Raises:
-      ValueError: a folder holds another run, or the training failed; names the file with its own message.
+      ValueError: the training failed; names the file with its own message.
     """
-    for workdir, config in group.items():
-        if (workdir / "summary.json").exists() and config_from_dict(read_config_json(workdir)) != config:
-            raise ValueError(
-                f"'{workdir}' is a run of another configuration: delete it, or choose another --out."
-            )
-    if all((workdir / "summary.json").exists() for workdir in group):
-        return
     if not Path("train.py").exists():
         raise ValueError("train.py is not in this folder: run from the project's root.")
     first, config = next(iter(group.items()))
@@ -83,7 +92,7 @@ def train(shares: SimpleQueue[set[int]], group: Configs) -> None:
     source.parent.mkdir(parents=True, exist_ok=True)
     logs.write_json(source, asdict(config))
     failed = run([sys.executable, "train.py", str(source), "--workdir", str(place), *more], log, shares)
-    if failed or not all((workdir / "summary.json").exists() for workdir in group):
+    if failed or not ended(group):
         raise ValueError(f"training did not end: '{log}' says why; the same command then goes on from there.")
 
 
