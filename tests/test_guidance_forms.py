@@ -7,6 +7,7 @@ import pytest
 
 from lensjax.config import AttentionConfig, LossConfig, ModelConfig, Ramp
 from lensjax.losses import LOSSES, Context
+from lensjax.losses.explanations import below
 from lensjax.models import build
 from lensjax.objective import check_weights, objective
 from lensjax.types import Outputs
@@ -53,6 +54,17 @@ def test_closed_forms_of_maps():
     values = jax.jit(lambda: {name: of_linear(name, **sharp.get(name, {})) for name in expected})()
     for name in expected:
         np.testing.assert_allclose(values[name], expected[name], rtol=1e-3, err_msg=name)
+
+
+def test_a_map_that_is_negative_on_the_evidence_costs_most_and_is_told_where_to_go():
+    dark = jnp.asarray([[[False, False], [True, False]]])
+    names = ("energy_in_mask", "map_l1")
+    hidden, l1 = jax.jit(lambda: [of_linear(name, mask=dark) for name in names])()
+    depth = 3 / (3 + (4 + 2 + 3 + 2) / 4)
+    np.testing.assert_allclose([hidden, l1], [1 + depth, (1 + 0.5 + 1 + 0.5) / 4 + depth], rtol=1e-6)
+    gradient = jax.grad(below)(-IMAGE[0, :, :, 0] ** 2, MASK[0])
+    assert gradient[0, 0] < 0  # up, where the evidence is
+    assert float(below(jnp.zeros((2, 2)), MASK[0])) == 0
 
 
 def test_closed_forms_of_their_options():

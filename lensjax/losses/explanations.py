@@ -1,8 +1,7 @@
 """Terms that differentiate through an explanation: why the network decides becomes part of the objective.
 
 `map` is any method of `context.TRAINABLE`, written as for `--methods`, and explains the number `target` of
-the true class without dropout. A mask supervises where there is one; elsewhere the term is 0, as it is where
-a map has nothing positive to judge: a loophole, which networks do find (docs/cycle_study.md). Sources: Ross
+the true class without dropout. A mask supervises where there is one; elsewhere the term is 0. Sources: Ross
 et al. 2017 (arXiv:1703.03717), Rao et al. 2023 (arXiv:2303.11932), Li et al. 2018 (arXiv:1802.10171), Ismail
 et al. 2021 (arXiv:2111.14338), Erion et al. 2021 (arXiv:1906.10670).
 """
@@ -41,12 +40,11 @@ def right_reasons(
 def energy_in_mask(
     context: Context, batch: Batch, *, map: str = "grad_cam", target: str = "log_odds"
 ) -> Float[Array, "b"]:
-    """1 − the share of the map's positive part that lies inside the mask (EPG)."""
+    """1 − the share of the map's positive part that lies inside the mask (EPG); 1 where it has none."""
 
     def term(heat: Array, mask: Array) -> Array:
         total = heat.sum()
-        share = jnp.where(mask, heat, 0).sum() / jnp.where(total > NOTHING, total, 1)
-        return jnp.where(total > NOTHING, 1 - share, 0)
+        return 1 - (mask * heat).sum() / jnp.where(total > NOTHING, total, 1)
 
     return against_mask(context, batch, map, target, term)
 
@@ -176,11 +174,22 @@ PRIORS: dict[str, Callable[[Array], Array]] = {"tv": total_variation, "sparse": 
 def against_mask(
     context: Context, batch: Batch, map: str, target: str, term: Callable[[Array, Array], Array]
 ) -> Float[Array, "b"]:
-    """`term(R⁺ [*s], mask [*s])` of each example; 0 where there is no mask, or nothing in the map."""
+    """`term(R⁺ [*s], mask [*s])` of each example, plus `below`; 0 where there is no mask, or the map is 0."""
 
     def one(heat: Array, mask: Array) -> Array:
-        heat = positive(heat)
-        return jnp.where(heat.max() > NOTHING, term(heat, mask.astype(heat.dtype)), 0)
+        value = term(positive(heat), mask.astype(heat.dtype)) + below(heat, mask)
+        return jnp.where(jnp.abs(heat).max() > NOTHING, value, 0)
 
     values = jax.vmap(one)(context.explain(map, batch, target), batch["mask"])
     return jnp.where(annotated(batch["mask"]), values, 0)
+
+
+def below(heat: Float[Array, "*s"], mask: Array) -> Float[Array, ""]:
+    """How far the best pixel of the mask lies below zero, d, as d/(d + mean |R|): 0 to 1.
+
+    Without it a map that is negative on all evidence has no gradient, and where that cost nothing, networks
+    learned to have one (docs/cycle_study.md).
+    """
+    depth = jnp.maximum(-jnp.where(mask, heat, heat.min()).max(), 0)
+    scale = depth + jnp.abs(heat).mean()
+    return depth / jnp.where(scale > NOTHING, scale, 1)
