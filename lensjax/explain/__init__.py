@@ -9,8 +9,9 @@ raw and signed, positive = supports the score. This package imports jax and nump
 """
 
 from lensjax.explain.ascent import Dream, ascend
+from lensjax.explain.batch import batched
 from lensjax.explain.cam import cams
-from lensjax.explain.chunked import batched, map_chunks, sum_chunks
+from lensjax.explain.chunked import map_chunks, sum_chunks
 from lensjax.explain.dream import DREAMS, activation_image, class_image, deep_dream, dream_options
 from lensjax.explain.faithfulness import FAITHFULNESS, max_sensitivity
 from lensjax.explain.features import activations_and_gradients, layers, split

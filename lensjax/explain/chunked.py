@@ -2,7 +2,7 @@
 
 Called as it is, a method loops on the host over jitted chunks; under `jax.jit` the same code becomes a
 `lax.scan`. Both hold one chunk of samples for one chunk of examples at a time, in any composition. On the CPU
-prefer the host: XLA runs the gradient of a convolution several times slower inside a loop (jax#12868), and
+the host is faster: XLA runs the gradient of a convolution several times slower inside a loop (jax#12868), and
 does not bound the memory of an unrolled one. The remainder is padded, so that one body is compiled.
 """
 
@@ -91,45 +91,6 @@ def jit_method(function: Callable | None = None, *, static: tuple[str, ...] = ()
     return call
 
 
-def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
-    """Lift a method from one example to many: `batched(method)(score, images, key=key, **options)`.
-
-    Of `images` [b *s c], `chunk` are explained at a time. Example i gets the key `fold_in(key, i)`; an array
-    of keys [b] is taken as it is. For a method on features, pass its `forward` instead of the score. Pass the
-    same function object every time: what is compiled is remembered under it. With `given`, arrays [b …], one
-    row an example, the score of example i is `score(given[i], image)`: a class of its own for each. `done`
-    is told how many more examples are explained, as `map_chunks` does.
-
-    Raises:
-      ValueError: no examples, a value that is not finite (with the rows), or a number of keys that differs.
-    """
-    if not isinstance(chunk, str):
-        at_least_one("chunk", chunk)
-
-    def explain(
-        function: Callable,
-        images: AnyArray,
-        *,
-        key: Array | None = None,
-        given: AnyArray | None = None,
-        done: Callable[[int], object] | None = None,
-        **options: Any,
-    ) -> Array:
-        if given is not None and len(given) != len(images):
-            raise ValueError(f"given has {len(given)} rows for {len(images)} images; give one an image.")
-        samples = {"image": images, "key": _example_keys(key, _check_images(images)), "given": given}
-
-        def one(sample: dict[str, Array]) -> Array:
-            score = Partial(function, sample["given"]) if "given" in sample else function
-            return method(score, sample["image"], key=sample.get("key"), **options)
-
-        return map_chunks(
-            one, {name: rows for name, rows in samples.items() if rows is not None}, chunk, done
-        )
-
-    return explain
-
-
 def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
     """The number of samples at a time that `chunk` means for this function.
 
@@ -179,26 +140,3 @@ def _masked_sum(terms: Tree, valid: Array) -> Tree:
 def staged() -> bool:
     """Whether `jit` (or scan, …) is tracing: then even a constant is a tracer, and the host cannot loop."""
     return isinstance(jnp.zeros(()), jax.core.Tracer)
-
-
-def _check_images(images: AnyArray) -> int:
-    if images.ndim < 2 or len(images) == 0:
-        raise ValueError(f"images have shape {images.shape}; batched wants one or more examples, [b *s c].")
-    if not isinstance(images, jax.core.Tracer):
-        finite = np.isfinite(np.asarray(images, np.float32)).reshape(len(images), -1).all(axis=1)
-        if not finite.all():
-            rows = ", ".join(map(str, np.flatnonzero(~finite)[:8]))
-            raise ValueError(f"images hold NaN or infinity in rows {rows}; fill or drop them first.")
-    return len(images)
-
-
-def _example_keys(key: Array | None, count: int) -> Array | None:
-    if key is None:
-        return None
-    if key.ndim == 0:
-        return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(count))
-    if key.shape != (count,):
-        raise ValueError(
-            f"key has shape {key.shape}; give one jax.random.key, or {count} of them, one an image."
-        )
-    return key

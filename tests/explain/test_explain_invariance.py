@@ -109,6 +109,45 @@ def test_jit_of_a_batch_changes_nothing(name):
     close(jax.jit(many)(IMAGES), many(IMAGES))
 
 
+@pytest.fixture
+def accelerator(monkeypatch):
+    """Loops as on an accelerator, which compiles a chunk of examples whole."""
+    monkeypatch.setattr("lensjax.explain.batch.loops_on_host", lambda: False)
+
+
+@pytest.mark.parametrize("name", [*CHUNKED, "grad_cam"])
+def test_one_program_for_a_chunk_of_examples_changes_nothing(name, accelerator):
+    options = OPTIONS.get(name, {})
+    one_by_one = [
+        METHODS[name](subject(name), x, key=k, **options) for x, k in zip(IMAGES, KEYS, strict=True)
+    ]
+    close(batched(METHODS[name], chunk=3)(subject(name), IMAGES, key=KEY, **options), one_by_one)
+
+
+def test_a_program_is_compiled_once_for_the_same_method_function_and_options(accelerator):
+    traced = []
+
+    def method(score, image, *, key=None, samples=1, background=None):
+        traced.append(samples)
+        return samples * score(image) * image
+
+    def score(label, image):
+        return label * image.sum()
+
+    many, background = batched(method, chunk=2), np.zeros(3)
+    first = many(score, IMAGES, given=jnp.arange(4.0), background=background)
+    again = many(score, IMAGES + 1, given=jnp.ones(4), background=background)
+    assert traced == [1]
+    close(first[1], IMAGES[1].sum() * IMAGES[1])
+    close(again[0], (IMAGES[0] + 1).sum() * (IMAGES[0] + 1))
+    many(score, IMAGES, given=jnp.arange(4.0), background=np.zeros(3))  # may hold other numbers
+    many(score, IMAGES, given=jnp.arange(4.0), background=background, samples=1.0)
+    assert traced == [1, 1, 1.0]
+    with_weight = [many(jax.tree_util.Partial(score, jnp.asarray(w)), IMAGES)[0] for w in (1.0, 2.0)]
+    close(with_weight[1], 2 * with_weight[0])
+    assert len(traced) == 4  # the arrays of a Partial are arguments
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_same_key_same_bytes(name):
     assert np.asarray(explain(name, IMAGES[0])).tobytes() == np.asarray(explain(name, IMAGES[0])).tobytes()
