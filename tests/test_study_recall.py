@@ -11,7 +11,7 @@ import pytest
 from lensjax.intervals import wilson
 from lensjax.simulate import chosen, variants
 from lensjax.simulate.instruments import EUCLID, HST_F814W
-from lensjax.studies import rare, selection
+from lensjax.studies import isolated, rare, selection
 from lensjax.studies import recall as R
 
 SIZE, RAYS = 32, 1
@@ -116,6 +116,29 @@ def test_an_absent_galaxy_leaves_its_arcs(lens, again):
     row, column = np.round(np.asarray(scene.position) * SIZE - 0.5).astype(int)
     shown = jnp.sinh(scene.image) * scene.sigma
     assert float(shown[row, column, 0]) > float(without[row, column, 0])
+
+
+def test_without_companions_all_else_stays(lens):
+    _, scene = lens
+    s = scene.parameters | {"rows": jnp.ones_like(scene.parameters["rows"])}
+    rows = variants.alone(s)["rows"]
+    assert np.isinf(rows[2:5, 0]).all() and int(jnp.isinf(rows).sum()) == 3
+
+
+def test_the_table_of_kinds_says_what_the_removal_did():
+    each = np.array([[-1.0, 1.0, 3.0], [-2.0, 2.0, 3.0]])
+    row = R.paired(each) | {"lens": R.recall(each > 0)}
+    lines = isolated.table_lines({"companions": row, isolated.REMOVED: row}, R.paired(each - 1), 2)
+    assert "| companions | +1.00 (" in lines[-4] and "0.667" in lines[-4]
+    assert lines[-3].startswith("| companions, companions removed |")
+    assert "network by network +0.00, +0.00" in lines[-1]
+
+
+@pytest.mark.slow
+def test_isolated_end_to_end(tiny_run, tmp_path):
+    isolated.main(isolated.Command((tiny_run,), tmp_path, scenes=4))
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert len(table["rows"]) == 8 and table["change"]["n"] == 4 and table["change"]["mean"] != 0
 
 
 @pytest.mark.slow

@@ -48,6 +48,11 @@ def without_galaxy(s: Parameters) -> Parameters:
     return s | {"rows": s["rows"].at[:2, 0].set(jnp.inf)}
 
 
+def alone(s: Parameters) -> Parameters:
+    """The companions' light gone."""
+    return s | {"rows": s["rows"].at[2 : 2 + COMPANION_SLOTS, 0].set(jnp.inf)}
+
+
 def colour(s: Parameters, which: str, instrument: Instrument) -> Float[Array, ""]:
     """First band minus last of the lens or the source ("lens", "source"), AB magnitudes."""
     redshift = s["z_l" if which == "lens" else "z_s"]
@@ -87,7 +92,7 @@ def parameters(
     keys: Array, kinds: Array, rule: Rule, instrument: Instrument, size: int, supersampling: int,
     compound: bool = False,
 ) -> tuple[Parameters, dict[str, Array]]:  # fmt: skip
-    """Parameters and truth of a lens a key, of numbers in `LENS_KINDS`, or of compound kinds (`compound`)."""
+    """Parameters and truth of a scene a key, of numbers in `KINDS`, or of compound kinds (`compound`)."""
     simulate = double.simulate_double if compound else lenses.simulate_kind
 
     def one(key: PRNGKeyArray, kind: Array) -> tuple[Parameters, dict[str, Array]]:
