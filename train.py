@@ -39,6 +39,8 @@ class Command:
     """Train so many, from 0, into WORKDIR/seed0 …; with --ablate of every variant, 5 where none is given."""
     ablations: Path = Path("configs/ablations.py")
     """--ablate: file with GROUPS, a dict of group -> variant -> edit of a Config."""
+    only: tuple[str, ...] = ()
+    """--ablate: names of some variants; the group's first, which all are compared with, is always trained."""
     config: Annotated[Config, tyro.conf.arg(name="")] = Config()
 
 
@@ -73,6 +75,8 @@ def main(command: Command) -> None:
     say = print if leader else (lambda *_: None)
     say(f"{jax.device_count()} × {jax.devices()[0].device_kind} · jax {jax.__version__} · workdir {workdir}")
 
+    if command.only and not command.ablate:
+        raise ValueError("--only names variants of --ablate; give that too.")
     if command.ablate or command.seeds is not None:
         if command.multihost:
             raise ValueError("--ablate and --seeds train in one process, on all its devices: no --multihost.")
@@ -80,7 +84,7 @@ def main(command: Command) -> None:
         if seeds < 1:
             raise ValueError(f"--seeds (={seeds}) must be 1 or more.")
         if command.ablate:
-            return ablate.main(config, command.ablate, seeds, workdir, command.ablations, say)
+            return ablate.main(config, command.ablate, seeds, workdir, command.ablations, say, command.only)
         if ensemble_train.train(config, range(seeds), workdir, say):
             say(f"next:    python explain.py {workdir}")
         return None

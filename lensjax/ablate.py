@@ -28,13 +28,17 @@ Rows = dict[str, list[dict[str, Any]]]
 FACTS = ("parameters", "epochs", "seconds_per_epoch")
 
 
-def main(config: Config, group: str, seeds: int, workdir: Path, file: Path, say: Say) -> None:
+def main(
+    config: Config, group: str, seeds: int, workdir: Path, file: Path, say: Say, only: Sequence[str] = ()
+) -> None:
     """Train what is missing, and write table.md, table.json and table.png into `workdir`.
+
+    Of the group, `only` these variants and the first.
 
     Raises:
       ValueError: no such group, or nothing in it to compare; a variant contradicts itself.
     """
-    variants, left_out = chosen(config, group, file)
+    variants, left_out = chosen(config, group, file, only)
     for line in left_out:
         say(line)
     for name, variant in variants.items():
@@ -49,18 +53,27 @@ def main(config: Config, group: str, seeds: int, workdir: Path, file: Path, say:
     write(config, group, {name: outcomes(workdir / name, seeds) for name in variants}, workdir, say)
 
 
-def chosen(config: Config, group: str, file: Path) -> tuple[dict[str, Config], list[str]]:
+def chosen(
+    config: Config, group: str, file: Path, only: Sequence[str] = ()
+) -> tuple[dict[str, Config], list[str]]:
     """The variants of a group, and a line for each that is left out.
 
     Raises:
-      ValueError: no such group, or fewer than two variants that differ.
+      ValueError: no such group or variant, or fewer than two variants that differ.
     """
     groups = defined_in(file, "GROUPS", "`GROUPS: dict[str, dict[str, Callable[[Config], Config]]]`")
     if group not in groups:
         raise ValueError(f"unknown ablation '{group}': choose from {', '.join(groups)}.")
+    edits = groups[group]
+    unknown = sorted(set(only) - set(edits))
+    if unknown:
+        raise ValueError(f"unknown variant {', '.join(unknown)} of {group}: choose from {', '.join(edits)}.")
+    first = next(iter(edits))
     variants: dict[str, Config] = {}
     left_out = []
-    for name, edit in groups[group].items():
+    for name, edit in edits.items():
+        if only and name not in (first, *only):
+            continue
         variant = edit(config)
         same = [other for other, known in variants.items() if known == variant]
         if variant is None:
@@ -70,7 +83,8 @@ def chosen(config: Config, group: str, file: Path) -> tuple[dict[str, Config], l
         else:
             variants[name] = variant
     if len(variants) < 2:
-        raise ValueError(f"ablation '{group}' has nothing to compare: {left_out[0]}, and so on.")
+        why = f"{left_out[0]}, and so on" if left_out else f"--only names {first} alone"
+        raise ValueError(f"ablation '{group}' has nothing to compare: {why}.")
     return variants, left_out
 
 

@@ -269,3 +269,12 @@ def test_every_group_has_something_to_compare_or_says_why(config, absent):
 def test_an_unknown_group_lists_the_choices():
     with pytest.raises(ValueError, match="unknown ablation 'atention': choose from attention_kind"):
         ablate.chosen(LENSES, "atention", ABLATIONS)
+
+
+def test_only_some_variants_and_the_first():
+    some, _ = ablate.chosen(LENSES, "explanation_losses", ABLATIONS, ("gain",))
+    assert list(some) == ["as_configured", "gain"]
+    with pytest.raises(ValueError, match="unknown variant gian of explanation_losses: choose from as_conf"):
+        ablate.chosen(LENSES, "explanation_losses", ABLATIONS, ("gian",))
+    with pytest.raises(ValueError, match="nothing to compare: --only names as_configured alone"):
+        ablate.chosen(LENSES, "explanation_losses", ABLATIONS, ("as_configured",))
