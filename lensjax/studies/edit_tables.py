@@ -31,7 +31,7 @@ def table_lines(found: Mapping[str, Any], count: int) -> list[str]:
         lines.append(f"| `{short(spec)}`{mark} | {cells} | {c['others_broken']} of {c['others_right']} |")
     lines += [
         "",
-        "Flips by `blamed` flatter it: the map is made of the same mistakes. The test split is apart.",
+        "What `blamed` edits take was learned from the other half's mistakes. The test split is apart.",
     ]
     if found.get("differences"):
         lines += [f"Not trained alike, before → after: {'; '.join(found['differences'])}."]

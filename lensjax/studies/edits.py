@@ -30,6 +30,7 @@ from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
 from lensjax.studies import proposals
 from lensjax.studies.edit_tables import Row, table_lines
+from lensjax.studies.events import load_ablations
 from lensjax.studies.shortcuts import check
 from lensjax.studies.training import train_all
 
@@ -43,6 +44,8 @@ class Command:
     out: Path
     """Folder of the runs and the table."""
     seeds: int = 5
+    ablation: str = ""
+    """A name in ABLATIONS of configs/ablations.py: what is edited is that variant of the configuration."""
     before: tuple[Path, ...] = ()
     """Workdirs of the configuration's runs, one a seed from 0, where they are trained already."""
     edit: tuple[str, ...] = ()
@@ -59,6 +62,8 @@ class Command:
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
     base = load_config_file(command.config)
+    if command.ablation:
+        base = load_ablations(Path("configs/ablations.py"), (command.ablation,))[command.ablation](base)
     inputs.read(command.edit)  # fails now where it is misspelt
     if command.before and len(command.before) != command.seeds:
         raise ValueError(f"--before names {len(command.before)} runs for {command.seeds} seeds: one each.")
