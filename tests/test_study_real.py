@@ -176,3 +176,5 @@ def test_variants_are_planned_seed_by_seed_with_the_folders_of_the_command(tmp_p
         assert config_from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
     with pytest.raises(ValueError, match="unknown variant x: choose from base"):
         real_variants.plan(dataclasses.replace(command, only=("x",)))
+    few = real_variants.plan(dataclasses.replace(command, train=20, epochs=1))
+    assert {(c.data.train, c.optim.epochs) for c in few.values()} == {(20, 1)}

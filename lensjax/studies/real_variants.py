@@ -50,6 +50,10 @@ class Command:
     seeds: int = 3
     only: tuple[str, ...] = ()
     """Names of some variants; all where none is given."""
+    train: int | None = None
+    """Training images; the configuration's where none is given. Fewer images and epochs make a quick look."""
+    epochs: int | None = None
+    """Passes over them; the configuration's where none is given."""
     jobs: int = 1
     """Trainings at once, each on its share of the cores."""
     directory: str = ""
@@ -104,12 +108,13 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
 
 
 def with_folders(config: Config, command: Command) -> Config:
-    """The same, real galaxies and simulations where the command says that they are."""
-    data = config.data
+    """The same, real galaxies and simulations where the command says that they are, and of its size."""
+    data, optim = config.data, config.optim
     assert isinstance(data, LensData)  # as `plan` has seen; no edit changes it
     negatives = str(command.galaxies) if data.negatives else ""
-    directory = command.directory or data.directory
-    return replace(config, data=replace(data, negatives=negatives, directory=directory))
+    directory, count = command.directory or data.directory, command.train or data.train
+    data = replace(data, negatives=negatives, directory=directory, train=count)
+    return replace(config, data=data, optim=replace(optim, epochs=command.epochs or optim.epochs))
 
 
 def train(command: Command, configs: Mapping[tuple[str, int], Config]) -> dict[tuple[str, int], Path]:
