@@ -97,3 +97,16 @@ def test_like_is_compared_with_like():
     labels = rng.random(2000) < 0.1 + 0.15 * by
     assert stratified_auroc(by, labels, by) == 0.5
     assert stratified_auroc(labels.astype(float), labels, by) == 1.0
+
+
+def test_runs_of_a_folder_are_averaged():
+    from lensjax.studies.flags import COLUMNS, mean_lines
+
+    def row(run, value):
+        return {
+            "run": run, "evidence": "grad_cam", "images": "all", "flagged": 0.5, **dict.fromkeys(COLUMNS, value)
+        }  # fmt: skip
+
+    assert mean_lines([row("a/seed0", 0.5), row("b/seed0", 0.6)], 0.8) == []
+    lines = mean_lines([row("a/seed0", 0.5), row("a/seed1", 0.7), row("a/seed2", np.nan)], 0.8)
+    assert lines[-2].startswith("| a | grad_cam | all | 0.600 ± 0.141 |") and "50.0 ± 0.0 %" in lines[-2]

@@ -28,6 +28,7 @@ from lensjax.explain import parse
 from lensjax.flags import ATTENTION, EVIDENCE, detection, flags_of
 from lensjax.restore import Trained, restore
 from lensjax.simulate.artefacts import ARTEFACTS
+from lensjax.studies.event_tables import spread
 
 KEPT = 0.95
 """Share of the validation lenses whose flag is below the limit."""
@@ -70,7 +71,7 @@ def main(command: Command) -> None:
         if not isinstance(trained.config.data, LensData):
             raise ValueError(f"'{workdir}' is no lens finder; flags need images of the sky.")
         rows += judge(trained, command)
-    lines = table_lines(rows, command.recall)
+    lines = [*mean_lines(rows, command.recall), *table_lines(rows, command.recall)]
     result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "rows": rows}
     logs.write_json(command.out / "table.json", result | {"options": asdict(command)})
     (command.out / "table.md").write_text("\n".join(lines) + "\n")
@@ -124,6 +125,29 @@ def flagged(
     if found is None or found[1] != text:
         raise ValueError(f"--evidence '{text}' stands for none; choose from {', '.join(EVIDENCE)}.")
     return found[0], metrics.class_scores(predicted.logits)[:, 1]
+
+
+def mean_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
+    """Markdown: mean ± standard deviation over runs that lie in one folder; nothing where none do."""
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        folder = Path(row["run"]).parent.name
+        groups.setdefault((folder, row["evidence"], row["images"]), []).append(row)
+    several = {about: each for about, each in groups.items() if len(each) > 1}
+    if not several:
+        return []
+    lines = [
+        f"Mean ± s.d. over the runs of a folder: AUROC as a detector of misclassifications; precision of "
+        f"lens candidates at recall {recall:g}.",
+        "",
+        f"| runs | evidence | images | {' | '.join(COLUMNS.values())} | flagged |",
+        f"|---|---|---|{'---|' * (len(COLUMNS) + 1)}",
+    ]
+    for about, each in several.items():
+        cells = [spread([row[name] for row in each if np.isfinite(row[name])], 3) for name in COLUMNS]
+        cells.append(spread([100 * row["flagged"] for row in each], 1) + " %")
+        lines.append(f"| {' | '.join((*about, *cells))} |")
+    return [*lines, ""]
 
 
 def table_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
