@@ -103,9 +103,8 @@ def test_runs_of_a_folder_are_averaged():
     from lensjax.studies.flags import COLUMNS, mean_lines
 
     def row(run, value):
-        return {
-            "run": run, "evidence": "grad_cam", "images": "all", "flagged": 0.5, **dict.fromkeys(COLUMNS, value)
-        }  # fmt: skip
+        about = {"run": run, "evidence": "grad_cam", "images": "all", "flagged": 0.5}
+        return about | dict.fromkeys(COLUMNS, value)
 
     assert mean_lines([row("a/seed0", 0.5), row("b/seed0", 0.6)], 0.8) == []
     lines = mean_lines([row("a/seed0", 0.5), row("a/seed1", 0.7), row("a/seed2", np.nan)], 0.8)
