@@ -253,7 +253,8 @@ def test_right_reasons_move_the_map_onto_the_cue_that_the_mask_names():
                 "mask": jnp.asarray(mask), "valid": jnp.ones(rows, bool)}  # fmt: skip
 
     test = draw(np.random.default_rng(1), 64)
-    for weight in (0.0, 100.0):
+    # At a hundred times the weight the gradients vanish everywhere, and nothing is learned.
+    for weight in (0.0, 1.0):
         config, optimiser = LossConfig({"cross_entropy": 1.0, "right_reasons": weight}), optax.adam(5e-3)
         # Flattened, the head can tell one place from another.
         params = build(replace(model, pooling="flatten")).init(jax.random.key(0), test["image"])["params"]
@@ -269,11 +270,11 @@ def test_right_reasons_move_the_map_onto_the_cue_that_the_mask_names():
             return optax.apply_updates(params, updates), opt
 
         opt, rng = optimiser.init(params), np.random.default_rng(0)
-        for _ in range(200):
+        for _ in range(600):
             params, opt = step(params, opt, draw(rng, 32))
         context = Context(partial(forward, params), test["image"], config)
         heat = jnp.abs(context.explain("gradient", test))
         share[weight] = float(heat[test["mask"]].sum() / heat.sum())
         right = (context.outputs.logits.argmax(-1) == test["label"]).mean()
         assert right > 0.9
-    assert share[100.0] > 2 * share[0.0] and share[100.0] > 0.5, share
+    assert share[1.0] > 2 * share[0.0] and share[1.0] > 0.5, share
