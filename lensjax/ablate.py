@@ -19,7 +19,7 @@ import numpy as np
 
 from lensjax import ensemble_train, evaluate, intervals, logs, run
 from lensjax.config import Config
-from lensjax.definitions import defined_in
+from lensjax.definitions import check_names, defined_in
 from lensjax.ensemble_train import Say
 from lensjax.studies.event_tables import spread
 
@@ -65,9 +65,7 @@ def chosen(
     if group not in groups:
         raise ValueError(f"unknown ablation '{group}': choose from {', '.join(groups)}.")
     edits = groups[group]
-    unknown = sorted(set(only) - set(edits))
-    if unknown:
-        raise ValueError(f"unknown variant {', '.join(unknown)} of {group}: choose from {', '.join(edits)}.")
+    check_names("variant", only, edits, of=group)
     first = next(iter(edits))
     variants: dict[str, Config] = {}
     left_out = []

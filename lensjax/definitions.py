@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,3 +22,15 @@ def defined_in(path: Path, name: str, form: str) -> Any:
     if not hasattr(module, name):
         raise ValueError(f"'{path}' defines no {name}; add {form}.")
     return getattr(module, name)
+
+
+def check_names(what: str, names: Collection[str], choices: Collection[str], of: str = "") -> None:
+    """That all names are among the choices; `what` is what they name, `of` where.
+
+    Raises:
+      ValueError: an unknown name; lists the choices.
+    """
+    unknown = sorted(set(names) - set(choices))
+    if unknown:
+        where = f" of {of}" if of else ""
+        raise ValueError(f"unknown {what} {', '.join(unknown)}{where}: choose from {', '.join(choices)}.")

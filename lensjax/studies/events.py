@@ -26,7 +26,7 @@ from lensjax import logs, metrics
 from lensjax.config import Config, EventData
 from lensjax.config_files import load_config_file
 from lensjax.data import datasets
-from lensjax.definitions import defined_in
+from lensjax.definitions import check_names, defined_in
 from lensjax.events import CLASSES, WINDOWS
 from lensjax.report import studies as pictures
 from lensjax.studies.event_tables import border_lines, place_lines, plane_line, table_lines, window_lines
@@ -92,9 +92,7 @@ def load_ablations(path: Path, only: Sequence[str]) -> dict[str, Callable[[Confi
       ValueError: no such file, no such dict in it, or an unknown name.
     """
     edits = defined_in(path, "ABLATIONS", "`ABLATIONS: dict[str, Callable[[Config], Config]]`")
-    unknown = sorted(set(only) - set(edits))
-    if unknown:
-        raise ValueError(f"unknown ablation {', '.join(unknown)}: choose from {', '.join(edits)}.")
+    check_names("ablation", only, edits)
     return {name: edits[name] for name in only or edits}
 
 

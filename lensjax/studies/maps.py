@@ -24,6 +24,7 @@ import tyro
 
 from lensjax import explained, items, logs, runtime
 from lensjax.ablate import difference
+from lensjax.definitions import check_names
 from lensjax.explain import TRIVIAL, parse
 from lensjax.explain.localisation import SCORES
 from lensjax.report import studies as pictures
@@ -54,9 +55,7 @@ class Command:
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    unknown = sorted(set(command.scores) - set(SCORES))
-    if unknown:
-        raise ValueError(f"unknown score {', '.join(unknown)}: choose from {', '.join(SCORES)}.")
+    check_names("score", command.scores, SCORES)
     rows: Rows = {}
     for variant, workdirs in variants(command.folder, command.only).items():
         for workdir in workdirs:
@@ -86,9 +85,7 @@ def variants(folder: Path, only: Sequence[str]) -> dict[str, list[Path]]:
     found = {name: workdirs for name, workdirs in runs.items() if workdirs}
     if not found:
         raise ValueError(f"'{folder}' has no finished runs VARIANT/seedK: make them with train.py --ablate.")
-    unknown = sorted(set(only) - set(found))
-    if unknown:
-        raise ValueError(f"unknown variant {', '.join(unknown)}: choose from {', '.join(found)}.")
+    check_names("variant", only, found)
     chosen = {name: found[name] for name in only or found}
     seeds = {name: [workdir.name for workdir in workdirs] for name, workdirs in chosen.items()}
     first = next(iter(seeds))

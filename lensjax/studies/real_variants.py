@@ -26,7 +26,7 @@ from lensjax import logs, runtime
 from lensjax.config import Config, LensData
 from lensjax.config_files import load_config_file
 from lensjax.data import datasets
-from lensjax.definitions import defined_in
+from lensjax.definitions import check_names, defined_in
 from lensjax.report import real as pictures
 from lensjax.restore import restore
 from lensjax.studies.real_scores import read, scored
@@ -96,9 +96,7 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
     edits: Mapping[str, Callable[[Config], Config]] = defined_in(
         command.config, "VARIANTS", "`VARIANTS: dict[str, Callable[[Config], Config]]`"
     )
-    unknown = sorted(set(command.only) - set(edits))
-    if unknown:
-        raise ValueError(f"unknown variant {', '.join(unknown)}: choose from {', '.join(edits)}.")
+    check_names("variant", command.only, edits)
     names = [name for name in edits if name in (command.only or edits)]
     return {
         (name, seed): with_folders(replace(edits[name](base), seed=seed), command)

@@ -25,6 +25,7 @@ from lensjax import explained, intervals, items, logs, runtime
 from lensjax.config import Config, Data
 from lensjax.config_files import load_config_file
 from lensjax.data import datasets, inputs
+from lensjax.definitions import check_names
 from lensjax.explain import parse
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
@@ -105,9 +106,7 @@ def plan(command: Command, base: Config) -> dict[tuple[str, int], Config]:
     Raises:
       ValueError: an unknown control.
     """
-    unknown = sorted(set(command.controls) - set(swaps.CUTS))
-    if unknown:
-        raise ValueError(f"unknown control {', '.join(unknown)}: choose from {', '.join(swaps.CUTS)}.")
+    check_names("control", command.controls, swaps.CUTS)
     if command.runs:
         return {}
     found = {}

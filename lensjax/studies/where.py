@@ -26,7 +26,7 @@ from lensjax import evaluate, explained, items, logs, metrics, parallel, runtime
 from lensjax.config import Config, LensData, LossConfig
 from lensjax.config_files import load_config_file
 from lensjax.data import datasets, pipeline
-from lensjax.definitions import defined_in
+from lensjax.definitions import check_names, defined_in
 from lensjax.explain import parse, score_maps
 from lensjax.positions import centroids, peaks, position_errors
 from lensjax.report import studies as pictures
@@ -109,9 +109,7 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
     base = replace(base, data=data, optim=replace(base.optim, epochs=command.epochs or base.optim.epochs))
     ways = defined_in(command.config, "WAYS", "`WAYS: dict[str, Callable[[Config], Config]]`")
     starts = defined_in(command.config, "STARTS", "`STARTS: dict[str, str]`, or an empty one")
-    unknown = sorted(set(command.only) - set(ways))
-    if unknown:
-        raise ValueError(f"unknown way {', '.join(unknown)}: choose from {', '.join(ways)}.")
+    check_names("way", command.only, ways)
     names = [name for name in ways if name in (command.only or ways)]
     missing = sorted({starts[name] for name in names if name in starts} - set(names))
     if missing:
