@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
     is told how many more examples are explained, as `map_chunks` does.
 
     On an accelerator a chunk of examples is one program, compiled once for the same method, function and
-    options (arrays among these: the same object).
+    options (of JAX arrays among these: the same object).
 
     Raises:
       ValueError: no examples, a value that is not finite (with the rows), or a number of keys that differs.
@@ -59,7 +60,7 @@ def loops_on_host() -> bool:
 
 
 class Known:
-    """What a program is remembered by: numbers and words by value and type, all else by identity."""
+    """What a program is remembered by: numbers, words and NumPy arrays by value, all else by identity."""
 
     def __init__(self, *values: Any) -> None:
         self.values = values
@@ -73,8 +74,11 @@ class Known:
 
 
 def _mark(value: Any) -> str:
-    plain = isinstance(value, bool | int | float | str)
-    return repr(value) if plain else f"{type(value).__name__} {id(value)}"
+    if isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, np.ndarray):  # may be written to between two calls
+        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    return f"{type(value).__name__} {id(value)}"
 
 
 def _as_it_is(method: Callable, function: Callable, options: dict[str, Any]) -> Callable[[Any], Array]:

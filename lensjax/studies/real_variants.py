@@ -31,7 +31,7 @@ from lensjax.report import real as pictures
 from lensjax.restore import restore
 from lensjax.studies.real_scores import read, scored
 from lensjax.studies.real_tables import variant_lines
-from lensjax.studies.training import train_all
+from lensjax.studies.training import sized, train_all
 
 Row = dict[str, float]
 
@@ -97,6 +97,7 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
         command.config, "VARIANTS", "`VARIANTS: dict[str, Callable[[Config], Config]]`"
     )
     check_names("variant", command.only, edits)
+    base = sized(base, command.train, command.epochs)
     names = [name for name in edits if name in (command.only or edits)]
     return {
         (name, seed): with_folders(replace(edits[name](base), seed=seed), command)
@@ -106,13 +107,12 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
 
 
 def with_folders(config: Config, command: Command) -> Config:
-    """The same, real galaxies and simulations where the command says that they are, and of its size."""
-    data, optim = config.data, config.optim
+    """The same, real galaxies and simulations where the command says that they are."""
+    data = config.data
     assert isinstance(data, LensData)  # as `plan` has seen; no edit changes it
     negatives = str(command.galaxies) if data.negatives else ""
-    directory, count = command.directory or data.directory, command.train or data.train
-    data = replace(data, negatives=negatives, directory=directory, train=count)
-    return replace(config, data=data, optim=replace(optim, epochs=command.epochs or optim.epochs))
+    directory = command.directory or data.directory
+    return replace(config, data=replace(data, negatives=negatives, directory=directory))
 
 
 def train(command: Command, configs: Mapping[tuple[str, int], Config]) -> dict[tuple[str, int], Path]:

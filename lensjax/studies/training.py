@@ -21,6 +21,13 @@ from lensjax.data import datasets
 Configs = Mapping[Path, Config]
 
 
+def sized(config: Config, train: int | None, epochs: int | None) -> Config:
+    """The same with so many training images and epochs; as it is where None."""
+    data = config.data if train is None else replace(config.data, train=train)
+    optim = config.optim if epochs is None else replace(config.optim, epochs=epochs)
+    return replace(config, data=data, optim=optim)
+
+
 def train_all(configs: Configs, jobs: int, desc: str = "training") -> list[Path]:
     """Train what is missing, `jobs` at once, each on its share of the cores; the workdirs, in order.
 

@@ -31,7 +31,7 @@ from lensjax.explain import parse, score_maps
 from lensjax.positions import centroids, peaks, position_errors
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
-from lensjax.studies.training import train_all
+from lensjax.studies.training import sized, train_all
 
 READ_OFF = ("grad_cam", "occlusion(window=8,stride=4)", "attention")
 """Maps of a network that gives no position."""
@@ -105,8 +105,7 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
         raise ValueError(
             f"'{command.config}' has data '{base.data.name}'; this study needs simulated_lenses."
         )
-    data = replace(base.data, train=command.train or base.data.train)
-    base = replace(base, data=data, optim=replace(base.optim, epochs=command.epochs or base.optim.epochs))
+    base = sized(base, command.train, command.epochs)
     ways = defined_in(command.config, "WAYS", "`WAYS: dict[str, Callable[[Config], Config]]`")
     starts = defined_in(command.config, "STARTS", "`STARTS: dict[str, str]`, or an empty one")
     check_names("way", command.only, ways)

@@ -140,12 +140,17 @@ def test_a_program_is_compiled_once_for_the_same_method_function_and_options(acc
     assert traced == [1]
     close(first[1], IMAGES[1].sum() * IMAGES[1])
     close(again[0], (IMAGES[0] + 1).sum() * (IMAGES[0] + 1))
-    many(score, IMAGES, given=jnp.arange(4.0), background=np.zeros(3))  # may hold other numbers
+    many(score, IMAGES, given=jnp.arange(4.0), background=np.ones(3))
     many(score, IMAGES, given=jnp.arange(4.0), background=background, samples=1.0)
     assert traced == [1, 1, 1.0]
     with_weight = [many(jax.tree_util.Partial(score, jnp.asarray(w)), IMAGES)[0] for w in (1.0, 2.0)]
     close(with_weight[1], 2 * with_weight[0])
     assert len(traced) == 4  # the arrays of a Partial are arguments
+    many(score, IMAGES, given=jnp.arange(4.0), background=np.zeros(3))  # the same numbers
+    assert len(traced) == 4
+    background[0] = 1
+    many(score, IMAGES, given=jnp.arange(4.0), background=background)
+    assert len(traced) == 5  # others in the same array
 
 
 @pytest.mark.parametrize("name", ALL)
