@@ -167,6 +167,15 @@ def test_mistakes_are_explained_frozen_and_edited(tmp_path):
     assert changed.model.windows == (1.0,) * 4 and changed.data.inputs == ("equal_stretch(seconds=1)",)
 
 
+def test_what_is_edited_may_be_an_ablation(tmp_path):
+    command = edits.Command(Path("configs/gravity_spy_study.py"), tmp_path)
+    assert edits.configured(command).model.decide == "event"
+    images = edits.configured(replace(command, ablation="image_2d"))
+    assert images.model.decide == "window" and images.data == edits.configured(command).data
+    with pytest.raises(ValueError, match="unknown ablation image: choose from image_2d"):
+        edits.configured(replace(command, ablation="image"))
+
+
 def test_the_table_of_edits_is_written(tmp_path):
     label, of = source().label, np.ones(8, bool)
     row = edits.paired(label, 1 - label, source(), of)

@@ -1,7 +1,8 @@
 """Terms that differentiate through an explanation: why the network decides becomes part of the objective.
 
 `map` is any method of `context.TRAINABLE`, written as for `--methods`, and explains the number `target` of
-the true class without dropout. A mask supervises where there is one; elsewhere the term is 0. Sources: Ross
+the true class without dropout. A mask supervises where there is one; elsewhere the term is 0. Terms that
+hold a map's positive part against the mask also charge for a map that has none there (`below`). Sources: Ross
 et al. 2017 (arXiv:1703.03717), Rao et al. 2023 (arXiv:2303.11932), Li et al. 2018 (arXiv:1802.10171), Ismail
 et al. 2021 (arXiv:2111.14338), Erion et al. 2021 (arXiv:1906.10670).
 """

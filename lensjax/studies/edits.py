@@ -45,7 +45,9 @@ class Command:
     """Folder of the runs and the table."""
     seeds: int = 5
     ablation: str = ""
-    """A name in ABLATIONS of configs/ablations.py: what is edited is that variant of the configuration."""
+    """A name in ABLATIONS of that file: what is edited is that variant of the configuration."""
+    ablations: Path = Path("configs/ablations.py")
+    """File with ABLATIONS, a dict of name -> edit of a Config."""
     before: tuple[Path, ...] = ()
     """Workdirs of the configuration's runs, one a seed from 0, where they are trained already."""
     edit: tuple[str, ...] = ()
@@ -61,9 +63,7 @@ class Command:
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    base = load_config_file(command.config)
-    if command.ablation:
-        base = load_ablations(Path("configs/ablations.py"), (command.ablation,))[command.ablation](base)
+    base = configured(command)
     inputs.read(command.edit)  # fails now where it is misspelt
     if command.before and len(command.before) != command.seeds:
         raise ValueError(f"--before names {len(command.before)} runs for {command.seeds} seeds: one each.")
@@ -121,6 +121,18 @@ def main(command: Command) -> None:
     draw(command.out, found, inputs.blame_map(str(blame)))
     print("\n".join(lines))
     print(f"\ntable: {command.out / 'table.md'}\nplots: {command.out / 'table.png'}, blame.png")
+
+
+def configured(command: Command) -> Config:
+    """The configuration that is edited.
+
+    Raises:
+      ValueError: no such ablation; lists the choices.
+    """
+    base = load_config_file(command.config)
+    if not command.ablation:
+        return base
+    return load_ablations(command.ablations, (command.ablation,))[command.ablation](base)
 
 
 def train(command: Command, config: Config, name: str) -> list[Path]:

@@ -1,0 +1,91 @@
+"""Why explanations take the time they do: what of it is arithmetic, and what the host's loop.
+
+    python benchmarks/explain_why.py
+
+Multiplications of occlusion on the networks of `explain.py`, counted from the plan: full evaluations against
+what a window changes. Then methods on a score that costs nothing, looped over by the host as on the CPU, and
+as one program a chunk of examples as on an accelerator. Needs no peer.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from unittest.mock import patch
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from explain_nets import CLASS, SHAPE, STRIDE, WINDOW
+from explain_ours import network
+
+from lensjax.explain import METHODS, batched
+from lensjax.explain.incremental_plan import plan
+from lensjax.explain.stack import map_sizes
+from lensjax.models.describe import describe
+
+LOOPS = {
+    "smooth_grad": {"samples": 64, "chunk": 16},
+    "integrated_gradients": {"steps": 64, "chunk": 16},
+    "rise": {"samples": 512, "chunk": 64},
+    "occlusion": {"window": 2, "stride": 1, "chunk": 16},
+}
+
+
+def multiplications(dims: int) -> tuple[int, int]:
+    """Of one window, in all convolutions: of a full evaluation, and of the cells that it changes."""
+    model, params = network(dims)
+    stack = describe(model.config, params, lambda logits: logits[CLASS])  # type: ignore[attr-defined]
+    space = SHAPE[dims][:-1]
+    cells = (space, *(tuple(map(int, found)) for found in map_sizes(stack.layers, space)))
+    reaches = tuple(tuple(layer.reach()) for layer in stack.layers)
+    found = plan(reaches, cells, (WINDOW,) * dims, (STRIDE,) * dims, "clip")
+    whole = changed = 0
+    for layer, before, after, patch_size in zip(
+        stack.layers, cells[1:-1], cells[2:], found.lengths[1:], strict=True
+    ):
+        kernel = getattr(layer, "kernel", None)
+        if kernel is not None:
+            assert before == after  # "same" convolutions
+            whole += math.prod(after) * kernel.size
+            changed += math.prod(patch_size) * kernel.size
+    return whole, changed
+
+
+def milliseconds(run: Callable[[], jax.Array]) -> float:
+    """The fastest of five; the first run, which compiles, is not timed."""
+    jax.block_until_ready(run())
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        jax.block_until_ready(run())
+        seconds.append(time.perf_counter() - start)
+    return 1e3 * min(seconds)
+
+
+def nearly_nothing(image: jax.Array) -> jax.Array:
+    return jnp.tanh(image).sum()
+
+
+def main() -> None:
+    for dims in (2, 3):
+        whole, changed = multiplications(dims)
+        print(
+            f"occlusion, {dims}D: {changed:,} of {whole:,} multiplications a window, 1/{whole / changed:.1f}"
+        )
+    images = np.random.default_rng(0).normal(size=(64, 8, 8, 1)).astype(np.float32)
+    for name, options in LOOPS.items():
+        run = partial(
+            batched(METHODS[name], chunk=8), nearly_nothing, images, key=jax.random.key(0), **options
+        )
+        taken = []
+        for host in (True, False):
+            with patch("lensjax.explain.batch.loops_on_host", lambda host=host: host):
+                taken.append(milliseconds(run))
+        print(f"{name} of tanh, 64 images: host's loop {taken[0]:.0f} ms, one program {taken[1]:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
