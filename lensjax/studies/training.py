@@ -14,7 +14,7 @@ from queue import SimpleQueue
 
 from lensjax import logs, stacked
 from lensjax.checkpoint import read_config_json
-from lensjax.config import Config
+from lensjax.config import Config, EventData, LensData
 from lensjax.config_files import config_from_dict
 from lensjax.data import datasets
 
@@ -22,8 +22,11 @@ Configs = Mapping[Path, Config]
 
 
 def sized(config: Config, train: int | None, epochs: int | None) -> Config:
-    """The same with so many training images and epochs; as it is where None."""
-    data = config.data if train is None else replace(config.data, train=train)
+    """The same with so many simulations and epochs to train on; as it is where None."""
+    data = config.data
+    if train is not None:
+        assert isinstance(data, LensData | EventData)  # the studies with this option ask for simulations
+        data = replace(data, train=train)
     optim = config.optim if epochs is None else replace(config.optim, epochs=epochs)
     return replace(config, data=data, optim=optim)
 
