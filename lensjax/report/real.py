@@ -65,9 +65,9 @@ def _scores(axis: Axes, result: Mapping[str, Any]) -> None:
         )
         axis.plot([np.median(mean)], [y], "|", color="black", markersize=22, markeredgewidth=2)
     axis.axvline(0, color=RED, linestyle="--", linewidth=1)
-    axis.annotate(
-        "1 in 100 simulated\nnon-lenses passes", (0, -0.42), color=RED, fontsize=7.5, va="top", ha="right",
-        xytext=(-4, 0), textcoords="offset points",
+    axis.annotate(  # above the points, however many lie at the threshold
+        "1 in 100 simulated non-lenses passes", (0, 1), color=RED, fontsize=7.5, va="bottom", ha="right",
+        xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points",
     )  # fmt: skip
     axis.set_yticks(range(len(sets)), [f"{name}\n{values.shape[1]}" for name, values in sets.items()])
     axis.set(
