@@ -3,8 +3,9 @@
     python benchmarks/explain_why.py
 
 Multiplications of occlusion on the networks of `explain.py`, counted from the plan: full evaluations against
-what a window changes. Then methods on a score that costs nothing, looped over by the host as on the CPU, and
-as one program a chunk of examples as on an accelerator. Needs no peer.
+what a window changes. Then methods on a score that costs nothing, and on the images and network of
+`explain.py`, looped over by the host as on the CPU, and as one program a chunk of examples as on an
+accelerator. Needs no peer.
 """
 
 from __future__ import annotations
@@ -18,19 +19,26 @@ from unittest.mock import patch
 import jax
 import jax.numpy as jnp
 import numpy as np
-from explain_nets import CLASS, SHAPE, STRIDE, WINDOW
+from explain_nets import CLASS, SAMPLES, SHAPE, STEPS, STRIDE, WINDOW
+from explain_nets import images as the_images
 from explain_ours import network
 
+from lensjax import runtime
 from lensjax.explain import METHODS, batched
 from lensjax.explain.incremental_plan import plan
 from lensjax.explain.stack import map_sizes
 from lensjax.models.describe import describe
+from lensjax.scoring import single
 
 LOOPS = {
     "smooth_grad": {"samples": 64, "chunk": 16},
     "integrated_gradients": {"steps": 64, "chunk": 16},
     "rise": {"samples": 512, "chunk": 64},
     "occlusion": {"window": 2, "stride": 1, "chunk": 16},
+}
+NETWORK = {
+    "smooth_grad": {"samples": SAMPLES, "chunk": 32},
+    "integrated_gradients": {"steps": STEPS, "chunk": 32},
 }
 
 
@@ -69,7 +77,17 @@ def nearly_nothing(image: jax.Array) -> jax.Array:
     return jnp.tanh(image).sum()
 
 
+def both_ways(name: str, run: Callable[[], jax.Array]) -> None:
+    """Print the time of the host's loop and of one program."""
+    taken = []
+    for host in (True, False):
+        with patch("lensjax.explain.batch.loops_on_host", lambda host=host: host):
+            taken.append(milliseconds(run))
+    print(f"{name}: host's loop {taken[0]:.1f} ms, one program {taken[1]:.1f} ms", flush=True)
+
+
 def main() -> None:
+    runtime.prepare(gradients=True)
     for dims in (2, 3):
         whole, changed = multiplications(dims)
         print(
@@ -80,11 +98,18 @@ def main() -> None:
         run = partial(
             batched(METHODS[name], chunk=8), nearly_nothing, images, key=jax.random.key(0), **options
         )
-        taken = []
-        for host in (True, False):
-            with patch("lensjax.explain.batch.loops_on_host", lambda host=host: host):
-                taken.append(milliseconds(run))
-        print(f"{name} of tanh, 64 images: host's loop {taken[0]:.0f} ms, one program {taken[1]:.0f} ms")
+        both_ways(f"{name} of tanh, 64 images", run)
+    model, params = network(2)
+    one, images = single(model, jax.device_put(params)), the_images("smooth_grad")  # type: ignore[arg-type]
+
+    def score(image: jax.Array) -> jax.Array:
+        return one(image).logits[CLASS]
+
+    for name, options in NETWORK.items():
+        for chunk in (1, len(images)):
+            explain = batched(METHODS[name], chunk=chunk)
+            run = partial(explain, score, images, key=jax.random.key(0), **options)
+            both_ways(f"{name} of the network, {len(images)} images, {chunk} at a time, {options}", run)
 
 
 if __name__ == "__main__":

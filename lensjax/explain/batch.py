@@ -47,9 +47,8 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
             raise ValueError(f"given has {len(given)} rows for {len(images)} images; give one an image.")
         samples = {"image": images, "key": _example_keys(key, _check_images(images)), "given": given}
         samples = {name: rows for name, rows in samples.items() if rows is not None}
-        lift = _as_it_is if staged() or loops_on_host() else _as_one_program
-        one = lift(method, function, options)
-        return map_chunks(one, samples, chunk, done)
+        many = None if staged() or loops_on_host() else _as_one_program(method, function, options)
+        return map_chunks(_as_it_is(method, function, options), samples, chunk, done, many)
 
     return explain
 
@@ -90,16 +89,21 @@ def _as_it_is(method: Callable, function: Callable, options: dict[str, Any]) -> 
 
 
 def _as_one_program(method: Callable, function: Callable, options: dict[str, Any]) -> Callable[[Any], Array]:
-    """The same, compiled as a whole; the arrays of a `Partial` are arguments."""
+    """The same of a chunk of samples, compiled as a whole; the arrays of a `Partial` are arguments."""
     if isinstance(function, Partial):
         return functools.partial(_program, Known(method, None, options), function)
     return functools.partial(_program, Known(method, function, options), None)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _program(known: Known, partial: Partial | None, sample: dict[str, Array]) -> Array:
+def _program(known: Known, partial: Partial | None, samples: dict[str, Array]) -> Array:
     method, function, options = known.values
-    return _as_it_is(method, function if partial is None else partial, options)(sample)
+    return jax.vmap(_as_it_is(method, function if partial is None else partial, options))(samples)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _fold_in_each(key: Array, count: int) -> Array:
+    return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(count))
 
 
 def _check_images(images: AnyArray) -> int:
@@ -117,7 +121,7 @@ def _example_keys(key: Array | None, count: int) -> Array | None:
     if key is None:
         return None
     if key.ndim == 0:
-        return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(count))
+        return _fold_in_each(key, count)
     if key.shape != (count,):
         raise ValueError(
             f"key has shape {key.shape}; give one jax.random.key, or {count} of them, one an image."

@@ -46,15 +46,22 @@ def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tre
 
 
 def map_chunks(
-    function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk, done: Callable[[int], object] | None = None
+    function: Callable[[Tree], Tree],
+    samples: Tree,
+    chunk: Chunk,
+    done: Callable[[int], object] | None = None,
+    many: Callable[[Tree], Tree] | None = None,
 ) -> Tree:
     """`function(samples[n])` for every n, stacked; at most `chunk` at a time.
 
-    On the host, `done(count)` is called after every chunk, once its `count` results are there.
+    On the host, `done(count)` is called after every chunk, once its `count` results are there. `many` is a
+    compiled `jax.vmap(function)`, where there is one: tracing takes milliseconds a chunk.
     """
 
     def part(index: AnyArray) -> Tree:
         rows = _rows(samples, index)
+        if many is not None:
+            return many(rows)
         if len(index) > 1 or staged():
             return jax.vmap(function)(rows)
         # One by itself: batching it would trace every jitted function beneath anew, which takes milliseconds.
@@ -69,6 +76,8 @@ def map_chunks(
             if done is not None:
                 jax.block_until_ready(parts[-1])
                 done(int(real.sum()))
+        if len(parts) == 1:
+            return parts[0]  # which has no padding
         return jax.tree.map(lambda *rows: jnp.concatenate(rows)[: valid.sum()], *parts)
     stacked = jax.lax.map(part, indices)
     return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:])[: valid.sum()], stacked)
@@ -124,8 +133,13 @@ def _chunks(samples: Tree, chunk: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rows(samples: Tree, index: AnyArray) -> Tree:
-    on_host = isinstance(index, np.ndarray)
-    return jax.tree.map(lambda leaf: (leaf if on_host else jnp.asarray(leaf))[index], samples)
+    def pick(leaf: AnyArray) -> AnyArray:
+        if not isinstance(index, np.ndarray):
+            return jnp.asarray(leaf)[index]
+        # One chunk of all rows: picking them from an array of keys takes a millisecond.
+        return leaf if index.shape == leaf.shape[:1] else leaf[index]
+
+    return jax.tree.map(pick, samples)
 
 
 @jax.jit
