@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from lensjax.config import LensData
-from lensjax.data import builders, datasets, pipeline
+from lensjax.data import builders, datasets, pipeline, shards
 from lensjax.data.builders import SimulatedLenses, make
 from lensjax.data.integrity import verify
 from lensjax.data.recipes import lens_recipe
@@ -76,6 +78,34 @@ def test_tfds_reads_the_same(made):
         assert entry["truth"]["theta_e"] == source.truth["theta_e"][row]
 
 
+def test_a_split_of_several_files_is_the_same(made, tmp_path, monkeypatch):
+    """None of which is held in memory whole: TFDS's writer does, and asks for TensorFlow beyond 1 GB."""
+    monkeypatch.setattr(builders, "write_split", partial(shards.write_split, size=10_000))
+    several = make(SimulatedLenses, recipe(), tmp_path)
+    names = sorted(file.name for file in several.glob("*-train.array_record*"))
+    assert names == [f"simulated_lenses-train.array_record-0000{i}-of-00003" for i in range(3)]
+    source = datasets.load(several, "train")
+    assert source.id.tolist() == [example["id"] for example in fake(12, seed=3)]
+    np.testing.assert_array_equal(source.image, datasets.load(made, "train").image)
+    entries = tfds.builder_from_directory(several).as_data_source("train")
+    assert [entry["id"].decode() for entry in entries] == source.id.tolist()
+
+
+def test_more_than_a_gigabyte_needs_neither_memory_nor_tensorflow(tmp_path):
+    """Records are written as they come: 1.5 GB, of which no more than two are in memory."""
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=tmp_path, dataset_name="zeros", split="train", filetype_suffix="array_record"
+    )
+    tracemalloc.start()
+    record = bytes(64 * 2**20)
+    info = shards.write_split(iter([record] * 24), "train", template)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert info.shard_lengths == [8, 8, 8] and info.num_bytes == 24 * len(record)
+    assert len(list(tmp_path.glob("zeros-train.array_record-*-of-00003"))) == 3
+    assert peak < 3 * len(record)
+
+
 def test_beyond_the_memory_budget_the_pixels_stay_on_disk(made):
     memory, disk = datasets.load(made, "train"), datasets.load(made, "train", memory=1000)
     assert isinstance(disk.image, datasets.Stored) and disk.image.shape == memory.image.shape
@@ -108,7 +138,7 @@ def test_light_is_stored_beside_the_image(made, tmp_path):
 def test_no_tensorflow(made):
     code = f"""
         import sys
-        from lensjax.data import builders, datasets, pipeline
+        from lensjax.data import builders, datasets, pipeline, shards
         source = datasets.load({str(made)!r}, "train")
         next(pipeline.train_iterator(source, 4, 0, ("dihedral",)))
         print("tensorflow" in sys.modules)
