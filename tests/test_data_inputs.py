@@ -10,7 +10,7 @@ import pytest
 from lensjax import evaluate, items
 from lensjax.config import AttentionConfig, Config, EventData, GravitySpyData, LensData, ModelConfig
 from lensjax.config_files import config_from_dict
-from lensjax.data import builders, datasets, edits, inputs, recipes
+from lensjax.data import builders, datasets, edits, inputs, min_max, recipes
 from lensjax.events import CLASSES
 from lensjax.explained import Item
 from lensjax.models import build
@@ -92,6 +92,7 @@ def test_the_largest_share_is_taken_and_downweighting_is_gradual():
         (lambda: inputs.transform(event(), ["equal_stretch(seconds=8)"]), "seconds"),
         (lambda: inputs.transform(example(), ["crop(columns=0.5)"]), "cut in all"),
         (lambda: inputs.transform(example(), ["blur(sigma=0)"]), "must be positive"),
+        (lambda: inputs.transform(example(), ["min_max(of=light)"]), "must be 'values' or 'flux'"),
         (lambda: datasets.recipe_of(LensData(inputs=("nothing",))), "unknown input 'nothing'"),
         (lambda: datasets.recipe_of(LensData(inputs=("equal_stretch",))), "for events"),
     ],
@@ -128,6 +129,21 @@ def test_an_event_in_colours_is_cut_to_the_colour_of_no_energy():
     cut = inputs.transform(shown, ["crop(top=0.5)"])["image"]
     assert cut.dtype == np.uint8
     np.testing.assert_array_equal(cut[:, 0, 0], np.broadcast_to(colour(np.zeros((), np.float32)), (4, 3)))
+
+
+def test_min_max_of_the_flux_is_what_published_networks_take():
+    one = example(light=np.abs(image(seed=1)))
+    one["image"][..., 1] = 3  # a constant band
+    scaled = inputs.transform(one, ["min_max(of=flux)"])
+    expected = min_max.from_simulation(one, (0, 1), 1)["image"]
+    np.testing.assert_allclose(scaled["image"], expected, rtol=1e-6, atol=1e-7)
+    flux = np.sinh(one["image"][..., 0])
+    light = np.sinh(one["light"][..., 0]) / np.ptp(flux)
+    np.testing.assert_allclose(scaled["light"][..., 0], light, rtol=1e-5)
+    values = inputs.transform(one, ["min_max"])["image"]
+    x = one["image"][..., 0]
+    np.testing.assert_allclose(values[..., 0], (x - x.min()) / np.ptp(x), rtol=1e-6, atol=1e-7)
+    assert not values[..., 1].any()
 
 
 def test_equal_stretch_makes_windows_alike():

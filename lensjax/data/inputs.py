@@ -75,6 +75,23 @@ def blur(example: Example, rng: Generator, sigma: float = 2.0) -> Example:
     return {**with_light(example, change), "image": change(example["image"])}
 
 
+def min_max(example: Example, rng: Generator, of: str = "values") -> Example:
+    """Each channel of an image from its minimum to its maximum, to [0, 1]; of constant ones to 0.
+
+    Of the image's values or, as the networks of Wilde et al. (2022) take it, of the `flux` whose arcsinh they
+    are. Light follows, without the offset. This erases flux and colour, and one hot pixel sets the scale.
+    """
+    if of not in ("values", "flux"):
+        raise ValueError(f"of (='{of}') must be 'values' or 'flux'.")
+    unit = np.sinh if of == "flux" else np.asarray
+    image = unit(example["image"].astype(np.float64))
+    axes = tuple(range(image.ndim - 1))
+    low, high = image.min(axes), image.max(axes)
+    span = np.where(high > low, high - low, np.inf)
+    lit = with_light(example, lambda light: (unit(light.astype(np.float64)) / span).astype(np.float32))
+    return {**lit, "image": ((image - low) / span).astype(np.float32)}
+
+
 def equal_stretch(example: Example, rng: Generator, seconds: float = 0.5) -> Example:
     """Events: every window on one time axis, the middle `seconds` over the whole width.
 
@@ -123,6 +140,7 @@ INPUTS: dict[str, Input] = {
     "remove_border": remove_border,
     "remove_centre": remove_centre,
     "blur": blur,
+    "min_max": min_max,
     "equal_stretch": equal_stretch,
     "blamed": blamed,
 }
