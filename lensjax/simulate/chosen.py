@@ -15,6 +15,7 @@ from lensjax.simulate.artefacts import ARTEFACTS
 from lensjax.simulate.double import one_double, refuse_unfound, simulate_double, with_compound_truth
 from lensjax.simulate.instruments import Instrument, instrument_named
 from lensjax.simulate.kinds import ALL_KINDS, KINDS, kind_index, shares
+from lensjax.simulate.one_core import jit_for_threads
 from lensjax.simulate.output import Scene, in_order, stored
 from lensjax.simulate.truth import Rule
 from lensjax.types import Example
@@ -76,7 +77,7 @@ def _chunk(
     return scenes
 
 
-@functools.partial(jax.jit, static_argnums=(5, 6, 7, 8, 9, 10))
+@jit_for_threads(static_argnums=(5, 6, 7, 8, 9, 10))
 def _batch(
     seed: Array, index: Array, edges: Array, rule: Rule, allowed: Array, instrument: Instrument, size: int,
     supersampling: int, compound: bool, others: bool, light: bool,

@@ -6,7 +6,6 @@ The classes are in `recipes`, the time-frequency scan is `qtransform`. Example `
 
 from __future__ import annotations
 
-import functools
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from lensjax.shapes import Array, Float, Int, PRNGKeyArray
 from lensjax.simulate.balance import labels
 from lensjax.simulate.chirps import phenom_d
 from lensjax.simulate.detector import SAMPLE_RATE, SAMPLES
+from lensjax.simulate.one_core import jit_for_threads
 from lensjax.simulate.qtransform import Scan, ScanConfig, q_scan, q_scan_all_planes
 from lensjax.simulate.recipes import NOT_IN_A_MIX, RECIPES, UNIFORM
 from lensjax.simulate.signals import as_arrays, draw
@@ -155,7 +155,7 @@ def true_pictures(
     return true, q_scan_all_planes(signal, evidence(config), medians="white").max(0)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "plane"))
+@jit_for_threads(static_argnums=(3, 4))
 def _events(seed: Array, rows: Array, labels: Array, config: ScanConfig, plane: str) -> dict[str, Array]:
     """Energy, mask and truth of events by row; one by one, which is faster on a CPU and kind to memory."""
 

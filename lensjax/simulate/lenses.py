@@ -30,6 +30,7 @@ from lensjax.simulate.kinds import (
     pick,
 )
 from lensjax.simulate.kinds import is_lens as is_lens_kind
+from lensjax.simulate.one_core import jit_for_threads
 from lensjax.simulate.output import Scene, in_order, stored
 from lensjax.simulate.scene import draw_lens, draw_scene, lens_galaxy
 from lensjax.simulate.truth import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise, signal_to_noise
@@ -208,7 +209,7 @@ def _measured(s: dict[str, Array], kind: Array, instrument: Instrument) -> dict[
 _one = jax.jit(simulate_kind, static_argnums=(2, 3, 4))
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5, 8))
+@jit_for_threads(static_argnums=(3, 4, 5, 8))
 def _batch(
     seed: Array, index: Array, lens_fraction: Array, instrument: Instrument, size: int, supersampling: int,
     rule: Rule, allowed: Array, light: bool,

@@ -5,7 +5,6 @@ The noise of a pixel keeps its random number; its photon noise follows the light
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from lensjax.shapes import Array, Float, PRNGKeyArray
 from lensjax.simulate import double, lenses, render
 from lensjax.simulate.colours import magnitudes
 from lensjax.simulate.instruments import Instrument
+from lensjax.simulate.one_core import jit_for_threads
 from lensjax.simulate.scene import COMPANION_SLOTS
 from lensjax.simulate.truth import Rule
 
@@ -79,7 +79,7 @@ def again(
     return lenses.photograph(noise, s["kind"], s, view, flux, nowhere, s["fwhm"]).image
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
+@jit_for_threads(static_argnums=(3, 4, 5))
 def images(
     keys: Array, s: Parameters, sources: Array, instrument: Instrument, size: int, supersampling: int
 ) -> Float[Array, "n h w c"]:
@@ -87,7 +87,7 @@ def images(
     return _each(lambda key, one: again(key, one, sources, instrument, size, supersampling), keys, s)
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5, 6))
+@jit_for_threads(static_argnums=(3, 4, 5, 6))
 def parameters(
     keys: Array, kinds: Array, rule: Rule, instrument: Instrument, size: int, supersampling: int,
     compound: bool = False,
