@@ -6,7 +6,7 @@ Trunk, head, dropout, Adam at a constant 3e-4, batches of 500, 150 epochs and th
 paper's (MNRAS 512, 3464). What differs: the images are our simulator's, 66 pixels of 0.1″ (6.6″; the paper's
 are 20″ in 66 pixels), in its order VIS, Y, J, H and its units asinh(flux / noise) instead of each band from
 its minimum to its maximum; half are lenses, so classes weigh the same; dense layers start from Flax's
-initialiser. It was not run in full: on two cores, 1,440 steps of 50 images or 1,683 of 32 leave it near chance
+initialiser. It was not run in full: on two cores, 1,440 steps of 50 and 1,683 of 32 leave it near chance
 (docs/lens_study.md). A GPU is advised. The published weights themselves: `explain.py published:OU-66`.
 """
 
