@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from lensjax.data import edits
+from lensjax.data.min_max import min_max as to_unit
+from lensjax.data.min_max import span
 from lensjax.data.resample import area_weights
 from lensjax.data.transforms import as_float, with_light
 from lensjax.events import WINDOWS
@@ -76,20 +78,19 @@ def blur(example: Example, rng: Generator, sigma: float = 2.0) -> Example:
 
 
 def min_max(example: Example, rng: Generator, of: str = "values") -> Example:
-    """Each channel of an image from its minimum to its maximum, to [0, 1]; of constant ones to 0.
+    """Each channel of an image from its minimum to its maximum (`data.min_max`), light without the offset.
 
     Of the image's values or, as the networks of Wilde et al. (2022) take it, of the `flux` whose arcsinh they
-    are. Light follows, without the offset. This erases flux and colour, and one hot pixel sets the scale.
+    are.
     """
     if of not in ("values", "flux"):
         raise ValueError(f"of (='{of}') must be 'values' or 'flux'.")
     unit = np.sinh if of == "flux" else np.asarray
     image = unit(example["image"].astype(np.float64))
-    axes = tuple(range(image.ndim - 1))
-    low, high = image.min(axes), image.max(axes)
-    span = np.where(high > low, high - low, np.inf)
-    lit = with_light(example, lambda light: (unit(light.astype(np.float64)) / span).astype(np.float32))
-    return {**lit, "image": ((image - low) / span).astype(np.float32)}
+    spans = [span(image[..., c]) for c in range(image.shape[-1])]
+    lit = with_light(example, lambda light: (unit(light.astype(np.float64)) / spans).astype(np.float32))
+    scaled = [to_unit(image[..., c]) for c in range(image.shape[-1])]
+    return {**lit, "image": np.stack(scaled, axis=-1).astype(np.float32)}
 
 
 def equal_stretch(example: Example, rng: Generator, seconds: float = 0.5) -> Example:

@@ -14,10 +14,15 @@ from lensjax.shapes import Float, Num
 from lensjax.types import Example
 
 
-def min_max(band: Num[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+def min_max(band: Num[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
     """To [0, 1]; a constant band to 0, where the published code divides by zero."""
+    return (band - float(band.min())) / span(band)
+
+
+def span(band: Num[np.ndarray, "*s"]) -> float:
+    """From the minimum to the maximum; infinite of a constant band, so that it comes to 0."""
     low, high = float(band.min()), float(band.max())
-    return (band - low) / (high - low) if high > low else np.zeros(band.shape)
+    return high - low if high > low else np.inf
 
 
 def ready(bands: Sequence[np.ndarray], size: int) -> bool:

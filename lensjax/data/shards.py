@@ -30,33 +30,32 @@ def write_split(
       OSError, RuntimeError: what `integrity.disk_is_full` recognises, for one.
     """
     parts: list[Path] = []
-    sizes: list[list[int]] = []
+    written: list[tuple[int, int]] = []
     for first in records:  # what `write_shard` leaves begins the next file
         parts.append(Path(template.data_dir) / f"{name}.part{len(parts)}")
-        sizes.append(write_shard(parts[-1], itertools.chain([first], records), size))
+        written.append(write_shard(parts[-1], itertools.chain([first], records), size))
     for shard, part in enumerate(parts):
         part.rename(template.sharded_filepath(shard_index=shard, num_shards=len(parts)))
     return tfds.core.SplitInfo(
         name=name,
-        shard_lengths=[len(shard) for shard in sizes],
-        num_bytes=sum(map(sum, sizes)),
+        shard_lengths=[count for count, _ in written],
+        num_bytes=sum(taken for _, taken in written),
         filename_template=template,
     )
 
 
-def write_shard(path: Path, records: Iterable[bytes], size: int) -> list[int]:
-    """Write records until the file has `size` bytes; the bytes of each."""
+def write_shard(path: Path, records: Iterable[bytes], size: int) -> tuple[int, int]:
+    """Write records until the file has `size` bytes; how many they are, and their bytes."""
     # In groups of one record, since rows are read at random.
     writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
-    sizes: list[int] = []
-    written = 0
+    count = taken = 0
     try:
         for record in records:
             writer.write(record)
-            sizes.append(len(record))
-            written += len(record)
-            if written >= size:
+            count += 1
+            taken += len(record)
+            if taken >= size:
                 break
     finally:
         writer.close()
-    return sizes
+    return count, taken
