@@ -1,4 +1,4 @@
-"""Programs that several threads run at once, each on one core."""
+"""Programs of the simulators: several threads run them at once, each on one core."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any
 import jax
 
 ONE_CORE = {"xla_cpu_multi_thread_eigen": False}
-"""With jaxlib 0.11.2, two programs at once that share XLA's threads wait for each other for ever."""
+"""With jaxlib 0.11.2 the simulators' loops wait for ever for XLA's own threads, events even by themselves.
+
+Why is not known, here or elsewhere (PyAutoLabs/PyAutoFit#1530 has other programs of lenses, the same cure).
+Loops of convolutions or Fourier transforms alone do not wait; `examples` of lenses and of events did.
+"""
 
 
 def jit_for_threads(**options: Any) -> Callable[[Callable], Callable]:
