@@ -113,7 +113,7 @@ class SimulatedLenses(FromRecipe):
 class SimulatedEvents(FromRecipe):
     """`lensjax.simulate.glitches` for one size and encoding."""
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
 
 
 class GravitySpy(FromRecipe):

@@ -67,7 +67,8 @@ def imr(u: Float[Array, "8"]) -> Float[Array, "n"]:
     }  # fmt: skip
     f = jnp.asarray(FREQUENCIES[_BAND])
     start = jnp.maximum(inspiral_frequency(jnp.asarray(LONGEST), mass), 12.0)
-    wave = phenom_d()(f, parameters)["p"] * 1e21 / (1 + (start / f) ** 32)
+    # 1 / (1 + (start / f)³²), of which XLA may make start³² / f³², beyond float32.
+    wave = phenom_d()(f, parameters)["p"] * 1e21 * jax.nn.sigmoid(32 * jnp.log(f / start))
     spectrum = jnp.zeros(len(FREQUENCIES), jnp.complex64).at[_BAND].set(wave)
     spectrum = spectrum * _weight(between(u[5], 12, 40))
     return scaled(jnp.fft.fftshift(jnp.fft.irfft(spectrum, SAMPLES)), 1.0)
