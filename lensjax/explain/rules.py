@@ -198,19 +198,26 @@ def _apply_inside(eqn: JaxprEqn, args: list[Any], rule: Callable) -> list[Any]:
         branches = [_function(branch, rule) for branch in eqn.params["branches"]]
         return jax.lax.switch(index, branches, *rest)
     if eqn.primitive.name == "scan":
-        fixed, carried = eqn.params["num_consts"], eqn.params["num_carry"]
-        consts, carry, xs = args[:fixed], args[fixed : fixed + carried], args[fixed + carried :]
+        consts, carry, xs = _scan_arguments(eqn.params, args)
         body = _function(eqn.params["jaxpr"], rule)
 
         def step(carry: list, x: list) -> tuple[list, list]:
             out = body(*consts, *carry, *x)
-            return out[:carried], out[carried:]
+            return out[: len(carry)], out[len(carry) :]
 
         options = {name: eqn.params[name] for name in ("length", "reverse", "unroll")}
         final, stacked = jax.lax.scan(step, carry, xs, **options)
         return [*final, *stacked]
     jaxpr = next(p for p in eqn.params.values() if isinstance(p, ClosedJaxpr | Jaxpr))
     return _function(jaxpr, rule)(*args)
+
+
+def _scan_arguments(params: dict[str, Any], args: list[Any]) -> tuple[list[Any], ...]:
+    """What is the same in every step, what is carried, and what is scanned over."""
+    if "ft_in" in params:  # jax 0.11.2, in place of the two numbers below
+        return tuple(list(part) for part in params["ft_in"].update(args).unpack())
+    fixed, carried = params["num_consts"], params["num_carry"]
+    return args[:fixed], args[fixed : fixed + carried], args[fixed + carried :]
 
 
 def _function(jaxpr: ClosedJaxpr | Jaxpr, rule: Callable) -> Callable[..., list[Any]]:
