@@ -6,8 +6,9 @@ Trunk, head, dropout, Adam at a constant 3e-4, batches of 500, 150 epochs and th
 paper's (MNRAS 512, 3464), and so is the field, 200 pixels of 0.1″. What differs: the images are our
 simulator's, in its order VIS, Y, J, H and its units asinh(flux / noise) instead of each band from its minimum
 to its maximum; half are lenses, so classes weigh the same; dense layers start from Flax's initialiser. The
-data take 20 GB and are read from disk. A few steps were tried; it was not run in full, so no result is
-claimed. A GPU is advised. The published weights themselves: `explain.py published:OU-200`.
+data take 20 GB and are read from disk. Not run in full: 1,800 steps of 100 on 6,000 images gave an AUROC of
+0.73, still rising, in five minutes on an H200 (docs/lens_study.md). The published weights themselves:
+`explain.py published:OU-200`.
 """
 
 from lensjax.config import Config, LensData, LossConfig, OptimConfig
