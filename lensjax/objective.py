@@ -34,6 +34,7 @@ def objective(
     `still`, `places` and `key` are the context's. Without a `step`, as in evaluation, a scheduled weight is
     the one it ends with, and every term sees all rows: so losses of different steps compare.
     """
+    batch = as_seen(batch)
     context = Context(forward, batch["image"], config, still, places or {}, key)
     parts: dict[int, Context] = {}
     terms = {}
@@ -50,6 +51,22 @@ def objective(
     total = sum((weights[name] * value for name, value in terms.items()), start=jnp.zeros(()))
     ramps = {f"{name}_weight": weights[name] for name in terms if isinstance(config.weights[name], Ramp)}
     return total, ({**terms, **ramps}, context)
+
+
+def as_seen(batch: Batch) -> Batch:
+    """The batch with images in float32, as networks see them: halves widened, bytes as fractions of 255.
+
+    `lensjax.data.transforms.as_float` on the device, to which batches come as they are stored.
+    """
+    some: Any = {**batch, **{name: in_floats(batch[name]) for name in ("image", "light") if name in batch}}
+    return some
+
+
+def in_floats(image: Any) -> Any:
+    """Bytes and halves of any shape in float32; other floats as they are."""
+    if image.dtype == jnp.uint8:
+        return image.astype(jnp.float32) * jnp.float32(1 / 255)
+    return image.astype(jnp.float32) if image.dtype == jnp.float16 else image
 
 
 def masked_mean(values: Float[Array, "b"], valid: Array) -> Float[Array, ""]:

@@ -31,13 +31,13 @@ class Example(TypedDict):
 class Batch(TypedDict):
     """Examples stacked along a leading axis, in NumPy or on devices. Rows with `valid` False are padding."""
 
-    image: Any  # float32 [b *s c]
+    image: Any  # [b *s c], float32 or as stored, float16 or uint8: `objective.as_seen` is what a network sees
     label: Any  # int32 [b]
     position: Any  # float32 [b 2]
     mask: Any  # bool [b *s]
     valid: Any  # bool [b]
     index: Any  # int32 [b], row of the data set; -1 in padding
-    light: NotRequired[Any]  # float32 [b *s c], what `restored` should be, where the data set has it
+    light: NotRequired[Any]  # as `image`, what `restored` should be, where the data set has it
 
 
 @jax.tree_util.register_dataclass

@@ -1,14 +1,17 @@
 """Batches: complete, disjoint over processes, and the same again after a resume."""
 
+from dataclasses import replace
 from itertools import islice
 
+import jax
 import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
 
 from lensjax.data import pipeline
 from lensjax.data.datasets import stack
-from lensjax.data.transforms import AUGMENTATIONS
+from lensjax.data.transforms import AUGMENTATIONS, KEEP_TYPE, as_float
+from lensjax.objective import as_seen, in_floats
 
 ALL = ("dihedral", "shift", "noise", "band_dropout")
 
@@ -38,14 +41,14 @@ def test_batches_hold_the_rows_they_name():
     data = source()
     for batch in islice(pipeline.train_iterator(data, 4, seed=0), 5):
         rows = batch["index"]
-        np.testing.assert_array_equal(batch["image"], data.image[rows].astype(np.float32))
+        np.testing.assert_array_equal(batch["image"], data.image[rows])
         np.testing.assert_array_equal(batch["mask"], data.mask[rows])
         np.testing.assert_array_equal(batch["label"], data.label[rows])
         np.testing.assert_array_equal(batch["position"], data.position[rows])
         assert batch["valid"].all()
         types = {key: str(value.dtype) for key, value in batch.items()}
         assert types == {
-            "image": "float32", "label": "int32", "position": "float32", "mask": "bool", "valid": "bool",
+            "image": "float16", "label": "int32", "position": "float32", "mask": "bool", "valid": "bool",
             "index": "int32",
         }  # fmt: skip
 
@@ -152,12 +155,27 @@ def test_an_augmentation_of_ones_own():
     np.testing.assert_array_equal(batch["image"], expected)
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.uint8, np.float32])
+def test_what_only_moves_keeps_the_type_and_is_what_floats_would_be(kind):
+    data = source()
+    data = replace(data, image=(data.image * 40).astype(kind), light=(data.image * 20).astype(kind))
+    moves = ("dihedral", "shift", "band_dropout")
+    assert not any(step in KEEP_TYPE for step in (AUGMENTATIONS["noise"], AUGMENTATIONS["brightness"]))
+    floats = replace(data, image=as_float(data.image), light=as_float(data.light))
+    for steps in ((), moves):
+        batch, expected = (next(pipeline.train_iterator(one, 8, 0, steps)) for one in (data, floats))
+        assert batch["image"].dtype == batch["light"].dtype == kind
+        assert_equal(jax.tree.map(np.asarray, as_seen(batch)), expected)
+
+
 def test_halves_become_floats_exactly():
     every = np.arange(2**16, dtype=np.uint16).view(np.float16)
     half = every[np.isfinite(every)][:, None]
     out = np.empty(half.shape, np.float32)
     pipeline.store(out, half)
     np.testing.assert_array_equal(out.view(np.int32), half.astype(np.float32).view(np.int32))
+    there = np.asarray(jax.jit(in_floats)(half))
+    np.testing.assert_array_equal(there.view(np.int32), out.view(np.int32))
 
 
 @pytest.mark.parametrize(

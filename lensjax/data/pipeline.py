@@ -18,13 +18,15 @@ import jax
 import numpy as np
 
 from lensjax.data import transforms
-from lensjax.data.datasets import Source
+from lensjax.data.datasets import Source, Stored
 from lensjax.data.transforms import Augmentation, as_pixels
-from lensjax.shapes import Float, Int, Num
+from lensjax.shapes import Int, Num
 from lensjax.types import Batch, Example
 
-# Threads keep ahead of a step; the elements are whole batches, so few are buffered.
-READ = grain.ReadOptions(num_threads=min(4, os.cpu_count() or 1), prefetch_buffer_size=4)
+# Threads keep ahead of a step; the elements are whole batches, so few are buffered. They are half as many as
+# cores: augmenting small images is mostly Python, where two threads on two cores hinder each other (7,000
+# images of 64 × 64 a second, one thread 10,000).
+READ = grain.ReadOptions(num_threads=max(1, min(4, (os.cpu_count() or 1) // 2)), prefetch_buffer_size=4)
 
 
 def train_iterator(
@@ -127,11 +129,11 @@ def train_batch(
     if shuffle:
         for epoch in np.unique(epochs):
             rows[epochs == epoch] = _permutation(len(source), seed, int(epoch))[rows[epochs == epoch]]
-    examples = source.examples(rows)
-    if steps:
-        draws = zip(examples, _generators(seed, places), strict=True)
-        examples = (transforms.augment(example, rng, steps) for example, rng in draws)
-    return collate(examples, rows, source.image.shape[1:], source.light is not None)
+    if not steps:
+        return plain_batch(source, rows)
+    draws = zip(source.examples(rows), _generators(seed, places), strict=True)
+    examples = (transforms.augment(example, rng, steps) for example, rng in draws)
+    return collate(examples, rows, source, as_stored=transforms.KEEP_TYPE.issuperset(steps))
 
 
 @lru_cache(maxsize=16)  # several seeds may train at once, each with two epochs in one batch
@@ -149,18 +151,47 @@ def _generators(seed: int, places: Int[np.ndarray, "b"]) -> Iterator[np.random.G
         yield rng
 
 
+def plain_batch(source: Source, rows: Int[np.ndarray, "b"]) -> Batch:
+    """The examples of some rows as they are stored; a row of -1, which comes last, is padding.
+
+    In memory a batch is a few large copies: they leave Python to other threads, and halves take half the way
+    to a device.
+    """
+    valid, stored = rows >= 0, np.maximum(rows, 0)
+    if isinstance(source.image, Stored):
+        return collate(source.examples(rows[valid]), rows, source, as_stored=True)
+    batch = Batch(
+        image=source.image[stored],
+        label=source.label[stored].astype(np.int32),
+        position=source.position[stored],
+        mask=source.mask[stored],
+        valid=valid,
+        index=rows.astype(np.int32),
+    )
+    if source.light is not None:
+        batch["light"] = source.light[stored]
+    for empty in (batch["image"], batch["label"], batch["mask"], batch.get("light", batch["label"])):
+        empty[~valid] = 0
+    batch["position"][~valid] = np.nan
+    return batch
+
+
 def collate(
-    examples: Iterator[Example], rows: Int[np.ndarray, "b"], shape: tuple[int, ...], has_light: bool = False
+    examples: Iterator[Example], rows: Int[np.ndarray, "b"], source: Source, as_stored: bool
 ) -> Batch:
-    """Stack examples with images of a shape [*s c], one for each of `rows` that is not -1; those come last.
+    """Stack examples of a source, one for each of `rows` that is not -1; those come last.
+
+    Args:
+      as_stored: in the type that the source has; else float32.
 
     One example at a time, so that its memory is warm and is reused for the next: fresh pages are dear.
     """
-    size, count = len(rows), int((rows >= 0).sum())
-    image, mask = np.empty((size, *shape), np.float32), np.empty((size, *shape[:-1]), bool)
+    size, count, shape = len(rows), int((rows >= 0).sum()), source.image.shape[1:]
+    kind = source.image.dtype if as_stored else np.dtype(np.float32)
+    image, mask = np.empty((size, *shape), kind), np.empty((size, *shape[:-1]), bool)
     label, position = np.zeros(size, np.int32), np.full((size, 2), np.nan, np.float32)
     image[count:], mask[count:] = 0, False
-    light = np.zeros((size, *shape), np.float32) if has_light else None
+    light = None if source.light is None else np.zeros((size, *shape), kind)
     for row, example in enumerate(examples):
         store(image[row], example["image"])
         mask[row], label[row], position[row] = example["mask"], example["label"], example["position"]
@@ -174,8 +205,11 @@ def collate(
     return batch
 
 
-def store(out: Float[np.ndarray, "*s c"], image: Num[np.ndarray, "*s c"]) -> None:
-    """`out[...] = transforms.as_float(image)`, finite halves in a sixth of NumPy's time."""
+def store(out: Num[np.ndarray, "*s c"], image: Num[np.ndarray, "*s c"]) -> None:
+    """`out[...] = image`, for floats `transforms.as_float`, of finite halves in a sixth of NumPy's time."""
+    if out.dtype != np.float32:  # as stored, moved at most
+        as_pixels(out)[...] = as_pixels(image)
+        return
     if image.dtype == np.uint8:
         np.multiply(image, np.float32(1 / 255), out=out)
         return
@@ -211,8 +245,7 @@ class EvalBatches:
         rank, world = self.process
         rows = np.asarray(process_part(self.batch_size, rank, world)) + number * self.batch_size
         rows = np.where(rows < len(self.source), rows, -1)
-        shape, has_light = self.source.image.shape[1:], self.source.light is not None
-        return collate(self.source.examples(rows[rows >= 0]), rows, shape, has_light)
+        return plain_batch(self.source, rows)
 
 
 def eval_batches(source: Source, batch_size: int, process: tuple[int, int] | None = None) -> EvalBatches:

@@ -215,6 +215,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "band_dropout": band_dropout,
     "band_limit": band_limit,
 }
+KEEP_TYPE = frozenset((dihedral, flips, flip_rows, flip_columns, shift, band_dropout, band_limit))
+"""Of these, what leaves an image in the type that it is stored in."""
 
 
 def augmentations(names: Sequence[str | Augmentation]) -> tuple[Augmentation, ...]:
