@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from tensorflow_datasets.proto import tf_example_pb2
 
 from lensjax.config import LensData
-from lensjax.data import builders, datasets, pipeline, shards
+from lensjax.data import builders, datasets, pipeline, serialised, shards
 from lensjax.data.builders import SimulatedLenses, make
 from lensjax.data.integrity import verify
 from lensjax.data.recipes import lens_recipe
@@ -76,6 +77,32 @@ def test_tfds_reads_the_same(made):
         np.testing.assert_array_equal(entry["position"], source.position[row])
         assert (entry["label"], entry["id"].decode()) == (source.label[row], source.id[row])
         assert entry["truth"]["theta_e"] == source.truth["theta_e"][row]
+
+
+def test_records_are_what_tfds_writes(tmp_path):
+    some = recipe(lit, light=True)
+    own = SimulatedLenses(config=some, data_dir=tmp_path).info.features
+    for example in lit(2, 0):
+        encoded = builders.encode(example, some)
+        ours, theirs = (
+            tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True)
+            for record in (serialised.write(encoded), own.serialize_example(encoded))
+        )
+        assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": np.full((16, 16, 4), np.nan)}, "not finite"),
+        ({"image": np.full((16, 16, 4), 1e6)}, "beyond 65504"),
+        ({"image": np.zeros((16, 17, 4))}, r"shape \(16, 17, 4\), not \(16, 16, 4\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_what_cannot_be_stored_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        builders.encode({**next(fake(1, 0)), **change}, recipe())
 
 
 def test_a_split_of_several_files_is_the_same(made, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -11,6 +11,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from lensjax.config import Data, EventData, GravitySpyData, LensData
+from lensjax.data import serialised
 from lensjax.data.integrity import verify
 from lensjax.events import EventGrid, channels
 from lensjax.shapes import Int
@@ -31,7 +32,7 @@ class Stored:
 
     def read(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Image, mask and light of a row."""
-        return _pixels(_features(self.records[row]), self.shape[1:], self.dtype)
+        return serialised.pixels(serialised.features(self.records[row]), self.shape[1:], self.dtype)
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
     builder = tfds.builder_from_directory(folder)
     if split not in builder.info.splits:
         raise ValueError(f"unknown split '{split}': choose from {', '.join(builder.info.splits)}.")
-    records = builder.as_data_source(split).data_source  # serialised: TFDS's own parser is ten times slower
+    records = builder.as_data_source(split).data_source  # as bytes
     features = builder.info.features
     return _read(
         records,
@@ -227,9 +228,9 @@ def _read(
     for start in range(0, count, 256):
         block = range(start, min(start + 256, count))
         for row, record in zip(block, records.__getitems__(list(block)), strict=True):
-            entry = _features(record)
+            entry = serialised.features(record)
             if held:
-                image[row], mask[row], one = _pixels(entry, shape, dtype)
+                image[row], mask[row], one = serialised.pixels(entry, shape, dtype)
                 if light is not None:
                     light[row] = one
             label[row] = entry["label"].int64_list.value[0]
@@ -246,20 +247,6 @@ def _read(
         classes=classes,
         light=light,
     )
-
-
-def _features(record: bytes) -> Any:
-    from tensorflow_datasets.proto import tf_example_pb2
-
-    return tf_example_pb2.Example.FromString(record).features.feature
-
-
-def _pixels(entry: Any, shape: Sequence[int], dtype: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    def read(name: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
-        return np.frombuffer(entry[name].bytes_list.value[0], dtype).reshape(shape)
-
-    light = read("light", shape, dtype) if "light" in entry else None
-    return read("image", shape, dtype), read("mask", shape[:-1], bool), light
 
 
 def with_shuffled_labels(source: Source, seed: int) -> Source:
