@@ -1,6 +1,6 @@
 """One example as a `tf.train.Example`, the record of a TFDS data set, without TensorFlow.
 
-TFDS writes and reads the same, by way of its features: 20 and 10 times slower.
+TFDS writes and reads the same by way of its features, ten times slower (`benchmarks/data.py`).
 """
 
 from __future__ import annotations

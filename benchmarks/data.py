@@ -1,0 +1,134 @@
+"""Images a second that a data set takes, and that the input pipeline then makes of it, without a network.
+
+    python benchmarks/data.py [--threads 1 2 4] [--seconds 2]
+
+The first bounds how fast any simulator fills a data set, TFDS's own encoding in the same run beside it; the
+second how fast any device is fed. Stored halves of noise in memory; the fastest of three turns counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grain
+import numpy as np
+from array_record.python import array_record_module
+
+from lensjax.data import builders, pipeline, serialised
+from lensjax.data.datasets import Source
+from lensjax.data.recipes import lens_recipe
+from lensjax.simulate.truth import TRUTH
+
+CASES: tuple[tuple[tuple[int, ...], tuple[str, ...], int], ...] = (
+    ((66, 66, 4), (), 500),
+    ((64, 64, 4), ("dihedral", "shift"), 32),
+    ((64, 64, 4), ("dihedral", "shift", "brightness", "noise"), 32),
+    ((200, 200, 4), ("dihedral", "shift"), 100),
+    ((4, 140, 170, 1), (), 32),
+    ((4, 140, 170, 1), ("band_limit",), 32),
+)
+MEMORY = 400_000_000
+
+
+def fastest(turn: Callable[[], int], seconds: float) -> float:
+    """What `turn` makes a second."""
+    turn()
+    best = 0.0
+    for _ in range(3):
+        start, made = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds:
+            made += turn()
+        best = max(best, made / (time.perf_counter() - start))
+    return best
+
+
+def written(seconds: float) -> dict[str, float]:
+    """Images a second into a file: encoded by lensjax, and by TFDS."""
+    size, rng = 66, np.random.default_rng(0)
+    settings: dict[str, Any] = {"train": 1, "validation": 1, "test": 1, "seed": 0, "lens_fraction": 0.5}
+    recipe = lens_recipe(instrument="euclid", size=size, supersampling=2, **settings)
+    images = rng.standard_normal((64, size, size, 4), np.float32)
+
+    def examples() -> Iterator[Any]:
+        for number in itertools.count():
+            yield {
+                "image": images[number % 64],
+                "mask": images[number % 64, ..., 0] > 2,
+                "position": np.full(2, 0.5, np.float32),
+                "label": number % 2,
+                "id": f"euclid-66-s0-{number:06d}",
+                "truth": {name: np.float32(number) for name in TRUTH},
+            }
+
+    def rate(encoded: Callable[[Any], bytes], folder: str) -> float:
+        endless = examples()
+        writer = array_record_module.ArrayRecordWriter(str(Path(folder) / "records"), "group_size:1")
+
+        def turn() -> int:
+            writer.write(encoded(builders.encode(next(endless), recipe)))
+            return 1
+
+        found = fastest(turn, seconds)
+        writer.close()
+        return found
+
+    with tempfile.TemporaryDirectory() as folder:
+        features = builders.SimulatedLenses(config=recipe, data_dir=folder).info.features
+        return {
+            "lensjax": rate(serialised.write, folder),
+            "TFDS": rate(features.serialize_example, folder),
+        }
+
+
+def source(shape: tuple[int, ...]) -> Source:
+    """Noise, as many images as `MEMORY` bytes hold."""
+    count = MEMORY // (2 * int(np.prod(shape)))
+    return Source(
+        image=np.random.default_rng(0).standard_normal((count, *shape), np.float32).astype(np.float16),
+        mask=np.zeros((count, *shape[:-1]), bool),
+        label=np.zeros(count, np.int32),
+        position=np.full((count, 2), 0.5, np.float32),
+        id=np.arange(count).astype(str),
+    )
+
+
+def fed(data: Source, augment: Sequence[str], batch: int, seconds: float) -> float:
+    """Images a second of training batches."""
+    batches = pipeline.train_iterator(data, batch, 0, augment)
+    return fastest(lambda: len(next(batches)["index"]), seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = pipeline.READ.num_threads
+    parser.add_argument(
+        "--threads", nargs="+", type=int, default=[default], help=f"lensjax has {default} here"
+    )
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
+    arguments = parser.parse_args()
+    rates = written(arguments.seconds)
+    print(
+        f"written, 66 × 66 × 4 and {len(TRUTH)} true numbers: {rates['lensjax']:,.0f} a second, "
+        f"{rates['TFDS']:,.0f} by TFDS's encoding, {rates['lensjax'] / rates['TFDS']:.1f}×\n"
+    )
+    print(f"| images | augmentation | batch |{''.join(f' {n} thread(s) |' for n in arguments.threads)}")
+    print("|---|---|---|" + "---|" * len(arguments.threads))
+    for shape, augment, batch in CASES:
+        data, found = source(shape), []
+        for threads in arguments.threads:
+            pipeline.READ = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4)
+            found.append(fed(data, augment, batch, arguments.seconds))
+        size = " × ".join(map(str, shape))
+        print(f"| {size} | {', '.join(augment) or '–'} | {batch} |{''.join(f' {x:,.0f} |' for x in found)}")
+
+
+if __name__ == "__main__":
+    main()
