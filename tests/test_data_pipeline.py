@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
 
-from lensjax.data import pipeline
+from lensjax.data import moves, pipeline
 from lensjax.data.datasets import stack
 from lensjax.data.transforms import AUGMENTATIONS, KEEP_TYPE, as_float
 from lensjax.objective import as_seen, in_floats
@@ -166,6 +166,29 @@ def test_what_only_moves_keeps_the_type_and_is_what_floats_would_be(kind):
         batch, expected = (next(pipeline.train_iterator(one, 8, 0, steps)) for one in (data, floats))
         assert batch["image"].dtype == batch["light"].dtype == kind
         assert_equal(jax.tree.map(np.asarray, as_seen(batch)), expected)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (33, 33, 1)])
+@pytest.mark.parametrize(
+    "steps",
+    [("dihedral", "shift"), ("flips", "shift"), ("flip_rows",), ("flip_columns", "shift"), ("shift",)],
+)
+def test_moves_by_the_batch_are_those_one_by_one(steps, shape, monkeypatch):
+    data = source(20, shape)
+    data = replace(data, light=data.image[::-1].copy())
+    data.position[::3], data.position[1] = np.nan, (1.2, -0.1)
+    assert moves.suits(data, tuple(AUGMENTATIONS[step] for step in steps))
+    together = list(islice(pipeline.train_iterator(data, 8, 5, steps), 6))
+    monkeypatch.setattr(moves, "suits", lambda source, steps: False)
+    for batch, expected in zip(together, pipeline.train_iterator(data, 8, 5, steps), strict=False):
+        assert_equal(batch, expected)
+
+
+@pytest.mark.parametrize("steps", [("shift", "dihedral"), ("noise",), ("dihedral", "shift", "noise")])
+def test_other_augmentations_go_one_by_one(steps):
+    assert not moves.suits(source(), tuple(AUGMENTATIONS[step] for step in steps))
+    assert not moves.suits(source(shape=(8, 6, 1)), (AUGMENTATIONS["shift"],))
+    assert not moves.suits(source(shape=(2, 8, 8, 1)), (AUGMENTATIONS["flip_columns"],))
 
 
 def test_halves_become_floats_exactly():

@@ -17,7 +17,7 @@ import grain
 import jax
 import numpy as np
 
-from lensjax.data import transforms
+from lensjax.data import moves, transforms
 from lensjax.data.datasets import Source, Stored
 from lensjax.data.transforms import Augmentation, as_pixels
 from lensjax.shapes import Int, Num
@@ -131,7 +131,10 @@ def train_batch(
             rows[epochs == epoch] = _permutation(len(source), seed, int(epoch))[rows[epochs == epoch]]
     if not steps:
         return plain_batch(source, rows)
-    draws = zip(source.examples(rows), _generators(seed, places), strict=True)
+    generators = _generators(seed, places)
+    if moves.suits(source, steps):
+        return moves.moved(source, rows, generators, steps)
+    draws = zip(source.examples(rows), generators, strict=True)
     examples = (transforms.augment(example, rng, steps) for example, rng in draws)
     return collate(examples, rows, source, as_stored=transforms.KEEP_TYPE.issuperset(steps))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lensjax.shapes import Float, Num, Shaped
+from lensjax.shapes import Float, Int, Num, Shaped
 from lensjax.types import Example
 from lensjax.viridis import colour
 
@@ -63,20 +63,30 @@ def with_light(example: Example, change: Callable[[np.ndarray], np.ndarray]) -> 
 
 def orient(example: Example, element: int) -> Example:
     """Symmetry 0 … 7 of the square: transpose if `element & 4`, then flip rows (2) and columns (1)."""
-    mask, position = example["mask"], example["position"]
-    if element & 4:
-        mask, position = np.swapaxes(mask, -2, -1), position[::-1]
-    rows, columns = slice(None, None, -1 if element & 2 else 1), slice(None, None, -1 if element & 1 else 1)
 
     def turn(image: np.ndarray) -> np.ndarray:
-        return (np.swapaxes(image, -3, -2) if element & 4 else image)[..., rows, columns, :]
+        return np.moveaxis(oriented(np.moveaxis(image, -1, 0), element), 0, -1)
 
     return {
         **with_light(example, turn),
         "image": turn(example["image"]),
-        "mask": mask[..., rows, columns],
-        "position": _FLIP[element & 3] * position + _OFFSET[element & 3],
+        "mask": oriented(example["mask"], element),
+        "position": oriented_position(example["position"], np.asarray(element)),
     }
+
+
+def oriented(plane: Shaped[np.ndarray, "*n h w"], element: int) -> Shaped[np.ndarray, "*n h w"]:
+    """`orient` for the last two axes of an array; a view."""
+    plane = plane.swapaxes(-2, -1) if element & 4 else plane
+    return plane[..., :: -1 if element & 2 else 1, :: -1 if element & 1 else 1]
+
+
+def oriented_position(
+    position: Float[np.ndarray, "*b 2"], element: Int[np.ndarray, "*b"]
+) -> Float[np.ndarray, "*b 2"]:
+    """`orient` for positions."""
+    position = np.where((element & 4 > 0)[..., None], position[..., ::-1], position)
+    return _FLIP[element & 3] * position + _OFFSET[element & 3]
 
 
 def dihedral(example: Example, rng: np.random.Generator) -> Example:
@@ -86,27 +96,36 @@ def dihedral(example: Example, rng: np.random.Generator) -> Example:
         raise ValueError("'dihedral' is for images [h w c]: it would swap time and frequency of an event.")
     if height != width:
         raise ValueError(f"'dihedral' needs square images, not {height}×{width}: use 'flips'.")
-    return orient(example, int(rng.integers(8)))
+    return orient(example, ORIENTATIONS[dihedral](rng))
 
 
 def flips(example: Example, rng: np.random.Generator) -> Example:
     """Rows, columns, both or neither reversed."""
-    return orient(example, int(rng.integers(4)))
+    return orient(example, ORIENTATIONS[flips](rng))
 
 
 def flip_rows(example: Example, rng: np.random.Generator) -> Example:
-    return orient(example, 2 * int(rng.integers(2)))
+    return orient(example, ORIENTATIONS[flip_rows](rng))
 
 
 def flip_columns(example: Example, rng: np.random.Generator) -> Example:
-    return orient(example, int(rng.integers(2)))
+    return orient(example, ORIENTATIONS[flip_columns](rng))
+
+
+ORIENTATIONS: dict[Augmentation, Callable[[np.random.Generator], int]] = {
+    dihedral: lambda rng: int(rng.integers(8)),
+    flips: lambda rng: int(rng.integers(4)),
+    flip_rows: lambda rng: 2 * int(rng.integers(2)),
+    flip_columns: lambda rng: int(rng.integers(2)),
+}
+"""The element of `orient` that each of these draws."""
 
 
 def translate(example: Example, rows: int, columns: int) -> Example:
     """Move the content down and right by whole pixels; what comes in is sky (0) and no evidence."""
     image, mask = example["image"], example["mask"]
     height, width = mask.shape[-2:]
-    (to_row, from_row), (to_column, from_column) = _overlap(rows, height), _overlap(columns, width)
+    (to_row, from_row), (to_column, from_column) = overlap(rows, height), overlap(columns, width)
     moved_mask = np.zeros(mask.shape, bool)
 
     def move(image: np.ndarray) -> np.ndarray:
@@ -120,7 +139,8 @@ def translate(example: Example, rows: int, columns: int) -> Example:
     return {**followed, "image": move(image), "mask": moved_mask, "position": moved_position}
 
 
-def _overlap(step: int, size: int) -> tuple[slice, slice]:
+def overlap(step: int, size: int) -> tuple[slice, slice]:
+    """Where a line of `size` pixels lands, and what of it, when it is moved by `step`."""
     return slice(max(step, 0), size + min(step, 0)), slice(max(-step, 0), size - max(step, 0))
 
 
@@ -132,15 +152,23 @@ def shift(example: Example, rng: np.random.Generator, share: float = 1 / 16) -> 
     """
     if example["mask"].ndim != 2:
         raise ValueError("'shift' is for images [h w c]: the windows of an event must stay nested.")
-    shape, draws, steps = example["mask"].shape[-2:], rng.random(2).tolist(), []
-    for size, place, draw in zip(shape, example["position"].tolist(), draws, strict=True):
-        reach = int(size * share)
-        step = int(draw * (2 * reach + 1)) - reach
-        if 0 <= place < 1:  # never for NaN
-            pixel = int(place * size)
-            step = min(max(step, -pixel), size - 1 - pixel)
-        steps.append(step)
-    return translate(example, *steps)
+    steps = shift_steps(rng.random(2), example["position"], example["mask"].shape, share)
+    return translate(example, *steps.tolist())
+
+
+def shift_steps(
+    draws: Float[np.ndarray, "*b 2"],
+    position: Float[np.ndarray, "*b 2"],
+    shape: tuple[int, ...],
+    share: float = 1 / 16,
+) -> Int[np.ndarray, "*b 2"]:
+    """Pixels down and right for uniform numbers from 0 to 1: `shift`."""
+    size = np.array(shape)
+    reach = (size * share).astype(int)
+    steps = (draws * (2 * reach + 1)).astype(int) - reach
+    inside = (position >= 0) & (position < 1)  # never for NaN
+    pixel = (np.where(inside, position, 0).astype(np.float64) * size).astype(int)
+    return np.where(inside, np.clip(steps, -pixel, size - 1 - pixel), steps)
 
 
 def noise(example: Example, rng: np.random.Generator, largest: float = 1.0) -> Example:
