@@ -8,7 +8,8 @@ are 20″ in 66 pixels), in its order VIS, Y, J, H and its units asinh(flux / no
 its minimum to its maximum; half are lenses, so classes weigh the same; dense layers start from Flax's
 initialiser. It stays at chance for 700 steps, longer at smaller batches, and was at a validation AUROC of
 0.90 in epoch 52, when our loan of a GPU ended: three seconds an epoch on an H200, days on two cores. A
-smaller training, AUROC 0.73 after 41 minutes on two cores, is in docs/lens_study.md. The published weights themselves: `explain.py published:OU-66`.
+smaller training, AUROC 0.73 after 41 minutes on two cores, is in docs/lens_study.md. The published weights:
+`explain.py published:OU-66`.
 """
 
 from lensjax.config import Config, LensData, LossConfig, OptimConfig
