@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from lensjax.config import LossConfig, Ramp
+from lensjax.data.transforms import as_float
 from lensjax.losses import LOSSES, Context, Term
 from lensjax.losses.custom import load, options_of
 from lensjax.shapes import Array, Float, Int
@@ -56,17 +57,13 @@ def objective(
 def as_seen(batch: Batch) -> Batch:
     """The batch with images in float32, as networks see them: halves widened, bytes as fractions of 255.
 
-    `lensjax.data.transforms.as_float` on the device, to which batches come as they are stored.
+    On the device, to which batches come as they are stored. Other floats stay as they are.
     """
-    some: Any = {**batch, **{name: in_floats(batch[name]) for name in ("image", "light") if name in batch}}
-    return some
-
-
-def in_floats(image: Any) -> Any:
-    """Bytes and halves of any shape in float32; other floats as they are."""
-    if image.dtype == jnp.uint8:
-        return image.astype(jnp.float32) * jnp.float32(1 / 255)
-    return image.astype(jnp.float32) if image.dtype == jnp.float16 else image
+    fields: Any = dict(batch)
+    for name in ("image", "light"):
+        if name in fields and fields[name].dtype in (jnp.uint8, jnp.float16):
+            fields[name] = as_float(fields[name])
+    return fields
 
 
 def masked_mean(values: Float[Array, "b"], valid: Array) -> Float[Array, ""]:

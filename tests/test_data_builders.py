@@ -139,6 +139,11 @@ def test_beyond_the_memory_budget_the_pixels_stay_on_disk(made):
     for row in (0, 7, -1):
         np.testing.assert_array_equal(disk[row]["image"], memory[row]["image"])
         np.testing.assert_array_equal(disk[row]["mask"], memory[row]["mask"])
+    for steps in ((), ("dihedral", "shift"), ("noise",)):
+        one, other = (next(pipeline.train_iterator(source, 4, 0, steps)) for source in (disk, memory))
+        assert one["image"].dtype == other["image"].dtype
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
 
 
 def lit(count, seed):

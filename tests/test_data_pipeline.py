@@ -1,6 +1,6 @@
 """Batches: complete, disjoint over processes, and the same again after a resume."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import jax
@@ -11,7 +11,7 @@ from orbax.checkpoint import v1 as ocp
 from lensjax.data import moves, pipeline
 from lensjax.data.datasets import stack
 from lensjax.data.transforms import AUGMENTATIONS, KEEP_TYPE, as_float
-from lensjax.objective import as_seen, in_floats
+from lensjax.objective import as_seen
 
 ALL = ("dihedral", "shift", "noise", "band_dropout")
 
@@ -155,14 +155,27 @@ def test_an_augmentation_of_ones_own():
     np.testing.assert_array_equal(batch["image"], expected)
 
 
+def test_an_augmentation_of_ones_own_need_not_be_hashable():
+    @dataclass
+    class Brighter:
+        by: float
+
+        def __call__(self, example, rng):
+            return {**example, "image": example["image"] + np.float32(self.by)}
+
+    data = source()
+    batch = next(pipeline.train_iterator(data, 4, 0, (Brighter(1.0),)))
+    np.testing.assert_array_equal(batch["image"], data.image[batch["index"]] + np.float32(1))
+
+
 @pytest.mark.parametrize("kind", [np.float16, np.uint8, np.float32])
 def test_what_only_moves_keeps_the_type_and_is_what_floats_would_be(kind):
     data = source()
     data = replace(data, image=(data.image * 40).astype(kind), light=(data.image * 20).astype(kind))
-    moves = ("dihedral", "shift", "band_dropout")
+    moving = ("dihedral", "shift", "band_dropout")
     assert not any(step in KEEP_TYPE for step in (AUGMENTATIONS["noise"], AUGMENTATIONS["brightness"]))
     floats = replace(data, image=as_float(data.image), light=as_float(data.light))
-    for steps in ((), moves):
+    for steps in ((), moving[:2], moving):
         batch, expected = (next(pipeline.train_iterator(one, 8, 0, steps)) for one in (data, floats))
         assert batch["image"].dtype == batch["light"].dtype == kind
         assert_equal(jax.tree.map(np.asarray, as_seen(batch)), expected)
@@ -197,7 +210,7 @@ def test_halves_become_floats_exactly():
     out = np.empty(half.shape, np.float32)
     pipeline.store(out, half)
     np.testing.assert_array_equal(out.view(np.int32), half.astype(np.float32).view(np.int32))
-    there = np.asarray(jax.jit(in_floats)(half))
+    there = np.asarray(jax.jit(as_float)(half))
     np.testing.assert_array_equal(there.view(np.int32), out.view(np.int32))
 
 

@@ -30,7 +30,6 @@ from lensjax.types import Example
 
 SPLITS = ("train", "validation", "test")
 GENERATE = Callable[[str, int], Iterator[Example]]
-EXPONENT = np.uint16(0x7C00)  # all set in a half that is not finite; `isfinite` takes four times as long
 
 
 @dataclass(kw_only=True, eq=False)
@@ -139,8 +138,8 @@ def encode(example: Example, recipe: Recipe) -> dict[str, Any]:
         raise ValueError(
             f"the image of '{example['id']}' has shape {image.shape}, not {recipe.shape}: a bug."
         )
-    image = image.astype(recipe.dtype, order="C")
-    if recipe.dtype == np.float16 and (image.view(np.uint16) & EXPONENT).max() == EXPONENT:
+    image = image.astype(recipe.dtype)
+    if not np.isfinite(image).all():
         raise ValueError(
             f"the image of example '{example['id']}' is not finite or beyond 65504: simulator bug."
         )

@@ -1,6 +1,6 @@
 """An orientation and a shift, the usual augmentations of images, by the batch: one copy an image.
 
-What `transforms` does example by example, bit for bit, at five times its pace; all else goes through those.
+What `transforms` does example by example, bit for bit, in a third of the time; all else goes through those.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from lensjax.types import Batch
 
 def suits(source: Source, steps: Sequence[Augmentation]) -> bool:
     """Whether `moved` has these augmentations: one orientation, one shift, or the first before the second."""
-    orientation, rest = (steps[:1], steps[1:]) if steps and steps[0] in ORIENTATIONS else ((), steps)
-    known = tuple(rest) in ((), (shift,)) and bool(orientation or rest)
+    oriented_first = bool(steps) and steps[0] in tuple(ORIENTATIONS)  # one's own need not be hashable
+    rest = steps[1:] if oriented_first else steps
+    known = tuple(rest) == (shift,) or (oriented_first and not rest)
     shape = source.image.shape[1:]
     return known and isinstance(source.image, np.ndarray) and len(shape) == 3 and shape[0] == shape[1]
 

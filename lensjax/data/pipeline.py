@@ -24,8 +24,9 @@ from lensjax.shapes import Int, Num
 from lensjax.types import Batch, Example
 
 # Threads keep ahead of a step; the elements are whole batches, so few are buffered. They are half as many as
-# cores: augmenting small images is mostly Python, where two threads on two cores hinder each other (7,000
-# images of 64 × 64 a second, one thread 10,000).
+# cores: moving small images is mostly Python, where two threads on two cores hinder each other (19,000 images
+# of 64 × 64 a second, one thread 25,000). Noise is mostly NumPy, and 1.3 to 1.7 times as fast with two
+# (benchmarks/data.py).
 READ = grain.ReadOptions(num_threads=max(1, min(4, (os.cpu_count() or 1) // 2)), prefetch_buffer_size=4)
 
 
@@ -136,7 +137,7 @@ def train_batch(
         return moves.moved(source, rows, generators, steps)
     draws = zip(source.examples(rows), generators, strict=True)
     examples = (transforms.augment(example, rng, steps) for example, rng in draws)
-    return collate(examples, rows, source, as_stored=transforms.KEEP_TYPE.issuperset(steps))
+    return collate(examples, rows, source, as_stored=all(step in transforms.KEEP_TYPE for step in steps))
 
 
 @lru_cache(maxsize=16)  # several seeds may train at once, each with two epochs in one batch

@@ -8,14 +8,16 @@ Images may be float16 (as stored) or float32; what only moves pixels keeps the t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from lensjax.shapes import Float, Int, Num, Shaped
+from lensjax.shapes import Array, Float, Int, Num, Shaped
 from lensjax.types import Example
 from lensjax.viridis import colour
 
 Augmentation = Callable[[Example, np.random.Generator], Example]
+Images = TypeVar("Images", np.ndarray, Array)
 
 
 def asinh_units(
@@ -38,11 +40,9 @@ def flux_units(
     return np.sinh(np.asarray(image, np.float32)) * np.asarray(sigma, np.float32)
 
 
-def as_float(image: Num[np.ndarray, "*s c"]) -> Float[np.ndarray, "*s c"]:
+def as_float(image: Num[Images, "*s c"]) -> Float[Images, "*s c"]:
     """What a network sees of an image as stored, float32: bytes become fractions of 255."""
-    if image.dtype == np.uint8:
-        return np.multiply(image, np.float32(1 / 255), dtype=np.float32)
-    return image.astype(np.float32)
+    return image * np.float32(1 / 255) if image.dtype == np.uint8 else image.astype(np.float32)
 
 
 def as_pixels(image: Shaped[np.ndarray, "*s c"]) -> np.ndarray:
@@ -243,7 +243,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "band_dropout": band_dropout,
     "band_limit": band_limit,
 }
-KEEP_TYPE = frozenset((dihedral, flips, flip_rows, flip_columns, shift, band_dropout, band_limit))
+KEEP_TYPE = (dihedral, flips, flip_rows, flip_columns, shift, band_dropout, band_limit)
 """Of these, what leaves an image in the type that it is stored in."""
 
 
