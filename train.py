@@ -24,7 +24,7 @@ import tyro
 
 from lensjax import runtime
 from lensjax.config import Config
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 
 
 @dataclass(frozen=True)

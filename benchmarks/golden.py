@@ -16,7 +16,7 @@ from lensjax import explained
 from lensjax.config import LensData
 from lensjax.data.event_files import read_events
 from lensjax.data.transforms import as_float
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 from lensjax.intervals import wilson
 from lensjax.restore import restore
 

@@ -12,7 +12,7 @@ it is measured in the README.
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 
 
 def get_config() -> Config:

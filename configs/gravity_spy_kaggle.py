@@ -7,7 +7,7 @@ out; `--data.on-problem refuse` stops instead. `python -m lensjax.data.gravity_s
 """
 
 from lensjax.config import AttentionConfig, Config, GravitySpyData, LossConfig, ModelConfig, OptimConfig
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 
 
 def get_config() -> Config:

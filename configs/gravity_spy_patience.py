@@ -7,7 +7,7 @@ Data and networks are those of `gravity_spy_study.py`; its "epochs" column is wh
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 
 
 def get_config() -> Config:

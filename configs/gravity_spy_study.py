@@ -7,7 +7,7 @@ parameters; windows of 70 × 85. `configs/ablations.py` says what is varied. Two
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 
 
 def get_config() -> Config:

@@ -9,7 +9,7 @@ event's class is that of its windows' mean probability; test_predictions.npz hol
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 
 
 def get_config() -> Config:

@@ -11,7 +11,7 @@ At 140 × 170 two blocks have 178,094 parameters without the gates (the talk: ab
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 
 
 def get_config() -> Config:

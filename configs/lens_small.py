@@ -8,7 +8,7 @@
 from dataclasses import replace
 
 from lensjax.config import Config
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 
 
 def get_config() -> Config:

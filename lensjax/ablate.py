@@ -19,8 +19,8 @@ import numpy as np
 
 from lensjax import ensemble_train, evaluate, intervals, logs, run
 from lensjax.config import Config
-from lensjax.definitions import check_names, defined_in
 from lensjax.ensemble_train import Say
+from lensjax.specs import check_names, defined_in
 from lensjax.studies.event_tables import spread
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.explain import TRIVIAL, options_of
 from lensjax.explain.memory import parse_bytes
 from lensjax.explain.reference import DRAWN, REFERENCES

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lensjax.events import WINDOWS, Encoding
+from lensjax.event_axes import WINDOWS, Encoding
 from lensjax.losses import LOSSES
 from lensjax.losses.custom import options_of, written
 from lensjax.simulate.artefacts import ARTEFACTS

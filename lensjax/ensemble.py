@@ -17,7 +17,7 @@ import numpy as np
 from jax.scipy.special import entr
 
 from lensjax import explained, run
-from lensjax.config_files import changes
+from lensjax.config_io import changes
 from lensjax.explain import TRIVIAL
 from lensjax.explained import Item, Method, Predicted
 from lensjax.restore import Trained, restore

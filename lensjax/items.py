@@ -13,7 +13,7 @@ from lensjax.data.inputs import transform_image
 from lensjax.data.min_max import from_simulation, picture
 from lensjax.data.readers import Problem, read_cutouts
 from lensjax.data.transforms import as_float
-from lensjax.events import CLIP
+from lensjax.event_axes import CLIP
 from lensjax.explained import Item
 from lensjax.restore import Trained
 from lensjax.simulate.kinds import ALL_KINDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lensjax import intervals, ranking
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.intervals import Summary, bounds, share
 from lensjax.shapes import Bool, Float, Num
 

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from lensjax import parallel, records
 from lensjax.checkpoint import read_config_json, restore_best
 from lensjax.config import Config, LensData
-from lensjax.config_files import config_from_dict
+from lensjax.config_io import config_from_dict
 from lensjax.data import datasets
-from lensjax.events import WINDOWS, EventGrid
+from lensjax.event_axes import WINDOWS, EventGrid
 from lensjax.models import Network, build, published
 from lensjax.optim import make_optimiser
 from lensjax.state import TrainState, init_state

@@ -13,7 +13,7 @@ import numpy as np
 from lensjax import logs
 from lensjax.checkpoint import read_config_json
 from lensjax.config import Config
-from lensjax.config_files import changes, config_from_dict
+from lensjax.config_io import changes, config_from_dict
 from lensjax.data.datasets import Source
 from lensjax.evaluate import Predictions
 from lensjax.shapes import Array

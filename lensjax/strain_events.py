@@ -23,7 +23,7 @@ from lensjax.data.triggers import (
     separate,
     write_candidates,
 )
-from lensjax.events import CLIP
+from lensjax.event_axes import CLIP
 from lensjax.explained import Item
 from lensjax.restore import Trained
 

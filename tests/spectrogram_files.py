@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lensjax.events import WINDOWS
+from lensjax.event_axes import WINDOWS
 from lensjax.viridis import colour
 
 

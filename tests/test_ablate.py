@@ -27,7 +27,7 @@ from lensjax import (
     stacked,
 )
 from lensjax.config import AttentionConfig, Config, EventData, LensData, LossConfig, ModelConfig, OptimConfig
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 from lensjax.data import datasets, pipeline
 from lensjax.models import build
 from lensjax.optim import make_optimiser
@@ -254,7 +254,7 @@ EVENTS = Config(
 
 @pytest.mark.parametrize("config, absent", [(LENSES, {"dimensions", "windows"}), (EVENTS, set())])
 def test_every_group_has_something_to_compare_or_says_why(config, absent):
-    from lensjax.definitions import defined_in
+    from lensjax.specs import defined_in
 
     groups = defined_in(ABLATIONS, "GROUPS", "")
     for group in groups:

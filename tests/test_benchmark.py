@@ -16,7 +16,7 @@ import pytest
 
 from lensjax.benchmark import methods, scores, table
 from lensjax.data.datasets import stack, with_shuffled_labels
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.explain import METHODS
 from lensjax.explain.cost import multiplications, passes
 from lensjax.models import published

@@ -12,7 +12,7 @@ from spectrogram_files import figure, png, write
 
 from lensjax.data.event_index import index
 from lensjax.data.gravity_spy import describe, examples, fingerprint, main, read_event, report
-from lensjax.events import CLASSES, WINDOWS
+from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.viridis import VIRIDIS
 
 SPLITS = ("train", "validation", "test")

@@ -9,9 +9,9 @@ import pytest
 
 from lensjax import evaluate, items
 from lensjax.config import AttentionConfig, Config, EventData, GravitySpyData, LensData, ModelConfig
-from lensjax.config_files import config_from_dict
+from lensjax.config_io import config_from_dict
 from lensjax.data import builders, datasets, edits, inputs, min_max, recipes
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 from lensjax.explained import Item
 from lensjax.models import build
 from lensjax.models.heads import soft_argmax

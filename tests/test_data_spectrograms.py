@@ -10,7 +10,7 @@ from spectrogram_files import png
 from lensjax.data.event_index import class_named
 from lensjax.data.gravity_spy import read_golden
 from lensjax.data.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 from lensjax.viridis import VIRIDIS, colour, invert
 
 SPLITS = ("train", "validation", "test")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lensjax.events import CLASSES, WINDOWS
+from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.viridis import colour
 
 ROOT = Path(__file__).resolve().parents[1]

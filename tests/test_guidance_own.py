@@ -11,7 +11,7 @@ import pytest
 
 from lensjax import logs
 from lensjax.config import Config, LossConfig, Ramp
-from lensjax.config_files import changes, config_from_dict, load_config_file
+from lensjax.config_io import changes, config_from_dict, load_config_file
 from lensjax.evaluate import dry_run
 from lensjax.losses import Context
 from lensjax.losses.custom import load

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lensjax.config import AttentionConfig, ModelConfig
-from lensjax.events import CLASSES, EventGrid
+from lensjax.event_axes import CLASSES, EventGrid
 from lensjax.models import build, count_parameters
 from lensjax.models.attention import SpatialAttention
 from lensjax.models.cnn import grids

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 from lensjax.data.min_max import from_simulation, min_max, picture
 from lensjax.data.readers import read_cutouts
 from lensjax.explain import METHODS

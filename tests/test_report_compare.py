@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.report import examples, exports, figures, panels, render
 from lensjax.report.entry import Entry
 from lensjax.report.html import write_page

@@ -16,7 +16,7 @@ import pytest
 
 from lensjax import tables
 from lensjax.config import Config, ModelConfig
-from lensjax.events import CLASSES, CLIP, EventGrid
+from lensjax.event_axes import CLASSES, CLIP, EventGrid
 from lensjax.explained import Item, Predicted
 from lensjax.models import build
 from lensjax.report import confusion, event_cards, figures, marks, names, render, summary, windows

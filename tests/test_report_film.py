@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.report.figures import save_film
 from lensjax.report.film import Film, alt, colours, film_figure, section
 from lensjax.report.html import write_page

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.events import CLASSES, CLIP, EventGrid
+from lensjax.event_axes import CLASSES, CLIP, EventGrid
 from lensjax.simulate import chirps, glitches
 from lensjax.simulate.balance import SHARES, labels
 from lensjax.simulate.detector import DURATION, FREQUENCIES, SAMPLE_RATE, SAMPLES, design_asd, times

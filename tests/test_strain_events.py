@@ -18,7 +18,7 @@ from lensjax.data import triggers
 from lensjax.data.strain import read_strain
 from lensjax.data.strain_scan import around, block_at, event_at, whitened
 from lensjax.data.triggers import candidate_lines, candidates, write_candidates
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 from lensjax.models import build
 from lensjax.restore import Trained
 from lensjax.strain_events import items_from_strain

@@ -8,7 +8,7 @@ import pytest
 
 from lensjax import power
 from lensjax.data.datasets import Source
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 from lensjax.report import studies as pictures
 from lensjax.studies import event_tables, events
 
@@ -99,7 +99,7 @@ def test_a_run_of_a_configuration_file_in_json(tmp_path):
     from dataclasses import asdict
 
     from lensjax.config import Config, EventData
-    from lensjax.config_files import load_config_file
+    from lensjax.config_io import load_config_file
     from lensjax.logs import write_json
 
     config = Config(data=EventData(size=(35, 42)))

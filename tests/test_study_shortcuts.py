@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lensjax.config import AttentionConfig, Config, EventData, LensData, ModelConfig
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 from lensjax.data.datasets import Source
 from lensjax.models import build
 from lensjax.report import studies as pictures

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.explain import (
     FAITHFULNESS,
     SCORES,

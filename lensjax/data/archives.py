@@ -18,7 +18,7 @@ import numpy as np
 
 from lensjax.data.layers import BadInput
 from lensjax.data.spectrograms import MAX_BYTES
-from lensjax.events import WINDOWS
+from lensjax.event_axes import WINDOWS
 
 SPLITS = ("train", "validation", "test")
 Fetch = Callable[["Source"], bytes | np.ndarray]

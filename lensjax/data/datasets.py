@@ -13,7 +13,7 @@ import numpy as np
 from lensjax.config import Data, EventData, GravitySpyData, LensData
 from lensjax.data import serialised
 from lensjax.data.integrity import verify
-from lensjax.events import EventGrid, channels
+from lensjax.event_axes import EventGrid, channels
 from lensjax.shapes import Int
 from lensjax.types import Example
 

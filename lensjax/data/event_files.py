@@ -14,7 +14,7 @@ from lensjax.data.event_index import class_named
 from lensjax.data.layers import BadInput
 from lensjax.data.spectrograms import encode_rgb, read_png
 from lensjax.data.strain import is_strain
-from lensjax.events import CLASSES, WINDOWS, Encoding
+from lensjax.event_axes import CLASSES, WINDOWS, Encoding
 from lensjax.types import Example
 
 NAMES = "those of an event are named <H1|L1|V1>_<id>_spectrogram_<0.5|1.0|2.0|4.0>.png"

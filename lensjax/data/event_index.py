@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lensjax.data.archives import SPLITS, Entry, Problem, Source, list_sources
 from lensjax.data.trigger_table import Trigger, read_triggers
-from lensjax.events import CLASSES, WINDOWS
+from lensjax.event_axes import CLASSES, WINDOWS
 
 DETECTORS = ("H1", "L1", "V1")
 # Of the golden pictures, where leaving out case and underscores does not give the class.

@@ -18,7 +18,7 @@ from lensjax.data.event_index import DETECTORS, Archive, EventFiles, class_named
 from lensjax.data.layers import BadInput
 from lensjax.data.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
 from lensjax.data.trigger_table import Trigger
-from lensjax.events import CLASSES, WINDOWS, Encoding
+from lensjax.event_axes import CLASSES, WINDOWS, Encoding
 from lensjax.shapes import Shaped
 from lensjax.types import Example
 

@@ -25,7 +25,7 @@ from lensjax.data.min_max import min_max as to_unit
 from lensjax.data.min_max import span
 from lensjax.data.resample import area_weights
 from lensjax.data.transforms import as_float, with_light
-from lensjax.events import WINDOWS
+from lensjax.event_axes import WINDOWS
 from lensjax.explain.methods import near, parse
 from lensjax.shapes import Float
 from lensjax.types import Example

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lensjax.data.builders import GENERATE, SPLITS, Recipe
-from lensjax.events import CLASSES, WINDOWS, channels
+from lensjax.event_axes import CLASSES, WINDOWS, channels
 from lensjax.simulate.artefacts import ARTEFACTS
 from lensjax.types import Example
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lensjax.data.layers import BadInput
-from lensjax.events import CLIP, Encoding
+from lensjax.event_axes import CLIP, Encoding
 from lensjax.shapes import Float, Shaped, UInt8
 from lensjax.viridis import VIRIDIS, colour, invert
 

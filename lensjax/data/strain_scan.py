@@ -10,7 +10,7 @@ import numpy as np
 
 from lensjax.data.strain import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
 from lensjax.data.transforms import as_float
-from lensjax.events import WINDOWS, Encoding
+from lensjax.event_axes import WINDOWS, Encoding
 from lensjax.shapes import Float
 from lensjax.simulate.glitches import encode, pictured, pictures
 from lensjax.simulate.qtransform import Scan, ScanConfig, carried, q_scan, whiten

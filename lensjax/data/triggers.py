@@ -22,7 +22,7 @@ from lensjax.data.strain_scan import (
     loudest,
     whitened,
 )
-from lensjax.events import CLIP, Encoding
+from lensjax.event_axes import CLIP, Encoding
 from lensjax.logs import progress
 from lensjax.shapes import Float
 

@@ -24,8 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lensjax.definitions import defined_in
 from lensjax.losses.context import Term
+from lensjax.specs import defined_in
 
 
 def written(name: str, term: Callable | str) -> str:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.events import WINDOWS
+from lensjax.event_axes import WINDOWS
 from lensjax.models.attention import WindowAttention
 from lensjax.models.conv import conv
 from lensjax.shapes import Array, Float

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.report import event_cards, exports, marks, png, render, windows
 from lensjax.report.entry import Entry, finite_pair, position_error, verdict
 from lensjax.report.names import CHANCE, is_baseline, method_label, method_text, score_label

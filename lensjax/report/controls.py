@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.report import render, windows
 from lensjax.report.cards import Page
 from lensjax.report.entry import Entry, finite_pair, verdict

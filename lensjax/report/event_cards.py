@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lensjax.events import CLIP, EventGrid
+from lensjax.event_axes import CLIP, EventGrid
 from lensjax.report import marks, png, render, windows
 from lensjax.report.entry import Entry, finite_pair
 from lensjax.report.numbers import esc, fraction, number

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lensjax.events import WINDOWS
+from lensjax.event_axes import WINDOWS
 from lensjax.types import Example
 from lensjax.viridis import VIRIDIS
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lensjax.events import CLIP, EventGrid
+from lensjax.event_axes import CLIP, EventGrid
 from lensjax.report import render, windows
 from lensjax.report.entry import Entry, check, position_error
 from lensjax.report.numbers import fraction

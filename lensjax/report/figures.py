@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.report import charts, windows
 from lensjax.report.entry import Entry, position_error
 from lensjax.report.examples import example_figure

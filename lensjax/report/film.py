@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lensjax.events import CLIP, EventGrid
+from lensjax.event_axes import CLIP, EventGrid
 from lensjax.report import png, render, windows
 from lensjax.report.numbers import esc, number
 from lensjax.report.panels import BLUE, blank, plain

@@ -12,7 +12,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.report import cards, charts, confusion, controls, exports, film, render, windows
 from lensjax.report import summary as numbers_part
 from lensjax.report.cards import Page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.report.entry import Entry, finite_pair
 from lensjax.report.render import Layout, layouts, shrink, side_by_side
 from lensjax.report.windows import in_window, zoom

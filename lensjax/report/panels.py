@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Ellipse
 
-from lensjax.events import EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.report import render
 from lensjax.report.entry import Entry, finite_pair
 from lensjax.report.names import method_label

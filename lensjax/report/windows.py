@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import matplotlib
 import numpy as np
 
-from lensjax.events import CLIP, EventGrid
+from lensjax.event_axes import CLIP, EventGrid
 from lensjax.report.entry import Entry, finite_pair
 
 FREQUENCIES = (10, 30, 100, 300, 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 from lensjax.shapes import Int
 
 SHARES: dict[str, int] = {

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax import viridis
-from lensjax.events import CLASSES, CLIP, PLANES, Encoding, EventGrid, channels
+from lensjax.event_axes import CLASSES, CLIP, PLANES, Encoding, EventGrid, channels
 from lensjax.shapes import Array, Float, Int, PRNGKeyArray
 from lensjax.simulate.balance import labels
 from lensjax.simulate.chirps import phenom_d

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 from lensjax.shapes import Array, Float
 from lensjax.simulate.chirps import chirp
 from lensjax.simulate.signals import BLIPS, DOTS, Parts, between, log_between, table
@@ -228,7 +228,7 @@ RECIPES: dict[str, Callable[[Float[Array, "12 160"]], Parts]] = {
     "Wandering_Line": wandering_line,
     "Whistle": whistle,
 }
-"""In the order of lensjax.events.CLASSES."""
+"""In the order of lensjax.event_axes.CLASSES."""
 NOT_IN_A_MIX = ("No_Glitch", "Extremely_Loud", "None_of_the_Above")
 """Classes that no None_of_the_Above is made of."""
 assert tuple(RECIPES) == CLASSES

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from lensjax.events import WINDOWS
+from lensjax.event_axes import WINDOWS
 
 BISQUARE = np.sqrt(11.0)
 """Half-width of the window in units of its rms width: with it, Q is frequency over bandwidth."""

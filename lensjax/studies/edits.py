@@ -24,7 +24,7 @@ import tyro
 
 from lensjax import logs, metrics, runtime
 from lensjax.config import Config
-from lensjax.config_files import changes, load_config_file
+from lensjax.config_io import changes, load_config_file
 from lensjax.data import datasets, inputs
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lensjax import intervals
-from lensjax.events import CLASSES, WINDOWS
+from lensjax.event_axes import CLASSES, WINDOWS
 
 Rows = dict[str, list[dict[str, Any]]]
 """By network, one outcome a seed."""

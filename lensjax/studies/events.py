@@ -24,11 +24,11 @@ from scipy.special import softmax
 
 from lensjax import logs, metrics
 from lensjax.config import Config, EventData
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 from lensjax.data import datasets
-from lensjax.definitions import check_names, defined_in
-from lensjax.events import CLASSES, WINDOWS
+from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.report import studies as pictures
+from lensjax.specs import check_names, defined_in
 from lensjax.studies.event_tables import border_lines, place_lines, plane_line, table_lines, window_lines
 from lensjax.studies.training import train_all
 

@@ -24,11 +24,11 @@ import tyro
 
 from lensjax import explained, items, logs, runtime
 from lensjax.ablate import difference
-from lensjax.definitions import check_names
 from lensjax.explain import TRIVIAL, parse
 from lensjax.explain.localisation import SCORES
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
+from lensjax.specs import check_names
 from lensjax.studies.event_tables import spread
 
 Row = dict[str, Any]

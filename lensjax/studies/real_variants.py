@@ -24,11 +24,11 @@ import tyro
 
 from lensjax import logs, runtime
 from lensjax.config import Config, LensData
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 from lensjax.data import datasets
-from lensjax.definitions import check_names, defined_in
 from lensjax.report import real as pictures
 from lensjax.restore import restore
+from lensjax.specs import check_names, defined_in
 from lensjax.studies.real_scores import read, scored
 from lensjax.studies.real_tables import variant_lines
 from lensjax.studies.training import sized, train_all

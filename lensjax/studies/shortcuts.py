@@ -23,12 +23,12 @@ import tyro
 
 from lensjax import explained, intervals, items, logs, runtime
 from lensjax.config import Config, Data
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 from lensjax.data import datasets, inputs
-from lensjax.definitions import check_names
 from lensjax.explain import parse
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
+from lensjax.specs import check_names
 from lensjax.studies import swaps
 from lensjax.studies.shortcut_tables import Row, Rows, drawn, table_lines
 from lensjax.studies.training import train_all

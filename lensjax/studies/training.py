@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from lensjax import logs, stacked
 from lensjax.checkpoint import read_config_json
 from lensjax.config import Config, EventData, LensData
-from lensjax.config_files import config_from_dict
+from lensjax.config_io import config_from_dict
 from lensjax.data import datasets
 
 Configs = Mapping[Path, Config]

@@ -24,13 +24,13 @@ import tyro
 
 from lensjax import evaluate, explained, items, logs, metrics, parallel, runtime
 from lensjax.config import Config, LensData, LossConfig
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 from lensjax.data import datasets, pipeline
-from lensjax.definitions import check_names, defined_in
 from lensjax.explain import parse, score_maps
 from lensjax.positions import centroids, peaks, position_errors
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
+from lensjax.specs import check_names, defined_in
 from lensjax.studies.training import sized, train_all
 
 READ_OFF = ("grad_cam", "occlusion(window=8,stride=4)", "attention")

@@ -10,7 +10,7 @@ import pytest
 from jax.tree_util import Partial
 
 from lensjax.config import AttentionConfig, ModelConfig
-from lensjax.config_files import load_config_file
+from lensjax.config_io import load_config_file
 from lensjax.explain import Convolution, Gate, MaxPool, Pointwise, Stack, batched, incremental_occlusion
 from lensjax.explain.incremental_plan import intervals
 from lensjax.explain.perturbation import occlusion, window_starts

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lensjax.data.gravity_spy import read_golden
-from lensjax.events import CLASSES, PLANES
+from lensjax.event_axes import CLASSES, PLANES
 from lensjax.simulate.glitches import examples
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from lensjax.config import DATA, Config, Data
-from lensjax.definitions import defined_in
+from lensjax.specs import defined_in
 
 T = TypeVar("T")
 
