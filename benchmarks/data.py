@@ -20,7 +20,8 @@ import grain
 import numpy as np
 from array_record.python import array_record_module
 
-from lensjax.data import builders, pipeline, serialised
+from lensjax.data import builders, serialised
+from lensjax.data.batches import pipeline
 from lensjax.data.datasets import Source
 from lensjax.data.recipes import lens_recipe
 from lensjax.simulate.truth import TRUTH

@@ -48,9 +48,9 @@ class LensData:
     artefacts: tuple[str, ...] = ARTEFACTS
     """Kinds of artefact: a scene that would have another one is the same without it."""
     augment: tuple[str, ...] = ("dihedral", "shift")
-    """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    """Names in lensjax.data.batches.augment.AUGMENTATIONS, in order."""
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.batches.input_transforms."""
     negatives: str = ""
     """Folder of real galaxies (lensjax.data.galaxies) that replace some non-lenses of the training split."""
     negative_share: float = 0.3
@@ -82,9 +82,9 @@ class EventData:
     seed: int = 0
     """Seed of the simulator; the three splits never share an event."""
     augment: tuple[str, ...] = ()
-    """Names in lensjax.data.transforms.AUGMENTATIONS, in order."""
+    """Names in lensjax.data.batches.augment.AUGMENTATIONS, in order."""
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.batches.input_transforms."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
@@ -107,7 +107,7 @@ class GravitySpyData:
     """CSV of the training set, joined by gravityspy_id where given."""
     augment: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.inputs."""
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.batches.input_transforms."""
     shuffle_labels: bool = False
     directory: str = "runs/data"
     """Where data sets are made once and then read."""

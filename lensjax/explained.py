@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.data import datasets
-from lensjax.data.transforms import as_float
+from lensjax.data.batches.augment import as_float
 from lensjax.explain import (
     METHODS,
     ON_FEATURES,

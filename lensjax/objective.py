@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from lensjax.config import LossConfig, Ramp
-from lensjax.data.transforms import as_float
+from lensjax.data.batches.augment import as_float
 from lensjax.losses import LOSSES, Context, Term
 from lensjax.losses.custom import load, options_of
 from lensjax.shapes import Array, Float, Int

@@ -4,7 +4,7 @@ A position is a pair of fractions of the image, (row, column): pixel `i` of `n` 
 `(i + 0.5) / n`, so a flip maps `p` to `1 - p` and the middle of the image is 0.5 at every size.
 
 An image is in units of its background noise, `asinh(flux / sigma_background)` band by band: the sky is 0,
-its noise has unit width, and a bright core stays finite. `lensjax.data.transforms` has both directions.
+its noise has unit width, and a bright core stays finite. `lensjax.data.batches.augment` has both directions.
 """
 
 from __future__ import annotations

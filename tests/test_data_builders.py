@@ -17,7 +17,8 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
 from lensjax.config import LensData
-from lensjax.data import builders, datasets, pipeline, serialised, shards
+from lensjax.data import builders, datasets, serialised, shards
+from lensjax.data.batches import pipeline
 from lensjax.data.builders import SimulatedLenses, make
 from lensjax.data.integrity import verify
 from lensjax.data.recipes import lens_recipe

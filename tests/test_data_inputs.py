@@ -10,7 +10,8 @@ import pytest
 from lensjax import evaluate, items
 from lensjax.config import AttentionConfig, Config, EventData, GravitySpyData, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
-from lensjax.data import builders, datasets, edits, inputs, min_max, recipes
+from lensjax.data import builders, datasets, min_max, recipes
+from lensjax.data.batches import input_transforms, region_fills
 from lensjax.event_axes import CLASSES
 from lensjax.explained import Item
 from lensjax.models import build
@@ -48,12 +49,12 @@ def event(width=40, dtype=np.uint8):
 def test_the_region_is_filled_and_nothing_else():
     x, region = image(), np.zeros((16, 16), bool)
     region[4:9, 3:8] = True
-    for kind in edits.FILLS:
-        filled = edits.fill(x, region, kind, np.random.default_rng(1))
+    for kind in region_fills.FILLS:
+        filled = region_fills.fill(x, region, kind, np.random.default_rng(1))
         np.testing.assert_array_equal(filled[~region], x[~region])
         assert (filled[region] != x[region]).any() and filled.dtype == np.float32
-    assert not edits.fill(x, region, "background", RNG)[region].any()
-    np.testing.assert_allclose(edits.fill(x, region, "median", RNG)[5, 5], np.median(x[~region], 0))
+    assert not region_fills.fill(x, region, "background", RNG)[region].any()
+    np.testing.assert_allclose(region_fills.fill(x, region, "median", RNG)[5, 5], np.median(x[~region], 0))
 
 
 def test_noise_has_the_values_of_the_background_of_the_same_frequency():
@@ -61,38 +62,44 @@ def test_noise_has_the_values_of_the_background_of_the_same_frequency():
     x[:, :, 4:6] = 50  # what is bright is no background
     region = np.zeros((4, 8, 10), bool)
     region[..., 3:7] = True
-    filled = edits.fill(x, region, "noise", np.random.default_rng(2))
+    filled = region_fills.fill(x, region, "noise", np.random.default_rng(2))
     np.testing.assert_array_equal(filled[..., 0], x[..., :1, 0] + np.zeros(10, np.float32))
 
 
 def test_the_largest_share_is_taken_and_downweighting_is_gradual():
     blame = np.arange(16, dtype=np.float32).reshape(4, 4) - 4
-    region = edits.largest(blame, 0.25)
+    region = region_fills.largest(blame, 0.25)
     assert region.sum() == 4 and region[3].all()
     x = np.ones((4, 4, 3), np.float32)
-    lighter = edits.downweighted(x, blame, 0.25)[..., 0]
+    lighter = region_fills.downweighted(x, blame, 0.25)[..., 0]
     assert not lighter[3].any() and (lighter[blame <= 0] == 1).all()
     np.testing.assert_allclose(lighter[2, 0], 1 - 4 / 8)
-    for name in edits.EDITS:
-        assert edits.blamed(x, blame, name, 0.25, RNG).shape == x.shape
-    np.testing.assert_array_equal(edits.downweighted(x, -np.abs(blame) - 1, 0.1), x)
+    for name in region_fills.EDITS:
+        assert region_fills.blamed(x, blame, name, 0.25, RNG).shape == x.shape
+    np.testing.assert_array_equal(region_fills.downweighted(x, -np.abs(blame) - 1, 0.1), x)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: edits.fill(image(), np.ones((16, 16), bool), "red", RNG), "unknown fill 'red': choose from"),
-        (lambda: edits.blamed(image(), image()[..., 0], "cut", 0.1, RNG), "unknown edit 'cut': choose from"),
-        (lambda: edits.blamed(image(), np.ones((3, 3)), "blur", 0.1, RNG), "not one value a pixel"),
-        (lambda: edits.largest(np.ones((2, 2)), 1.0), "share"),
-        (lambda: inputs.read(["cropp"]), "unknown input 'cropp'.*did you mean 'crop'"),
-        (lambda: inputs.read(["crop(side=1)"]), "no option 'side'"),
-        (lambda: inputs.read(["blamed(file='nowhere.npz')"]), "is no .npz with an array `map`"),
-        (lambda: inputs.transform(example(), ["equal_stretch"]), "for events"),
-        (lambda: inputs.transform(event(), ["equal_stretch(seconds=8)"]), "seconds"),
-        (lambda: inputs.transform(example(), ["crop(columns=0.5)"]), "cut in all"),
-        (lambda: inputs.transform(example(), ["blur(sigma=0)"]), "must be positive"),
-        (lambda: inputs.transform(example(), ["min_max(of=light)"]), "must be 'values' or 'flux'"),
+        (
+            lambda: region_fills.fill(image(), np.ones((16, 16), bool), "red", RNG),
+            "unknown fill 'red': choose from",
+        ),
+        (
+            lambda: region_fills.blamed(image(), image()[..., 0], "cut", 0.1, RNG),
+            "unknown edit 'cut': choose from",
+        ),
+        (lambda: region_fills.blamed(image(), np.ones((3, 3)), "blur", 0.1, RNG), "not one value a pixel"),
+        (lambda: region_fills.largest(np.ones((2, 2)), 1.0), "share"),
+        (lambda: input_transforms.read(["cropp"]), "unknown input 'cropp'.*did you mean 'crop'"),
+        (lambda: input_transforms.read(["crop(side=1)"]), "no option 'side'"),
+        (lambda: input_transforms.read(["blamed(file='nowhere.npz')"]), "is no .npz with an array `map`"),
+        (lambda: input_transforms.transform(example(), ["equal_stretch"]), "for events"),
+        (lambda: input_transforms.transform(event(), ["equal_stretch(seconds=8)"]), "seconds"),
+        (lambda: input_transforms.transform(example(), ["crop(columns=0.5)"]), "cut in all"),
+        (lambda: input_transforms.transform(example(), ["blur(sigma=0)"]), "must be positive"),
+        (lambda: input_transforms.transform(example(), ["min_max(of=light)"]), "must be 'values' or 'flux'"),
         (lambda: datasets.recipe_of(LensData(inputs=("nothing",))), "unknown input 'nothing'"),
         (lambda: datasets.recipe_of(LensData(inputs=("equal_stretch",))), "for events"),
     ],
@@ -106,7 +113,7 @@ def test_mistakes_are_told(call, message):
 
 
 def test_crops_keep_the_shape_and_take_evidence_with_them():
-    found = inputs.transform(example(), ["crop(columns=0.25,top=0.125)"])
+    found = input_transforms.transform(example(), ["crop(columns=0.25,top=0.125)"])
     left = np.zeros((16, 16), bool)
     left[2:, 4:12] = True
     np.testing.assert_array_equal(found["mask"], left)
@@ -115,10 +122,10 @@ def test_crops_keep_the_shape_and_take_evidence_with_them():
 
 
 def test_border_and_centre_are_what_the_other_leaves():
-    inner = inputs.transform(example(), ["remove_border(share=0.25)"])["mask"]
-    outer = inputs.transform(example(), ["remove_centre(share=0.5)"])["mask"]
+    inner = input_transforms.transform(example(), ["remove_border(share=0.25)"])["mask"]
+    outer = input_transforms.transform(example(), ["remove_centre(share=0.5)"])["mask"]
     assert (inner ^ outer).all() and inner[4:12, 4:12].all() and inner.sum() == 64
-    times = inputs.transform(event(), ["remove_centre(share=0.5)"])
+    times = input_transforms.transform(event(), ["remove_centre(share=0.5)"])
     assert not times["image"][..., 10:30, :].any()  # all frequencies of the middle times
     assert times["mask"].sum() == 0
 
@@ -126,7 +133,7 @@ def test_border_and_centre_are_what_the_other_leaves():
 def test_an_event_in_colours_is_cut_to_the_colour_of_no_energy():
     shown = event()
     shown["image"] = colour(shown["image"][..., 0] / np.float32(255))
-    cut = inputs.transform(shown, ["crop(top=0.5)"])["image"]
+    cut = input_transforms.transform(shown, ["crop(top=0.5)"])["image"]
     assert cut.dtype == np.uint8
     np.testing.assert_array_equal(cut[:, 0, 0], np.broadcast_to(colour(np.zeros((), np.float32)), (4, 3)))
 
@@ -134,20 +141,20 @@ def test_an_event_in_colours_is_cut_to_the_colour_of_no_energy():
 def test_min_max_of_the_flux_is_what_published_networks_take():
     one = example(light=np.abs(image(seed=1)))
     one["image"][..., 1] = 3  # a constant band
-    scaled = inputs.transform(one, ["min_max(of=flux)"])
+    scaled = input_transforms.transform(one, ["min_max(of=flux)"])
     expected = min_max.from_simulation(one, (0, 1), 1)["image"]
     np.testing.assert_allclose(scaled["image"], expected, rtol=1e-6, atol=1e-7)
     flux = np.sinh(one["image"][..., 0])
     light = np.sinh(one["light"][..., 0]) / np.ptp(flux)
     np.testing.assert_allclose(scaled["light"][..., 0], light, rtol=1e-5)
-    values = inputs.transform(one, ["min_max"])["image"]
+    values = input_transforms.transform(one, ["min_max"])["image"]
     x = one["image"][..., 0]
     np.testing.assert_allclose(values[..., 0], (x - x.min()) / np.ptp(x), rtol=1e-6, atol=1e-7)
     assert not values[..., 1].any()
 
 
 def test_equal_stretch_makes_windows_alike():
-    found = inputs.transform(event(width=64), ["equal_stretch"])
+    found = input_transforms.transform(event(width=64), ["equal_stretch"])
     half = 8  # ± 1/16 s of 64 columns over 0.5 s
     inside = np.zeros(64, bool)
     inside[32 - half : 32 + half] = True
@@ -159,11 +166,11 @@ def test_equal_stretch_makes_windows_alike():
 
 
 def test_equal_stretch_to_longer_times_shrinks_the_short_windows():
-    found = inputs.transform(event(width=64), ["equal_stretch(seconds=1)"])
+    found = input_transforms.transform(event(width=64), ["equal_stretch(seconds=1)"])
     assert not found["image"][0, :, :16].any() and not found["image"][0, :, 48:].any()
     np.testing.assert_array_equal(found["image"][0], found["image"][1])
     np.testing.assert_allclose(found["position"], [0.5, 0.5625])
-    assert inputs.windows_after(["blur", "equal_stretch(seconds=1)"]) == (1.0,) * 4
+    assert input_transforms.windows_after(["blur", "equal_stretch(seconds=1)"]) == (1.0,) * 4
     grid = datasets.event_grid(EventData(inputs=("equal_stretch(seconds=1)",)))
     assert grid.time(0.5625, 3) == pytest.approx(0.0625)
 
@@ -187,14 +194,14 @@ def test_a_frozen_map_is_blamed(tmp_path):
     blame[:4] = 1
     np.savez(tmp_path / "blame.npz", map=blame)
     spec = f"blamed(file='{tmp_path / 'blame.npz'}',share=0.25,edit=noise)"
-    found = inputs.transform(example(), [spec])
+    found = input_transforms.transform(example(), [spec])
     assert not found["mask"][:4].any() and found["mask"][4:].all()
-    np.testing.assert_array_equal(found["image"], inputs.transform(example(), [spec])["image"])
-    other = inputs.transform(example(id="b"), [spec])["image"]
+    np.testing.assert_array_equal(found["image"], input_transforms.transform(example(), [spec])["image"])
+    other = input_transforms.transform(example(id="b"), [spec])["image"]
     assert (other[:4] != found["image"][:4]).any()  # noise of its own
-    before = inputs.fingerprint([spec])
+    before = input_transforms.fingerprint([spec])
     np.savez(tmp_path / "blame.npz", map=-blame)
-    assert inputs.fingerprint([spec]) != before
+    assert input_transforms.fingerprint([spec]) != before
 
 
 def test_every_kind_of_data_has_the_field_and_old_configurations_read():
@@ -232,7 +239,7 @@ def test_the_set_is_made_from_the_plain_one_and_kept_beside_it(tmp_path, monkeyp
         old, new = datasets.load(before, split), datasets.load(after, split)
         assert len(old) == len(new) and new.id.tolist() == old.id.tolist()
         for row in range(len(old)):
-            expected = inputs.transform(old[row], cut.inputs)
+            expected = input_transforms.transform(old[row], cut.inputs)
             np.testing.assert_array_equal(new[row]["image"], expected["image"].astype(np.float16))
             np.testing.assert_array_equal(new[row]["light"], expected["light"].astype(np.float16))
             np.testing.assert_array_equal(new[row]["mask"], expected["mask"])
@@ -242,7 +249,7 @@ def test_the_set_is_made_from_the_plain_one_and_kept_beside_it(tmp_path, monkeyp
 def test_a_users_event_is_transformed_as_the_training_was():
     one = event()
     data = EventData(inputs=("equal_stretch", "blur(sigma=1)"))
-    stored = inputs.transform(one, data.inputs)["image"]
+    stored = input_transforms.transform(one, data.inputs)["image"]
     item = Item("e", "mine", one["image"].astype(np.float32) / 255)
 
     run = Trained(

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
 
-from lensjax.data import moves, pipeline
+from lensjax.data.batches import batch_augment, pipeline
+from lensjax.data.batches.augment import AUGMENTATIONS, KEEP_TYPE, as_float
 from lensjax.data.datasets import stack
-from lensjax.data.transforms import AUGMENTATIONS, KEEP_TYPE, as_float
 from lensjax.objective import as_seen
 
 ALL = ("dihedral", "shift", "noise", "band_dropout")
@@ -190,18 +190,18 @@ def test_moves_by_the_batch_are_those_one_by_one(steps, shape, monkeypatch):
     data = source(20, shape)
     data = replace(data, light=data.image[::-1].copy())
     data.position[::3], data.position[1] = np.nan, (1.2, -0.1)
-    assert moves.suits(data, tuple(AUGMENTATIONS[step] for step in steps))
+    assert batch_augment.suits(data, tuple(AUGMENTATIONS[step] for step in steps))
     together = list(islice(pipeline.train_iterator(data, 8, 5, steps), 6))
-    monkeypatch.setattr(moves, "suits", lambda source, steps: False)
+    monkeypatch.setattr(batch_augment, "suits", lambda source, steps: False)
     for batch, expected in zip(together, pipeline.train_iterator(data, 8, 5, steps), strict=False):
         assert_equal(batch, expected)
 
 
 @pytest.mark.parametrize("steps", [("shift", "dihedral"), ("noise",), ("dihedral", "shift", "noise")])
 def test_other_augmentations_go_one_by_one(steps):
-    assert not moves.suits(source(), tuple(AUGMENTATIONS[step] for step in steps))
-    assert not moves.suits(source(shape=(8, 6, 1)), (AUGMENTATIONS["shift"],))
-    assert not moves.suits(source(shape=(2, 8, 8, 1)), (AUGMENTATIONS["flip_columns"],))
+    assert not batch_augment.suits(source(), tuple(AUGMENTATIONS[step] for step in steps))
+    assert not batch_augment.suits(source(shape=(8, 6, 1)), (AUGMENTATIONS["shift"],))
+    assert not batch_augment.suits(source(shape=(2, 8, 8, 1)), (AUGMENTATIONS["flip_columns"],))
 
 
 def test_halves_become_floats_exactly():

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lensjax.data import transforms
-from lensjax.data.transforms import AUGMENTATIONS, asinh_units, flux_units, orient, translate
+from lensjax.data.batches import augment
+from lensjax.data.batches.augment import AUGMENTATIONS, asinh_units, flux_units, orient, translate
 
 
 def example(shape=(9, 9, 3), pixel=(2, 6), dtype=np.float32, seed=0):
@@ -42,7 +42,7 @@ def test_copies_of_turned_views_are_exact(bands, dtype):
     image = np.random.default_rng(0).normal(size=(6, 6, bands)).astype(dtype)
     turned = image.swapaxes(0, 1)[::-1]
     out = np.empty(image.shape, dtype)
-    transforms.as_pixels(out)[...] = transforms.as_pixels(turned)
+    augment.as_pixels(out)[...] = augment.as_pixels(turned)
     np.testing.assert_array_equal(out, turned)
 
 
@@ -60,9 +60,9 @@ def test_eight_different_symmetries_that_form_a_group():
 def test_dihedral_uses_all_eight_and_needs_squares():
     rng = np.random.default_rng(0)
     start = example() | {"image": rng.normal(size=(9, 9, 3)).astype(np.float32)}
-    assert len({transforms.dihedral(start, rng)["image"].tobytes() for _ in range(100)}) == 8
+    assert len({augment.dihedral(start, rng)["image"].tobytes() for _ in range(100)}) == 8
     with pytest.raises(ValueError, match="'dihedral' needs square images, not 9×8: use 'flips'"):
-        transforms.dihedral(example((9, 8, 3)), rng)
+        augment.dihedral(example((9, 8, 3)), rng)
 
 
 @pytest.mark.parametrize(("name", "number"), [("flips", 4), ("flip_rows", 2), ("flip_columns", 2)])
@@ -93,7 +93,7 @@ def test_translate_out_of_the_image_leaves_sky():
 
 def test_shift_reaches_every_step_and_keeps_the_position_inside():
     rng = np.random.default_rng(0)
-    shift = partial(transforms.shift, share=0.25)
+    shift = partial(augment.shift, share=0.25)
     reached = [shift(example((9, 9, 3), (4, 4)), rng)["position"] * 9 - 4.5 for _ in range(300)]
     assert {tuple(np.round(r)) for r in reached} == {(i, j) for i in range(-2, 3) for j in range(-2, 3)}
     for _ in range(50):
@@ -110,13 +110,13 @@ def test_a_band_limit_takes_rows_but_never_the_evidence():
     rng = np.random.default_rng(2)
     low, high = example((4, 60, 9, 1), (50, 4)), example((4, 60, 9, 1), (1, 4))
     low["image"][:, 0] = high["image"][:, 0] = 1
-    cut = [transforms.band_limit(low, rng) for _ in range(40)]
+    cut = [augment.band_limit(low, rng) for _ in range(40)]
     limited = [one for one in cut if not one["image"][:, 0].any()]
     assert 5 < len(limited) < 35
     assert all(one["image"][:, 50].any() and one["mask"].any() for one in cut)
-    assert all(transforms.band_limit(high, rng)["mask"].any() for _ in range(40))
+    assert all(augment.band_limit(high, rng)["mask"].any() for _ in range(40))
     with pytest.raises(ValueError, match="is for events"):
-        transforms.band_limit(example(), rng)
+        augment.band_limit(example(), rng)
 
 
 @pytest.mark.parametrize("name", ["shift", "dihedral"])
@@ -172,21 +172,21 @@ def test_noise_keeps_the_sky_at_unit_width_and_dims_the_source():
     rng = np.random.default_rng(0)
     sky = {**example((200, 200, 1)), "image": np.arcsinh(rng.normal(size=(200, 200, 1)).astype(np.float32))}
     for _ in range(3):
-        flux = np.sinh(transforms.noise(sky, rng, largest=2.0)["image"])
+        flux = np.sinh(augment.noise(sky, rng, largest=2.0)["image"])
         assert abs(flux.std() - 1) < 0.02 and abs(flux.mean()) < 0.02
     bright = {**example(), "image": np.full((9, 9, 1), 8.0, np.float32)}
-    assert transforms.noise(bright, rng)["image"].mean() < 8
+    assert augment.noise(bright, rng)["image"].mean() < 8
 
 
 def test_fast_sinh_and_arcsinh_agree_with_numpy():
     x = np.linspace(-14, 14, 10001, dtype=np.float32)
-    np.testing.assert_allclose(transforms._sinh(x), np.sinh(x), rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(transforms._arcsinh(np.sinh(x)), x, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(augment._sinh(x), np.sinh(x), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(augment._arcsinh(np.sinh(x)), x, rtol=1e-6, atol=1e-6)
 
 
 def test_brightness_multiplies_flux_band_by_band():
     image = np.random.default_rng(0).normal(size=(9, 9, 3)).astype(np.float32)
-    bright = transforms.brightness(example() | {"image": image}, np.random.default_rng(1))["image"]
+    bright = augment.brightness(example() | {"image": image}, np.random.default_rng(1))["image"]
     ratio = (np.sinh(bright) / np.sinh(image))[(np.abs(image) > 0.1).all(-1)]
     assert np.ptp(ratio, axis=0).max() < 1e-4 and np.ptp(ratio) > 1e-3
     assert ratio.min() > 0.9 and ratio.max() < 1.11
@@ -194,11 +194,11 @@ def test_brightness_multiplies_flux_band_by_band():
 
 def test_band_dropout_takes_one_band_and_never_the_last():
     rng = np.random.default_rng(0)
-    results = [transforms.band_dropout(example(), rng)["image"].any((0, 1)).sum() for _ in range(200)]
+    results = [augment.band_dropout(example(), rng)["image"].any((0, 1)).sum() for _ in range(200)]
     assert set(results) == {2, 3} and 0.1 < np.mean(np.array(results) == 2) < 0.4
-    assert all(transforms.band_dropout(example((9, 9, 1)), rng)["image"].any() for _ in range(50))
+    assert all(augment.band_dropout(example((9, 9, 1)), rng)["image"].any() for _ in range(50))
 
 
 def test_unknown_augmentation_lists_the_choices():
     with pytest.raises(ValueError, match="unknown augmentation 'rotate': choose from dihedral, flips"):
-        transforms.augmentations(("shift", "rotate"))
+        augment.augmentations(("shift", "rotate"))

@@ -174,7 +174,7 @@ def pixel_scale(config: Data) -> float | None:
 
 def event_grid(config: Data) -> EventGrid | None:
     """Frequencies and times of an event's pixels; None for images of the sky."""
-    from lensjax.data.inputs import windows_after
+    from lensjax.data.batches.input_transforms import windows_after
 
     return (
         None if isinstance(config, LensData) else EventGrid(config.size, windows=windows_after(config.inputs))

@@ -203,17 +203,19 @@ def transformed(recipe: Recipe, specs: Sequence[str], examples: Callable[[str], 
     Raises:
       ValueError: an unknown transformation, or one that does not suit the images.
     """
-    from lensjax.data import inputs
+    from lensjax.data.batches import input_transforms
 
     blank: np.ndarray = np.zeros(recipe.shape, recipe.dtype)
     nowhere = np.full(2, np.nan, np.float32)
-    inputs.transform(Example(image=blank, label=0, position=nowhere, mask=blank[..., 0] > 0, id=""), specs)
+    input_transforms.transform(
+        Example(image=blank, label=0, position=nowhere, mask=blank[..., 0] > 0, id=""), specs
+    )
 
     def generate(split: str, count: int) -> Iterator[Example]:
         for example in examples(split):
-            yield inputs.transform(example, specs)
+            yield input_transforms.transform(example, specs)
 
-    name = f"{recipe.name}-inputs_{inputs.fingerprint(specs)}"
+    name = f"{recipe.name}-inputs_{input_transforms.fingerprint(specs)}"
     return replace(recipe, name=name, generate=generate)  # type: ignore[call-arg]
 
 

@@ -8,8 +8,8 @@ from functools import partial
 import jax
 import numpy as np
 
+from lensjax.data.batches.augment import as_float
 from lensjax.data.strain import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
-from lensjax.data.transforms import as_float
 from lensjax.event_axes import WINDOWS, Encoding
 from lensjax.shapes import Float
 from lensjax.simulate.glitches import encode, pictured, pictures

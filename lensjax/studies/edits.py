@@ -25,7 +25,8 @@ import tyro
 from lensjax import logs, metrics, runtime
 from lensjax.config import Config
 from lensjax.config_io import changes, load_config_file
-from lensjax.data import datasets, inputs
+from lensjax.data import datasets
+from lensjax.data.batches import input_transforms
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
 from lensjax.studies import proposals
@@ -64,7 +65,7 @@ class Command:
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
     base = configured(command)
-    inputs.read(command.edit)  # fails now where it is misspelt
+    input_transforms.read(command.edit)  # fails now where it is misspelt
     if command.before and len(command.before) != command.seeds:
         raise ValueError(f"--before names {len(command.before)} runs for {command.seeds} seeds: one each.")
     before = list(command.before) or train(command, base, "before")
@@ -94,7 +95,7 @@ def main(command: Command) -> None:
     ]
 
     # ---- apply, retrain, measure, on test ----
-    workdirs = train(command, edited(base, chosen), "after-" + inputs.fingerprint(chosen))
+    workdirs = train(command, edited(base, chosen), "after-" + input_transforms.fingerprint(chosen))
     retrained = [restore(workdir) for workdir in workdirs]
     tested, counted = mistakes_of(base, test, None)
     said_before, said_after = (
@@ -118,7 +119,7 @@ def main(command: Command) -> None:
     result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "base": asdict(base)}
     logs.write_json(command.out / "table.json", result | found | {"blame": str(blame)})
     (command.out / "table.md").write_text("\n".join(lines) + "\n")
-    draw(command.out, found, inputs.blame_map(str(blame)))
+    draw(command.out, found, input_transforms.blame_map(str(blame)))
     print("\n".join(lines))
     print(f"\ntable: {command.out / 'table.md'}\nplots: {command.out / 'table.png'}, blame.png")
 
@@ -145,7 +146,9 @@ def train(command: Command, config: Config, name: str) -> list[Path]:
 def edited(config: Config, specs: Sequence[str]) -> Config:
     """The configuration with its inputs transformed further, its head told how long windows are."""
     data = replace(config.data, inputs=(*config.data.inputs, *specs))
-    return replace(config, data=data, model=replace(config.model, windows=inputs.windows_after(data.inputs)))
+    return replace(
+        config, data=data, model=replace(config.model, windows=input_transforms.windows_after(data.inputs))
+    )
 
 
 def differences(before: Config, after: Config) -> list[str]:

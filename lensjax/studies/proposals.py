@@ -12,9 +12,9 @@ import numpy as np
 from jax.tree_util import Partial
 
 from lensjax import explained, items, logs
-from lensjax.data import inputs
+from lensjax.data.batches import input_transforms
+from lensjax.data.batches.augment import as_float
 from lensjax.data.datasets import Source, stored_type
-from lensjax.data.transforms import as_float
 from lensjax.explain import by_gradient, by_patches, margin, parse
 from lensjax.restore import Trained
 from lensjax.scoring import single
@@ -41,13 +41,16 @@ def answers(trained: Trained, source: Source, specs: Sequence[str], chunk: int) 
     images = []
     for row in range(len(source)):
         image = as_float(source[row]["image"])
-        images.append(inputs.transform_image(image, specs, str(source.id[row]), kind))
+        images.append(input_transforms.transform_image(image, specs, str(source.id[row]), kind))
     return explained.predictor(trained, chunk)(images).classes
 
 
 def blame_of(trained: Trained, source: Source, rows: np.ndarray, method: str, chunk: int) -> np.ndarray:
     """Maps [n *s] of what made the network say what it said, each with a mean size of 1."""
-    shown = [items.held_out_item(inputs.transform(source[int(r)], trained.config.data.inputs)) for r in rows]
+    shown = [
+        items.held_out_item(input_transforms.transform(source[int(r)], trained.config.data.inputs))
+        for r in rows
+    ]
     predicted = explained.predict(trained, shown, chunk)
     methods = [(method, *parse(method))]
     maps = explained.explain(
@@ -99,7 +102,7 @@ def smallest(trained: Trained, source: Source, rows: np.ndarray) -> list[Row]:
     low, high = (0.0, 1.0) if stored_type(trained.config.data) == np.uint8 else (-np.inf, np.inf)
     found = []
     for row in rows:
-        one = inputs.transform(source[int(row)], trained.config.data.inputs)
+        one = input_transforms.transform(source[int(row)], trained.config.data.inputs)
         image = jax.numpy.asarray(as_float(one["image"]))
         of = Partial(score, jax.numpy.asarray(one["label"]))
         patch, step = by_patches(of, image), by_gradient(of, image, low=low, high=high)

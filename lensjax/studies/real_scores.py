@@ -16,8 +16,8 @@ import numpy as np
 
 from lensjax import explained, intervals, metrics, ranking
 from lensjax.config import LensData
+from lensjax.data.batches.augment import as_float
 from lensjax.data.datasets import Source
-from lensjax.data.transforms import as_float
 from lensjax.restore import Trained
 from lensjax.shapes import Bool, Float
 from lensjax.studies import real_inputs as inputs

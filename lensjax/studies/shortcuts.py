@@ -24,7 +24,8 @@ import tyro
 from lensjax import explained, intervals, items, logs, runtime
 from lensjax.config import Config, Data
 from lensjax.config_io import load_config_file
-from lensjax.data import datasets, inputs
+from lensjax.data import datasets
+from lensjax.data.batches import input_transforms
 from lensjax.explain import parse
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
@@ -143,7 +144,9 @@ def check(trained: Trained, data: Data) -> None:
 def logits_of(trained: Trained, images: Sequence[np.ndarray], chunk: int) -> np.ndarray:
     """Logits [n k] of images before the run's own transformation of its inputs."""
     specs, kind = trained.config.data.inputs, datasets.stored_type(trained.config.data)
-    ready = [inputs.transform_image(image, specs, str(row), kind) for row, image in enumerate(images)]
+    ready = [
+        input_transforms.transform_image(image, specs, str(row), kind) for row, image in enumerate(images)
+    ]
     return np.asarray(explained.predictor(trained, chunk)(ready).logits)
 
 
@@ -209,7 +212,7 @@ def background_mass(trained: Trained, test: datasets.Source, command: Command) -
     """Share of each map's positive part that lies on the background, mean over examples with evidence."""
     rows = np.flatnonzero(swaps.has_evidence(test))
     specs = trained.config.data.inputs
-    shown = [items.held_out_item(inputs.transform(test[int(row)], specs)) for row in rows]
+    shown = [items.held_out_item(input_transforms.transform(test[int(row)], specs)) for row in rows]
     shown = [item for item in shown if item.mask is not None and item.mask.any()][: command.examples]
     if not shown:
         return {}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lensjax.data import edits, inputs
+from lensjax.data.batches import input_transforms, region_fills
+from lensjax.data.batches.augment import as_float
 from lensjax.data.datasets import Source
-from lensjax.data.transforms import as_float
 from lensjax.shapes import Bool, Float, Int
 
 
@@ -39,7 +39,7 @@ def cut(*specs: str) -> Callable[[Source, np.random.Generator], Swapped]:
     """Transformed as `data.inputs` would."""
 
     def make(test: Source, rng: np.random.Generator) -> Swapped:
-        made = [inputs.transform(test[row], specs) for row in range(len(test))]
+        made = [input_transforms.transform(test[row], specs) for row in range(len(test))]
         blank = has_evidence(test) & ~np.array([one["mask"].any() for one in made])
         return Swapped([as_float(one["image"]) for one in made], np.arange(len(test)), blank=blank)
 
@@ -58,7 +58,7 @@ def evidence_alone(test: Source, rng: np.random.Generator) -> Swapped:
     images = []
     for row in rows:
         one = test[row]
-        images.append(edits.fill(as_float(one["image"]), ~one["mask"], "background", rng))
+        images.append(region_fills.fill(as_float(one["image"]), ~one["mask"], "background", rng))
     return Swapped(images, rows)
 
 
@@ -91,7 +91,7 @@ def _exchanged(test: Source, rng: np.random.Generator, same: bool) -> Swapped:
 
 def _background(test: Source, row: int, rng: np.random.Generator) -> np.ndarray:
     one = test[row]
-    return edits.fill(as_float(one["image"]), one["mask"], "noise", rng)
+    return region_fills.fill(as_float(one["image"]), one["mask"], "noise", rng)
 
 
 def has_evidence(test: Source) -> Bool[np.ndarray, "n"]:

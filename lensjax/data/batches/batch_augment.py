@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lensjax.data.datasets import Source
-from lensjax.data.transforms import (
+from lensjax.data.batches.augment import (
     ORIENTATIONS,
     Augmentation,
     as_pixels,
@@ -21,6 +20,7 @@ from lensjax.data.transforms import (
     shift,
     shift_steps,
 )
+from lensjax.data.datasets import Source
 from lensjax.shapes import Int
 from lensjax.types import Batch
 

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from lensjax.data import edits
+from lensjax.data.batches import region_fills
+from lensjax.data.batches.augment import as_float, with_light
 from lensjax.data.min_max import min_max as to_unit
 from lensjax.data.min_max import span
 from lensjax.data.resample import area_weights
-from lensjax.data.transforms import as_float, with_light
 from lensjax.event_axes import WINDOWS
 from lensjax.explain.methods import near, parse
 from lensjax.shapes import Float
@@ -49,7 +49,7 @@ def crop(
         _share(name, share)
     row, column = _centres(height)[:, None], _centres(width)
     cut = (row < max(rows, top)) | (row > 1 - max(rows, bottom)) | (np.abs(column - 0.5) > 0.5 - columns)
-    return edits.without(example, np.broadcast_to(cut, example["mask"].shape), fill, rng)
+    return region_fills.without(example, np.broadcast_to(cut, example["mask"].shape), fill, rng)
 
 
 def remove_border(
@@ -57,13 +57,13 @@ def remove_border(
 ) -> Example:
     """Without the outer `share` of each side: of an image on all four, of an event's windows at both ends."""
     _share("share", 2 * share)
-    return edits.without(example, _away(example["mask"].shape) > 0.5 - share, fill, rng)
+    return region_fills.without(example, _away(example["mask"].shape) > 0.5 - share, fill, rng)
 
 
 def remove_centre(example: Example, rng: Generator, share: float = 0.5, fill: str = "background") -> Example:
     """Without the middle `share` of the sides of an image, of the time of an event's windows."""
     _share("share", share)
-    return edits.without(example, _away(example["mask"].shape) <= share / 2, fill, rng)
+    return region_fills.without(example, _away(example["mask"].shape) <= share / 2, fill, rng)
 
 
 def blur(example: Example, rng: Generator, sigma: float = 2.0) -> Example:
@@ -72,7 +72,7 @@ def blur(example: Example, rng: Generator, sigma: float = 2.0) -> Example:
         raise ValueError(f"sigma (={sigma}) must be positive; it is in pixels.")
 
     def change(image: np.ndarray) -> np.ndarray:
-        return edits.blurred(image.astype(np.float32), np.ones(image.shape[:-1], bool), rng, sigma)
+        return region_fills.blurred(image.astype(np.float32), np.ones(image.shape[:-1], bool), rng, sigma)
 
     return {**with_light(example, change), "image": change(example["image"])}
 
@@ -107,7 +107,7 @@ def equal_stretch(example: Example, rng: Generator, seconds: float = 0.5) -> Exa
     if not WINDOWS[0] <= seconds <= WINDOWS[-1]:
         raise ValueError(f"seconds (={seconds}) must lie in [{WINDOWS[0]}, {WINDOWS[-1]}], as windows do.")
     width = mask.shape[-1]
-    nothing = edits.background(image, mask, rng)
+    nothing = region_fills.background(image, mask, rng)
     windows, inside = [], []
     for t, length in enumerate(WINDOWS):
         factor = seconds / length  # input pixels along one output pixel
@@ -130,8 +130,8 @@ def blamed(
     One map for all examples: one for each class would need the answer. `studies.edits` makes such files.
     """
     blame = blame_map(file)
-    image = edits.blamed(example["image"], blame, edit, share, rng)
-    gone = edits.largest(blame, share) if edit in ("remove", "noise") else np.zeros(blame.shape, bool)
+    image = region_fills.blamed(example["image"], blame, edit, share, rng)
+    gone = region_fills.largest(blame, share) if edit in ("remove", "noise") else np.zeros(blame.shape, bool)
     return {**example, "image": image, "mask": example["mask"] & ~gone}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from lensjax.data.transforms import with_light
+from lensjax.data.batches.augment import with_light
 from lensjax.shapes import Bool, Float
 from lensjax.types import Example
 from lensjax.viridis import colour

@@ -17,9 +17,10 @@ import grain
 import jax
 import numpy as np
 
-from lensjax.data import moves, transforms
+from lensjax.data.batches import augment as transforms
+from lensjax.data.batches import batch_augment
+from lensjax.data.batches.augment import Augmentation, as_pixels
 from lensjax.data.datasets import Source, Stored
-from lensjax.data.transforms import Augmentation, as_pixels
 from lensjax.shapes import Int, Num
 from lensjax.types import Batch, Example
 
@@ -42,7 +43,7 @@ def train_iterator(
 
     Args:
       batch_size: over all processes.
-      augment: names of `lensjax.data.transforms.AUGMENTATIONS`, or functions like them, in order.
+      augment: names of `lensjax.data.batches.augment.AUGMENTATIONS`, or functions like them, in order.
       process: (index, count); by default those of jax.
 
     Raises:
@@ -133,8 +134,8 @@ def train_batch(
     if not steps:
         return plain_batch(source, rows)
     generators = _generators(seed, places)
-    if moves.suits(source, steps):
-        return moves.moved(source, rows, generators, steps)
+    if batch_augment.suits(source, steps):
+        return batch_augment.moved(source, rows, generators, steps)
     draws = zip(source.examples(rows), generators, strict=True)
     examples = (transforms.augment(example, rng, steps) for example, rng in draws)
     return collate(examples, rows, source, as_stored=all(step in transforms.KEEP_TYPE for step in steps))

@@ -1,0 +1,1 @@
+"""batches: see the docstring of each file."""
