@@ -15,7 +15,7 @@ from pathlib import Path
 from lensjax import explained
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
-from lensjax.data.event_files import read_events
+from lensjax.data.gravity_spy.event_files import read_events
 from lensjax.event_axes import CLASSES
 from lensjax.intervals import wilson
 from lensjax.restore import restore

@@ -117,7 +117,7 @@ def _read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[P
 
 def from_spectrograms(trained: Trained, inputs: Sequence[Path]) -> tuple[list[Item], list[Problem]]:
     """Events from official spectrogram images: folders of four PNG an event, archives, or golden .npz."""
-    from lensjax.data.event_files import read_events
+    from lensjax.data.gravity_spy.event_files import read_events
 
     data = trained.config.data
     assert not isinstance(data, LensData)  # `read` has seen that these are events

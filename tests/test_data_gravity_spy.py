@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from spectrogram_files import figure, png, write
 
-from lensjax.data.event_index import index
-from lensjax.data.gravity_spy import describe, examples, fingerprint, main, read_event, report
+from lensjax.data.gravity_spy.event_index import index
+from lensjax.data.gravity_spy.gravity_spy import describe, examples, fingerprint, main, read_event, report
 from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.viridis import VIRIDIS
 

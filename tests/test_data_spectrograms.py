@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from spectrogram_files import png
 
-from lensjax.data.event_index import class_named
-from lensjax.data.gravity_spy import read_golden
-from lensjax.data.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
+from lensjax.data.gravity_spy.event_index import class_named
+from lensjax.data.gravity_spy.gravity_spy import read_golden
+from lensjax.data.gravity_spy.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
 from lensjax.event_axes import CLASSES
 from lensjax.viridis import VIRIDIS, colour, invert
 
@@ -96,7 +96,7 @@ def test_names_of_classes():
 
 
 def test_what_holds_no_pictures_is_told(tmp_path):
-    from lensjax.data.event_files import read_events
+    from lensjax.data.gravity_spy.event_files import read_events
 
     (tmp_path / "empty").mkdir()
     with h5py.File(tmp_path / "strain.hdf5", "w") as file:
@@ -109,7 +109,7 @@ def test_what_holds_no_pictures_is_told(tmp_path):
 
 
 def test_a_users_pictures_are_grouped_and_told_apart(real_data, tmp_path):
-    from lensjax.data.event_files import read_events
+    from lensjax.data.gravity_spy.event_files import read_events
 
     layout = real_data / "gravity_spy_kaggle_layout"
     found, problems = read_events([layout / "test"], (35, 42), "clipped")

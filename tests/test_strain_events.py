@@ -252,7 +252,7 @@ def test_a_command_for_strain_is_refused_by_a_network_of_the_sky(network, tmp_pa
 
 
 def test_pictures_tell_a_network_of_unclipped_energy_that_they_saturate(network, monkeypatch):
-    from lensjax.data import event_files
+    from lensjax.data.gravity_spy import event_files
 
     event = event_files.PicturedEvent("H1_a", "here", np.zeros((4, *SIZE, 1), np.float16), None)
     monkeypatch.setattr(event_files, "read_events", lambda *_: ([event], []))

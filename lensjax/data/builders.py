@@ -118,7 +118,7 @@ class SimulatedEvents(FromRecipe):
 
 
 class GravitySpy(FromRecipe):
-    """The real Gravity Spy set, read by `lensjax.data.gravity_spy`."""
+    """The real Gravity Spy set, read by `lensjax.data.gravity_spy.gravity_spy`."""
 
 
 class LensChallenge(FromRecipe):

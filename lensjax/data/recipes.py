@@ -166,7 +166,7 @@ def gravity_spy_recipe(config: Any) -> Recipe:
     Raises:
       ValueError: there is no such folder or archive, or it has none of the known layouts.
     """
-    from lensjax.data import gravity_spy
+    from lensjax.data.gravity_spy import gravity_spy
 
     height, width = config.size
     archive = gravity_spy.index(config.path, config.metadata)

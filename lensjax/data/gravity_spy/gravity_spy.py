@@ -1,6 +1,6 @@
 """The real Gravity Spy training set as examples: four pictures an event, read from where they are.
 
-`python -m lensjax.data.gravity_spy PATH` prints what is there and what is wrong with it.
+`python -m lensjax.data.gravity_spy.gravity_spy PATH` prints what is there and what is wrong with it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lensjax.data.archives import SPLITS, Fetch, Problem, Source, opened
-from lensjax.data.event_index import DETECTORS, Archive, EventFiles, class_named, index
+from lensjax.data.gravity_spy.event_index import DETECTORS, Archive, EventFiles, class_named, index
+from lensjax.data.gravity_spy.list_files import SPLITS, Fetch, Problem, Source, opened
+from lensjax.data.gravity_spy.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
+from lensjax.data.gravity_spy.trigger_table import Trigger
 from lensjax.data.layers import BadInput
-from lensjax.data.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
-from lensjax.data.trigger_table import Trigger
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
 from lensjax.shapes import Shaped
 from lensjax.types import Example
@@ -134,7 +134,7 @@ def _example(event: EventFiles, image: np.ndarray) -> Example:
 def _refusal(archive: Archive) -> ValueError:
     count = len(archive.problems)
     many = f"{count} problems, the first: " if count > 1 else ""
-    fix = "list them with `python -m lensjax.data.gravity_spy PATH`; `--data.on-problem skip` leaves them out"
+    fix = "list them with `python -m lensjax.data.gravity_spy.gravity_spy PATH`; `--data.on-problem skip` leaves them out"
     return ValueError(f"'{archive.path}': {many}{archive.problems[0]} ({fix}).")
 
 
@@ -211,7 +211,9 @@ def describe(archive: Archive) -> str:
 
 def main() -> None:
     """Prints the events in a Gravity Spy folder or archive, and what is wrong with it."""
-    parser = argparse.ArgumentParser(prog="python -m lensjax.data.gravity_spy", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m lensjax.data.gravity_spy.gravity_spy", description=main.__doc__
+    )
     parser.add_argument("path", help="folder in the Kaggle layout, tar archive, or Zenodo HDF5")
     parser.add_argument("--metadata", default="", help="CSV of the training set; by default found beside it")
     options = parser.parse_args()

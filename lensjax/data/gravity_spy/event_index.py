@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lensjax.data.archives import SPLITS, Entry, Problem, Source, list_sources
-from lensjax.data.trigger_table import Trigger, read_triggers
+from lensjax.data.gravity_spy.list_files import SPLITS, Entry, Problem, Source, list_sources
+from lensjax.data.gravity_spy.trigger_table import Trigger, read_triggers
 from lensjax.event_axes import CLASSES, WINDOWS
 
 DETECTORS = ("H1", "L1", "V1")

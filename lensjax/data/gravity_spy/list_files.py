@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 import h5py
 import numpy as np
 
+from lensjax.data.gravity_spy.spectrograms import MAX_BYTES
 from lensjax.data.layers import BadInput
-from lensjax.data.spectrograms import MAX_BYTES
 from lensjax.event_axes import WINDOWS
 
 SPLITS = ("train", "validation", "test")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lensjax.data import gravity_spy
-from lensjax.data.archives import WINDOW_NAME, Problem
-from lensjax.data.event_index import class_named
+from lensjax.data.gravity_spy import gravity_spy
+from lensjax.data.gravity_spy.event_index import class_named
+from lensjax.data.gravity_spy.list_files import WINDOW_NAME, Problem
+from lensjax.data.gravity_spy.spectrograms import encode_rgb, read_png
 from lensjax.data.layers import BadInput
-from lensjax.data.spectrograms import encode_rgb, read_png
 from lensjax.data.strain import is_strain
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
 from lensjax.types import Example

@@ -1,0 +1,1 @@
+"""gravity_spy: see the docstring of each file."""
