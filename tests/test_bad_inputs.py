@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lensjax.data.readers import read_cutouts
+from lensjax.data.images.readers import read_cutouts
 
 Writer = Callable[[Path], object]
 

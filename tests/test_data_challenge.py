@@ -7,7 +7,7 @@ from astropy.io import fits
 from lensjax import ranking
 from lensjax.data import builders, challenge, datasets, recipes
 from lensjax.data.challenge_table import label_of, read_table
-from lensjax.data.layers import BadInput
+from lensjax.data.images.band_layout import BadInput
 
 
 def write_image(path, seed=0, side=101, shift=0.0):

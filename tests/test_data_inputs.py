@@ -10,8 +10,9 @@ import pytest
 from lensjax import evaluate, items
 from lensjax.config import AttentionConfig, Config, EventData, GravitySpyData, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
-from lensjax.data import builders, datasets, min_max, recipes
+from lensjax.data import builders, datasets, recipes
 from lensjax.data.batches import input_transforms, region_fills
+from lensjax.data.images import min_max
 from lensjax.event_axes import CLASSES
 from lensjax.explained import Item
 from lensjax.models import build

@@ -14,8 +14,8 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lensjax.config_io import load_config_file
-from lensjax.data.min_max import from_simulation, min_max, picture
-from lensjax.data.readers import read_cutouts
+from lensjax.data.images.min_max import from_simulation, min_max, picture
+from lensjax.data.images.readers import read_cutouts
 from lensjax.explain import METHODS
 from lensjax.models import build, count_parameters, published
 from lensjax.models.cnn import grids

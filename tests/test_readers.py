@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lensjax.data.noise import sky_and_sigma
-from lensjax.data.readers import Cutout, read_cutouts
-from lensjax.data.resample import Grid, fill_missing, model_grid, resample
+from lensjax.data.images.noise import sky_and_sigma
+from lensjax.data.images.readers import Cutout, read_cutouts
+from lensjax.data.images.resample import Grid, fill_missing, model_grid, resample
 
 BANDS = ["VIS", "Y"]
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from lensjax.data.challenge_table import LENS_RULE, RULES, Row, read_table
-from lensjax.data.channel import network_channel
-from lensjax.data.fits import read_fits
-from lensjax.data.layers import BadInput
-from lensjax.data.resample import model_grid
+from lensjax.data.images.band_layout import BadInput
+from lensjax.data.images.fits import read_fits
+from lensjax.data.images.normalise_band import network_channel
+from lensjax.data.images.resample import model_grid
 from lensjax.types import Example
 
 FILE = re.compile(r"image(EUC_(?:VIS|Y|J|H)|SDSS_[UGRI])-(\d+)\.fits(?:\.gz)?$")

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from lensjax.data.layers import BadInput
+from lensjax.data.images.band_layout import BadInput
 
 Row = tuple[int | None, dict[str, float]]
 

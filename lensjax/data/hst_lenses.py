@@ -14,9 +14,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lensjax.data.layers import BadInput
-from lensjax.data.readers import read_cutouts
-from lensjax.data.resample import model_grid
+from lensjax.data.images.band_layout import BadInput
+from lensjax.data.images.readers import read_cutouts
+from lensjax.data.images.resample import model_grid
 from lensjax.shapes import Float
 
 FILTERS = ("F814W", "F600LP", "F606W", "F555W", "F475X", "F435W", "F390W")

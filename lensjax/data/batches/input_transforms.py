@@ -22,9 +22,9 @@ import numpy as np
 
 from lensjax.data.batches import region_fills
 from lensjax.data.batches.augment import as_float, with_light
-from lensjax.data.min_max import min_max as to_unit
-from lensjax.data.min_max import span
-from lensjax.data.resample import area_weights
+from lensjax.data.images.min_max import min_max as to_unit
+from lensjax.data.images.min_max import span
+from lensjax.data.images.resample import area_weights
 from lensjax.event_axes import WINDOWS
 from lensjax.explain.methods import near, parse
 from lensjax.shapes import Float

@@ -17,7 +17,7 @@ from lensjax.data.gravity_spy.event_index import DETECTORS, Archive, EventFiles,
 from lensjax.data.gravity_spy.list_files import SPLITS, Fetch, Problem, Source, opened
 from lensjax.data.gravity_spy.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
 from lensjax.data.gravity_spy.trigger_table import Trigger
-from lensjax.data.layers import BadInput
+from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
 from lensjax.shapes import Shaped
 from lensjax.types import Example

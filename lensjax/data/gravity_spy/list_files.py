@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from lensjax.data.gravity_spy.spectrograms import MAX_BYTES
-from lensjax.data.layers import BadInput
+from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import WINDOWS
 
 SPLITS = ("train", "validation", "test")

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from lensjax.data.layers import BadInput
+from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLIP, Encoding
 from lensjax.shapes import Float, Shaped, UInt8
 from lensjax.viridis import VIRIDIS, colour, invert

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lensjax.data.layers import is_auxiliary, names_band
+from lensjax.data.images.band_layout import is_auxiliary, names_band
 
 FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fz")
 HDF5 = (".h5", ".hdf5", ".hdf")

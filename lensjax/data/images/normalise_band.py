@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from lensjax.data.layers import BadInput, Plane
-from lensjax.data.min_max import min_max
-from lensjax.data.noise import sky_and_sigma
-from lensjax.data.resample import SAME_SCALE, Grid, crop, fill_missing, resample
+from lensjax.data.images.band_layout import BadInput, Plane
+from lensjax.data.images.min_max import min_max
+from lensjax.data.images.noise import sky_and_sigma
+from lensjax.data.images.resample import SAME_SCALE, Grid, crop, fill_missing, resample
 from lensjax.shapes import Bool, Float
 
 MAX_PADDING = 0.2  # of a side that a cutout may lack of the model's field

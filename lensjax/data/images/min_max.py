@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lensjax.data.noise import sky_and_sigma
+from lensjax.data.images.noise import sky_and_sigma
 from lensjax.shapes import Float, Num
 from lensjax.types import Example
 

@@ -10,7 +10,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lensjax.data.layers import BadInput, Layer, Plane, Raw, check_size, choose, noise_layer, split_bands
+from lensjax.data.images.band_layout import (
+    BadInput,
+    Layer,
+    Plane,
+    Raw,
+    check_size,
+    choose,
+    noise_layer,
+    split_bands,
+)
 
 SCALES = ("pixel_scale", "pixscale")
 

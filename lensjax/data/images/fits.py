@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from lensjax.data.layers import (
+from lensjax.data.images.band_layout import (
     MAX_PIXELS,
     BadInput,
     Layer,

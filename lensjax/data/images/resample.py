@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from lensjax.data.layers import BadInput
+from lensjax.data.images.band_layout import BadInput
 from lensjax.shapes import Bool, Float, Shaped
 
 SAME_SCALE = (

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lensjax.data.arrays import read_hdf5, read_numpy
-from lensjax.data.catalogue import Row, read_catalogue
-from lensjax.data.channel import Units, network_channel, pixel_scale_of, scale_notes
-from lensjax.data.fits import read_fits
-from lensjax.data.layers import BadInput, Plane, Raw
-from lensjax.data.min_max import ready
-from lensjax.data.resample import Grid, model_grid
-from lensjax.data.sources import HDF5, NUMPY, Source, ending, find_sources, stem
+from lensjax.data.images.band_layout import BadInput, Plane, Raw
+from lensjax.data.images.catalogue import Row, read_catalogue
+from lensjax.data.images.find_files import HDF5, NUMPY, Source, ending, find_sources, stem
+from lensjax.data.images.fits import read_fits
+from lensjax.data.images.hdf5_numpy import read_hdf5, read_numpy
+from lensjax.data.images.min_max import ready
+from lensjax.data.images.normalise_band import Units, network_channel, pixel_scale_of, scale_notes
+from lensjax.data.images.resample import Grid, model_grid
 
 
 @dataclass(frozen=True)

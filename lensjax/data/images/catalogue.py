@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lensjax.data.layers import BadInput
+from lensjax.data.images.band_layout import BadInput
 
 NAMES = ("file", "filename", "id", "name")
 LABELS = ("label", "class")
