@@ -20,10 +20,11 @@ import grain
 import numpy as np
 from array_record.python import array_record_module
 
-from lensjax.data import builders, serialised
 from lensjax.data.batches import pipeline
-from lensjax.data.datasets import Source
-from lensjax.data.recipes import lens_recipe
+from lensjax.data.store import serialised
+from lensjax.data.store import writer as builders
+from lensjax.data.store.dataset_specs import lens_recipe
+from lensjax.data.store.datasets import Source
 from lensjax.simulate.truth import TRUTH
 
 CASES: tuple[tuple[tuple[int, ...], tuple[str, ...], int], ...] = (

@@ -19,8 +19,8 @@ import numpy as np
 
 from lensjax import checkpoint, evaluate, logs, parallel, run, stacked
 from lensjax.config import Config
-from lensjax.data import datasets
 from lensjax.data.batches import pipeline
+from lensjax.data.store import datasets
 from lensjax.models import count_parameters
 from lensjax.optim import make_optimiser, make_schedule
 from lensjax.restore import restore

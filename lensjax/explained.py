@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.data import datasets
 from lensjax.data.batches.augment import as_float
+from lensjax.data.store import datasets
 from lensjax.explain import (
     METHODS,
     ON_FEATURES,

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lensjax.config import EventData, LensData
-from lensjax.data import datasets
 from lensjax.data.batches.augment import as_float
 from lensjax.data.batches.input_transforms import transform_image
 from lensjax.data.images.min_max import from_simulation, picture
 from lensjax.data.images.readers import Problem, read_cutouts
+from lensjax.data.store import datasets
 from lensjax.event_axes import CLIP
 from lensjax.explained import Item
 from lensjax.restore import Trained

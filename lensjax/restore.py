@@ -14,7 +14,7 @@ from lensjax import parallel, records
 from lensjax.checkpoint import read_config_json, restore_best
 from lensjax.config import Config, LensData
 from lensjax.config_io import config_from_dict
-from lensjax.data import datasets
+from lensjax.data.store import datasets
 from lensjax.event_axes import WINDOWS, EventGrid
 from lensjax.models import Network, build, published
 from lensjax.optim import make_optimiser

@@ -14,7 +14,7 @@ from lensjax import logs
 from lensjax.checkpoint import read_config_json
 from lensjax.config import Config
 from lensjax.config_io import changes, config_from_dict
-from lensjax.data.datasets import Source
+from lensjax.data.store.datasets import Source
 from lensjax.evaluate import Predictions
 from lensjax.shapes import Array
 

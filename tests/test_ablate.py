@@ -28,8 +28,8 @@ from lensjax import (
 )
 from lensjax.config import AttentionConfig, Config, EventData, LensData, LossConfig, ModelConfig, OptimConfig
 from lensjax.config_io import load_config_file
-from lensjax.data import datasets
 from lensjax.data.batches import pipeline
+from lensjax.data.store import datasets
 from lensjax.models import build
 from lensjax.optim import make_optimiser
 from lensjax.state import init_state, make_train_step

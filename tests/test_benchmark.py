@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from lensjax.benchmark import methods, scores, table
-from lensjax.data.datasets import stack, with_shuffled_labels
+from lensjax.data.store.datasets import stack, with_shuffled_labels
 from lensjax.event_axes import EventGrid
 from lensjax.explain import METHODS
 from lensjax.explain.cost import multiplications, passes

@@ -17,11 +17,11 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
 from lensjax.config import LensData
-from lensjax.data import builders, datasets, serialised, shards
 from lensjax.data.batches import pipeline
-from lensjax.data.builders import SimulatedLenses, make
-from lensjax.data.integrity import verify
-from lensjax.data.recipes import lens_recipe
+from lensjax.data.store import datasets, serialised, shards, writer
+from lensjax.data.store.checksums import verify
+from lensjax.data.store.dataset_specs import lens_recipe
+from lensjax.data.store.writer import SimulatedLenses, make
 
 SMALL = {"instrument": "euclid", "size": 16, "train": 12, "validation": 4, "test": 5, "seed": 1}
 
@@ -84,7 +84,7 @@ def test_records_are_what_tfds_writes(tmp_path):
     some = recipe(lit, light=True)
     own = SimulatedLenses(config=some, data_dir=tmp_path).info.features
     for example in lit(2, 0):
-        encoded = builders.encode(example, some)
+        encoded = writer.encode(example, some)
         ours, theirs = (
             tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True)
             for record in (serialised.write(encoded), own.serialize_example(encoded))
@@ -103,12 +103,12 @@ def test_records_are_what_tfds_writes(tmp_path):
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_what_cannot_be_stored_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        builders.encode({**next(fake(1, 0)), **change}, recipe())
+        writer.encode({**next(fake(1, 0)), **change}, recipe())
 
 
 def test_a_split_of_several_files_is_the_same(made, tmp_path, monkeypatch):
     """None of which is held in memory whole: TFDS's writer does, and asks for TensorFlow beyond 1 GB."""
-    monkeypatch.setattr(builders, "write_split", partial(shards.write_split, size=10_000))
+    monkeypatch.setattr(writer, "write_split", partial(shards.write_split, size=10_000))
     several = make(SimulatedLenses, recipe(), tmp_path)
     names = sorted(file.name for file in several.glob("*-train.array_record*"))
     assert names == [f"simulated_lenses-train.array_record-0000{i}-of-00003" for i in range(3)]
@@ -180,7 +180,7 @@ def test_no_tensorflow(made):
 
 def test_splits_and_seeds_share_no_scene(tmp_path, made):
     other = make(SimulatedLenses, recipe(seed=2), tmp_path)
-    ids = [i for path in (made, other) for s in builders.SPLITS for i in datasets.load(path, s).id]
+    ids = [i for path in (made, other) for s in writer.SPLITS for i in datasets.load(path, s).id]
     assert len(ids) == len(set(ids)) == 2 * 21
 
 

@@ -5,9 +5,10 @@ import pytest
 from astropy.io import fits
 
 from lensjax import ranking
-from lensjax.data import builders, challenge, datasets, recipes
+from lensjax.data import challenge
 from lensjax.data.challenge_table import label_of, read_table
 from lensjax.data.images.band_layout import BadInput
+from lensjax.data.store import dataset_specs, datasets, writer
 
 
 def write_image(path, seed=0, side=101, shift=0.0):
@@ -144,8 +145,8 @@ def test_a_damaged_image_is_named_and_left_out_or_refused(tmp_path, capsys):
 
 def test_a_data_set_is_built_and_its_ranking_is_exact(tmp_path):
     samples(tmp_path / "files")
-    recipe = recipes.challenge_recipe(str(tmp_path / "files"))
-    folder = builders.make(builders.LensChallenge, recipe, tmp_path / "data")
+    recipe = dataset_specs.challenge_recipe(str(tmp_path / "files"))
+    folder = writer.make(writer.LensChallenge, recipe, tmp_path / "data")
     test = datasets.load(folder, "test")
     assert len(test) == recipe.counts["test"] and test.image.shape[1:] == (101, 101, 1)
     assert test.classes == ("non-lens", "lens")
@@ -156,7 +157,7 @@ def test_a_data_set_is_built_and_its_ranking_is_exact(tmp_path):
     assert ranking.tpr_at_false_positives(scores, labels, 10) == 0.10
     with pytest.raises(ValueError, match="no objects for"):
         samples(tmp_path / "few", range(1))
-        recipes.challenge_recipe(str(tmp_path / "few"))
+        dataset_specs.challenge_recipe(str(tmp_path / "few"))
 
 
 @pytest.mark.parametrize(("track", "bands"), [("space_based", 1), ("ground_based", 4)])

@@ -10,9 +10,9 @@ import pytest
 from lensjax import evaluate, items
 from lensjax.config import AttentionConfig, Config, EventData, GravitySpyData, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
-from lensjax.data import builders, datasets, recipes
 from lensjax.data.batches import input_transforms, region_fills
 from lensjax.data.images import min_max
+from lensjax.data.store import dataset_specs, datasets, writer
 from lensjax.event_axes import CLASSES
 from lensjax.explained import Item
 from lensjax.models import build
@@ -225,18 +225,18 @@ def fake(count, seed):
 
 
 def test_the_set_is_made_from_the_plain_one_and_kept_beside_it(tmp_path, monkeypatch):
-    plain = recipes.lens_recipe(
+    plain = dataset_specs.lens_recipe(
         instrument="euclid", size=16, train=3, validation=2, test=2, seed=1, lens_fraction=0.5,
         supersampling=1, light=True, generate=fake, truth=("theta_e",),
     )  # fmt: skip
     real = datasets.recipe_of
-    monkeypatch.setattr(recipes, "lens_recipe", lambda **_: plain)
+    monkeypatch.setattr(dataset_specs, "lens_recipe", lambda **_: plain)
     config = LensData(size=16, directory=str(tmp_path), light=True)
     cut = replace(config, inputs=("remove_border(share=0.25)", "blur"))
     before, after = datasets.prepare(config), datasets.prepare(cut)
     assert real(cut).name.startswith(f"{plain.name}-inputs_remove_border_blur_")
     assert before.parent.parent == after.parent.parent and before != after
-    for split in builders.SPLITS:
+    for split in writer.SPLITS:
         old, new = datasets.load(before, split), datasets.load(after, split)
         assert len(old) == len(new) and new.id.tolist() == old.id.tolist()
         for row in range(len(old)):

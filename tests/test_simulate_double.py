@@ -11,7 +11,7 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 
 from lensjax.config import LensData
-from lensjax.data import datasets
+from lensjax.data.store import datasets
 from lensjax.simulate import chosen, double, light, render
 from lensjax.simulate.instruments import EUCLID
 from lensjax.simulate.kinds import ALL_KINDS, COMPOUND_KINDS, KINDS, shares

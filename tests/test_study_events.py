@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lensjax import power
-from lensjax.data.datasets import Source
+from lensjax.data.store.datasets import Source
 from lensjax.event_axes import CLASSES
 from lensjax.report import studies as pictures
 from lensjax.studies import event_tables, events

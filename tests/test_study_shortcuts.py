@@ -11,7 +11,7 @@ import pytest
 
 from lensjax.config import AttentionConfig, Config, EventData, LensData, ModelConfig
 from lensjax.config_io import load_config_file
-from lensjax.data.datasets import Source
+from lensjax.data.store.datasets import Source
 from lensjax.models import build
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained

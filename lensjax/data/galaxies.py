@@ -15,10 +15,10 @@ from astropy.io import fits
 from scipy.ndimage import gaussian_filter
 
 from lensjax.config import Config, LensData
-from lensjax.data.datasets import Source, Stored, pixel_scale
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.images.noise import sky_and_sigma
 from lensjax.data.images.resample import model_grid, resample
+from lensjax.data.store.datasets import Source, Stored, pixel_scale
 from lensjax.shapes import Float
 
 COLUMNS = (

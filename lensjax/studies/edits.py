@@ -25,8 +25,8 @@ import tyro
 from lensjax import logs, metrics, runtime
 from lensjax.config import Config
 from lensjax.config_io import changes, load_config_file
-from lensjax.data import datasets
 from lensjax.data.batches import input_transforms
+from lensjax.data.store import datasets
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
 from lensjax.studies import proposals

@@ -25,7 +25,7 @@ from scipy.special import softmax
 from lensjax import logs, metrics
 from lensjax.config import Config, EventData
 from lensjax.config_io import load_config_file
-from lensjax.data import datasets
+from lensjax.data.store import datasets
 from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.report import studies as pictures
 from lensjax.specs import check_names, defined_in

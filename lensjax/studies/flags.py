@@ -23,7 +23,7 @@ import tyro
 
 from lensjax import explained, items, logs, metrics, runtime
 from lensjax.config import LensData
-from lensjax.data import datasets
+from lensjax.data.store import datasets
 from lensjax.explain import parse
 from lensjax.flags import ATTENTION, EVIDENCE, detection, flags_of
 from lensjax.restore import Trained, restore

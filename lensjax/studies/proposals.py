@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from lensjax import explained, items, logs
 from lensjax.data.batches import input_transforms
 from lensjax.data.batches.augment import as_float
-from lensjax.data.datasets import Source, stored_type
+from lensjax.data.store.datasets import Source, stored_type
 from lensjax.explain import by_gradient, by_patches, margin, parse
 from lensjax.restore import Trained
 from lensjax.scoring import single

@@ -17,7 +17,7 @@ import numpy as np
 from lensjax import explained, intervals, metrics, ranking
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
-from lensjax.data.datasets import Source
+from lensjax.data.store.datasets import Source
 from lensjax.restore import Trained
 from lensjax.shapes import Bool, Float
 from lensjax.studies import real_inputs as inputs

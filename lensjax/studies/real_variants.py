@@ -25,7 +25,7 @@ import tyro
 from lensjax import logs, runtime
 from lensjax.config import Config, LensData
 from lensjax.config_io import load_config_file
-from lensjax.data import datasets
+from lensjax.data.store import datasets
 from lensjax.report import real as pictures
 from lensjax.restore import restore
 from lensjax.specs import check_names, defined_in

@@ -18,8 +18,8 @@ import numpy as np
 
 from lensjax import intervals, logs, metrics, ranking
 from lensjax.config import LensData
-from lensjax.data import datasets
 from lensjax.data.batches.augment import as_float
+from lensjax.data.store import datasets
 from lensjax.explained import predictor
 from lensjax.restore import Trained, restore
 from lensjax.shapes import Bool, Float

@@ -22,8 +22,8 @@ import tyro
 from lensjax import choose_methods, evaluate, explained, items, logs, parallel, runtime, tables
 from lensjax.config import LensData
 from lensjax.config_io import load_config_file
-from lensjax.data import datasets
 from lensjax.data.batches import pipeline
+from lensjax.data.store import datasets
 from lensjax.explain import parse
 from lensjax.restore import Trained, restore
 from lensjax.studies.training import train_all

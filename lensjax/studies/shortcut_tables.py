@@ -9,7 +9,7 @@ import numpy as np
 
 from lensjax import intervals
 from lensjax.config import Data
-from lensjax.data.datasets import Source
+from lensjax.data.store.datasets import Source
 from lensjax.studies.event_tables import spread
 
 Row = dict[str, Any]

@@ -24,8 +24,8 @@ import tyro
 from lensjax import explained, intervals, items, logs, runtime
 from lensjax.config import Config, Data
 from lensjax.config_io import load_config_file
-from lensjax.data import datasets
 from lensjax.data.batches import input_transforms
+from lensjax.data.store import datasets
 from lensjax.explain import parse
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore

@@ -13,7 +13,7 @@ import numpy as np
 
 from lensjax.data.batches import input_transforms, region_fills
 from lensjax.data.batches.augment import as_float
-from lensjax.data.datasets import Source
+from lensjax.data.store.datasets import Source
 from lensjax.shapes import Bool, Float, Int
 
 

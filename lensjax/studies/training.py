@@ -16,7 +16,7 @@ from lensjax import logs, stacked
 from lensjax.checkpoint import read_config_json
 from lensjax.config import Config, EventData, LensData
 from lensjax.config_io import config_from_dict
-from lensjax.data import datasets
+from lensjax.data.store import datasets
 
 Configs = Mapping[Path, Config]
 

@@ -25,8 +25,8 @@ import tyro
 from lensjax import evaluate, explained, items, logs, metrics, parallel, runtime
 from lensjax.config import Config, LensData, LossConfig
 from lensjax.config_io import load_config_file
-from lensjax.data import datasets
 from lensjax.data.batches import pipeline
+from lensjax.data.store import datasets
 from lensjax.explain import parse, score_maps
 from lensjax.positions import centroids, peaks, position_errors
 from lensjax.report import studies as pictures

@@ -20,7 +20,7 @@ from lensjax.data.batches.augment import (
     shift,
     shift_steps,
 )
-from lensjax.data.datasets import Source
+from lensjax.data.store.datasets import Source
 from lensjax.shapes import Int
 from lensjax.types import Batch
 

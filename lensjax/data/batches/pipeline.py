@@ -20,7 +20,7 @@ import numpy as np
 from lensjax.data.batches import augment as transforms
 from lensjax.data.batches import batch_augment
 from lensjax.data.batches.augment import Augmentation, as_pixels
-from lensjax.data.datasets import Source, Stored
+from lensjax.data.store.datasets import Source, Stored
 from lensjax.shapes import Int, Num
 from lensjax.types import Batch, Example
 

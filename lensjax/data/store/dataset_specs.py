@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lensjax.data.builders import GENERATE, SPLITS, Recipe
+from lensjax.data.store.writer import GENERATE, SPLITS, Recipe
 from lensjax.event_axes import CLASSES, WINDOWS, channels
 from lensjax.simulate.artefacts import ARTEFACTS
 from lensjax.types import Example

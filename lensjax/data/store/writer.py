@@ -1,7 +1,7 @@
 """TFDS builders in array_record format, without TensorFlow: examples made or read once, then kept.
 
 A new data set is a subclass of `FromRecipe` (its name is the data set's) and a function that gives a `Recipe`
-(`lensjax.data.recipes`).
+(`lensjax.data.store.dataset_specs`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from lensjax import logs
-from lensjax.data import serialised
-from lensjax.data.integrity import disk_is_full, exclusive, publish, write_checksums
-from lensjax.data.shards import write_split
+from lensjax.data.store import serialised
+from lensjax.data.store.checksums import disk_is_full, exclusive, publish, write_checksums
+from lensjax.data.store.shards import write_split
 from lensjax.types import Example
 
 SPLITS = ("train", "validation", "test")

@@ -11,8 +11,8 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from lensjax.config import Data, EventData, GravitySpyData, LensData
-from lensjax.data import serialised
-from lensjax.data.integrity import verify
+from lensjax.data.store import serialised
+from lensjax.data.store.checksums import verify
 from lensjax.event_axes import EventGrid, channels
 from lensjax.shapes import Int
 from lensjax.types import Example
@@ -91,16 +91,16 @@ def prepare(config: Data) -> Path:
       ValueError: a value of the configuration is out of range, or the directory cannot be written.
       OSError: the disk is full.
     """
-    from lensjax.data import builders
+    from lensjax.data.store import writer
 
     if config.inputs:
         prepare(replace(config, inputs=()))
     kinds = {
-        LensData: builders.SimulatedLenses,
-        EventData: builders.SimulatedEvents,
-        GravitySpyData: builders.GravitySpy,
+        LensData: writer.SimulatedLenses,
+        EventData: writer.SimulatedEvents,
+        GravitySpyData: writer.GravitySpy,
     }
-    return builders.make(kinds[type(config)], recipe_of(config), Path(config.directory))
+    return writer.make(kinds[type(config)], recipe_of(config), Path(config.directory))
 
 
 def recipe_of(config: Data) -> Any:
@@ -109,7 +109,7 @@ def recipe_of(config: Data) -> Any:
     Raises:
       ValueError: a value of the configuration is out of range.
     """
-    from lensjax.data import recipes
+    from lensjax.data.store import dataset_specs
 
     if config.inputs:
         plain = replace(config, inputs=())
@@ -118,12 +118,12 @@ def recipe_of(config: Data) -> Any:
             source = load(prepare(plain), split)
             return (source[row] for row in range(len(source)))
 
-        return recipes.transformed(recipe_of(plain), config.inputs, examples)
+        return dataset_specs.transformed(recipe_of(plain), config.inputs, examples)
     if isinstance(config, EventData):
-        return recipes.event_recipe(config)
+        return dataset_specs.event_recipe(config)
     if isinstance(config, GravitySpyData):
-        return recipes.gravity_spy_recipe(config)
-    return recipes.lens_recipe(
+        return dataset_specs.gravity_spy_recipe(config)
+    return dataset_specs.lens_recipe(
         instrument=config.instrument,
         size=config.size,
         train=config.train,
@@ -191,7 +191,9 @@ def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
 
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"data set '{folder}' does not exist: make it with lensjax.data.datasets.prepare.")
+        raise ValueError(
+            f"data set '{folder}' does not exist: make it with lensjax.data.store.datasets.prepare."
+        )
     verify(folder, split)
     builder = tfds.builder_from_directory(folder)
     if split not in builder.info.splits:
