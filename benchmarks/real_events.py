@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax import choose_methods, explained, logs
-from lensjax.data.strain import Strain, read_strain
-from lensjax.data.strain_scan import around, block_at, event_at, whitened
+from lensjax.data.strain.strain import Strain, read_strain
+from lensjax.data.strain.strain_scan import around, block_at, event_at, whitened
 from lensjax.restore import Trained, restore
 from lensjax.simulate.glitches import MASK_ENERGY, MASK_FRACTION, evidence, pictured
 from lensjax.simulate.qtransform import asd, q_scan, whiten

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from strain_files import RATE, START, noise, strain_of, write
 
-from lensjax.data import open_strain
-from lensjax.data.open_strain import fetch, file_span
-from lensjax.data.strain import cut, flags_missed, gaps, read_strain, whole_stretches
+from lensjax.data.strain import open_strain
+from lensjax.data.strain.open_strain import fetch, file_span
+from lensjax.data.strain.strain import cut, flags_missed, gaps, read_strain, whole_stretches
 
 
 def test_reads_values_axis_detector_and_flags(tmp_path):

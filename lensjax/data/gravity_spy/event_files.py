@@ -13,7 +13,7 @@ from lensjax.data.gravity_spy.event_index import class_named
 from lensjax.data.gravity_spy.list_files import WINDOW_NAME, Problem
 from lensjax.data.gravity_spy.spectrograms import encode_rgb, read_png
 from lensjax.data.images.band_layout import BadInput
-from lensjax.data.strain import is_strain
+from lensjax.data.strain.strain import is_strain
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
 from lensjax.types import Example
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from lensjax.data.batches.augment import as_float
-from lensjax.data.strain import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
+from lensjax.data.strain.strain import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
 from lensjax.event_axes import WINDOWS, Encoding
 from lensjax.shapes import Float
 from lensjax.simulate.glitches import encode, pictured, pictures

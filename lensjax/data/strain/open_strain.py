@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lensjax.data.strain import Strain, read_strain
-from lensjax.data.strain_scan import LOCAL
+from lensjax.data.strain.strain import Strain, read_strain
+from lensjax.data.strain.strain_scan import LOCAL
 from lensjax.logs import progress
 
 DETECTORS = ("H1", "L1", "V1", "K1", "G1")

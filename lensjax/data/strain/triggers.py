@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from lensjax.data.strain import Strain, cut, whole_stretches
-from lensjax.data.strain_scan import (
+from lensjax.data.strain.strain import Strain, cut, whole_stretches
+from lensjax.data.strain.strain_scan import (
     BLOCK,
     EDGE,
     LOCAL,

@@ -1,0 +1,1 @@
+"""strain: see the docstring of each file."""
