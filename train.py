@@ -65,9 +65,9 @@ def main(command: Command) -> None:
     import jax
 
     from lensjax import ablate, checkpoint, ensemble_train, evaluate, logs, parallel, power, run
-    from lensjax.data import galaxies
     from lensjax.data.batches import pipeline
     from lensjax.data.store import datasets
+    from lensjax.data.surveys import galaxies
     from lensjax.models import count_parameters
     from lensjax.optim import make_optimiser, make_schedule
     from lensjax.restore import restore

@@ -52,7 +52,7 @@ class LensData:
     inputs: tuple[str, ...] = ()
     """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.batches.input_transforms."""
     negatives: str = ""
-    """Folder of real galaxies (lensjax.data.galaxies) that replace some non-lenses of the training split."""
+    """Folder of real galaxies (lensjax.data.surveys.galaxies) that replace some non-lenses of the training split."""
     negative_share: float = 0.3
     """Share of the training split's non-lenses that are replaced, where there is a folder."""
     shuffle_labels: bool = False

@@ -14,9 +14,9 @@ from jax.sharding import Mesh
 
 from lensjax import metrics, parallel
 from lensjax.config import Config
-from lensjax.data import galaxies
 from lensjax.data.store import datasets
 from lensjax.data.store.datasets import Source
+from lensjax.data.surveys import galaxies
 from lensjax.models import Network, build
 from lensjax.models.cnn import grids
 from lensjax.objective import check_weights, objective

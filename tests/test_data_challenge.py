@@ -5,10 +5,10 @@ import pytest
 from astropy.io import fits
 
 from lensjax import ranking
-from lensjax.data import challenge
-from lensjax.data.challenge_table import label_of, read_table
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.store import dataset_specs, datasets, writer
+from lensjax.data.surveys import challenge
+from lensjax.data.surveys.challenge_table import label_of, read_table
 
 
 def write_image(path, seed=0, side=101, shift=0.0):

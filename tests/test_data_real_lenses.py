@@ -8,9 +8,9 @@ from astropy.io import fits
 from real_lens_files import SCALE, write_galaxies, write_lens, write_radii
 
 from lensjax.config import Config, LensData
-from lensjax.data import galaxies, hst_lenses
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.store.datasets import Source
+from lensjax.data.surveys import galaxies, hst_lenses
 
 
 def test_the_lens_is_where_the_cutout_says(tmp_path):

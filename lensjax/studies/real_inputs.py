@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter, shift
 
-from lensjax.data import galaxies, hst_lenses
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.images.noise import sky_and_sigma
+from lensjax.data.surveys import galaxies, hst_lenses
 from lensjax.shapes import Bool, Float
 
 NEAR = 1.0  # arcsec about the middle within which the galaxy's peak of light is looked for

@@ -225,7 +225,7 @@ def challenge_recipe(path: str, *, track: str = "", catalogue: str = "", on_prob
     Raises:
       ValueError: there is no such folder, or it has none of the known layouts; or a split has no object.
     """
-    from lensjax.data import challenge
+    from lensjax.data.surveys import challenge
 
     archive = challenge.index(path, track, catalogue)
     counts = {split: sum(entry.split == split for entry in archive.entries) for split in SPLITS}

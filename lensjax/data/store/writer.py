@@ -122,7 +122,7 @@ class GravitySpy(FromRecipe):
 
 
 class LensChallenge(FromRecipe):
-    """A Lens Finding Challenge, read by `lensjax.data.challenge`."""
+    """A Lens Finding Challenge, read by `lensjax.data.surveys.challenge`."""
 
 
 def encode(example: Example, recipe: Recipe) -> dict[str, Any]:

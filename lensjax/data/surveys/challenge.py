@@ -1,6 +1,6 @@
 """The Lens Finding Challenges' images and catalogues, in each of the layouts they come in.
 
-`python -m lensjax.data.challenge PATH` prints what is there and what is wrong with it.
+`python -m lensjax.data.surveys.challenge PATH` prints what is there and what is wrong with it.
 
 Images are `imageEUC_<band>-<ID>.fits` or `imageSDSS_<band>-<ID>.fits` anywhere below a folder; a label comes
 from a catalogue, or from a folder `lens` or `nolens` above the image. Metcalf et al. 2019, A&A 625, A119.
@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lensjax.data.challenge_table import LENS_RULE, RULES, Row, read_table
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.images.fits import read_fits
 from lensjax.data.images.normalise_band import network_channel
 from lensjax.data.images.resample import model_grid
+from lensjax.data.surveys.challenge_table import LENS_RULE, RULES, Row, read_table
 from lensjax.types import Example
 
 FILE = re.compile(r"image(EUC_(?:VIS|Y|J|H)|SDSS_[UGRI])-(\d+)\.fits(?:\.gz)?$")
@@ -244,7 +244,9 @@ def describe(archive: Archive) -> str:
 
 def main() -> None:
     """Prints the objects in a folder of a Lens Finding Challenge, and what is wrong with it."""
-    parser = argparse.ArgumentParser(prog="python -m lensjax.data.challenge", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m lensjax.data.surveys.challenge", description=main.__doc__
+    )
     parser.add_argument("path", help="folder with the images")
     parser.add_argument("--track", default="", help=f"one of {', '.join(TRACKS)}, where several are there")
     parser.add_argument("--catalogue", default="", help="CSV; by default the one below the folder")
