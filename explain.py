@@ -9,7 +9,7 @@
 Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
 dreams.npz (of --dreams), figures/ and index.html, a page that needs no network. Of lens finders,
 predictions.csv has a `flag` (with --target lens, the default): how far evidence, attention and position
-disagree, 0 if not at all, 1 if by a galaxy (rule: lensjax/flags.py). Of an ensemble, probabilities and maps
+disagree, 0 if not at all, 1 if by a galaxy (rule: lensjax/evaluation/disagreement_flag.py). Of an ensemble, probabilities and maps
 are means over its networks, `disagreement` (nats) is theirs, and each map's spread is shown beside it.
 """
 
@@ -89,9 +89,10 @@ class Command:
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    from lensjax import choose_methods, dreams, ensemble, explained, flags, items, logs, tables
+    from lensjax import choose_methods, dreams, ensemble, explained, items, logs, tables
     from lensjax.benchmark import write
     from lensjax.benchmark.methods import every_method
+    from lensjax.evaluation import disagreement_flag
     from lensjax.explain import parse
     from lensjax.report import figures, html, render
     from lensjax.scoring import check_target
@@ -158,7 +159,11 @@ def main(command: Command) -> None:
         progress=logs.progress,
     )
     tables.write_maps(out / "attributions.npz", images, maps | spread)
-    found = flags.flags_of(maps, predicted.position, trained.pixel_scale) if target == "lens" else None
+    found = (
+        disagreement_flag.flags_of(maps, predicted.position, trained.pixel_scale)
+        if target == "lens"
+        else None
+    )
     if found is not None:
         tables.write_predictions(
             out / "predictions.csv", trained, images, predicted, columns | {"flag": found[0]}

@@ -64,10 +64,11 @@ def main(command: Command) -> None:
     runtime.prepare(gradients=True, multihost=command.multihost, exact=False)
     import jax
 
-    from lensjax import ablate, checkpoint, ensemble_train, evaluate, logs, parallel, power, run
+    from lensjax import ablate, checkpoint, ensemble_train, logs, parallel, power, run
     from lensjax.data.batches import pipeline
     from lensjax.data.store import datasets
     from lensjax.data.surveys import galaxies
+    from lensjax.evaluation import predict
     from lensjax.models import count_parameters
     from lensjax.optim import make_optimiser, make_schedule
     from lensjax.restore import restore
@@ -92,7 +93,7 @@ def main(command: Command) -> None:
         return None
 
     # ---- configuration, checked before anything costs time -------------------------------------------------
-    model, shape = evaluate.check(config)
+    model, shape = predict.check(config)
     run.check(workdir, config)
     if leader:
         run.start(workdir, config)
@@ -100,7 +101,7 @@ def main(command: Command) -> None:
     # ---- data ----------------------------------------------------------------------------------------------
     directory = datasets.prepare(config.data)
     train, validation = datasets.load(directory, "train"), datasets.load(directory, "validation")
-    evaluate.check_classes(config, train)
+    predict.check_classes(config, train)
     train = galaxies.with_negatives(train, config)
     if config.data.shuffle_labels:
         # Learned by heart, it is no use elsewhere: the best checkpoint is the one that knows most of it.
@@ -125,16 +126,16 @@ def main(command: Command) -> None:
         say(f"{len(taken)} of {len(jax.tree.leaves(params))} arrays of parameters from {config.init}")
     step_function = make_train_step(config, model, optimiser)
     train_step = jax.jit(step_function, donate_argnums=0, out_shardings=everywhere)
-    prediction_step = jax.jit(evaluate.make_prediction_step(config, model))
+    prediction_step = jax.jit(predict.make_prediction_step(config, model))
     parameters = count_parameters({"params": state.params})
     say(f"{parameters:,} parameters · {len(train):,} training examples · {steps_per_epoch} steps an epoch")
 
     def evaluated(split, state, desc):
         batches = pipeline.eval_batches(split, config.optim.batch_size)
-        predictions = evaluate.predict(
+        predictions = predict.predict(
             prediction_step, state.params, logs.progress(batches, desc, total=len(batches)), mesh
         )
-        return predictions, evaluate.summarise(predictions, split, config)
+        return predictions, predict.summarise(predictions, split, config)
 
     # ---- loop ----------------------------------------------------------------------------------------------
     with checkpoint.stop_requests() as stop_asked, checkpoint.checkpointer(workdir) as ckpt:
@@ -168,7 +169,7 @@ def main(command: Command) -> None:
                 seconds, energy = time.perf_counter() - start, joules()
 
                 _, summary = evaluated(validation, state, "validation")
-                score = evaluate.monitored(summary, config.optim.monitor)
+                score = predict.monitored(summary, config.optim.monitor)
                 state = with_validation(state, score)
                 means = run.means([values for values, _ in history])
                 record = {"epoch": epoch, "seconds": seconds, "steps": len(history)}

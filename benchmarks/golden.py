@@ -16,8 +16,8 @@ from lensjax import explained
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.gravity_spy.event_files import read_events
+from lensjax.evaluation.intervals import wilson
 from lensjax.event_axes import CLASSES
-from lensjax.intervals import wilson
 from lensjax.restore import restore
 
 DATA = Path(os.environ.get("LENSJAX_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from lensjax import ensemble_train, evaluate, intervals, logs, run
+from lensjax import ensemble_train, logs, run
 from lensjax.config import Config
 from lensjax.ensemble_train import Say
+from lensjax.evaluation import intervals, predict
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.event_tables import spread
 
@@ -43,7 +44,7 @@ def main(
         say(line)
     for name, variant in variants.items():
         try:
-            evaluate.check(variant)
+            predict.check(variant)
         except ValueError as error:
             raise ValueError(f"variant {name} of {group}: {error}") from error
     for number, (name, variant) in enumerate(variants.items(), 1):

@@ -17,10 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax import checkpoint, evaluate, logs, parallel, run, stacked
+from lensjax import checkpoint, logs, parallel, run, stacked
 from lensjax.config import Config
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
+from lensjax.evaluation import predict
 from lensjax.models import count_parameters
 from lensjax.optim import make_optimiser, make_schedule
 from lensjax.restore import restore
@@ -115,10 +116,10 @@ def unfinished(config: Config, seeds: Sequence[int], folder: Path) -> tuple[int,
 
 def prepare(config: Config, seeds: tuple[int, ...], folder: Path, together: bool) -> tuple[Parts, Stacked]:
     """Data, compiled steps and fresh states."""
-    model, shape = evaluate.check(config)
+    model, shape = predict.check(config)
     directory = datasets.prepare(config.data)
     train, validation, test = (datasets.load(directory, split) for split in ("train", "validation", "test"))
-    evaluate.check_classes(config, train)
+    predict.check_classes(config, train)
     for field in ("shuffle_labels", "negatives"):
         if getattr(config.data, field, False):
             raise ValueError(f"data.{field} gives each seed examples of its own: train them one by one.")
@@ -147,7 +148,7 @@ def prepare(config: Config, seeds: tuple[int, ...], folder: Path, together: bool
         test,
         parallel.data_mesh(),
         stacked.make_step(make_train_step(config, model, optimiser), together, everywhere),
-        stacked.make_prediction_step(evaluate.make_prediction_step(config, model), together),
+        stacked.make_prediction_step(predict.make_prediction_step(config, model), together),
         make_schedule(config.optim, total_steps),
         steps_per_epoch,
     )
@@ -185,7 +186,7 @@ def epoch(
         return stack, False
     seconds = (time.perf_counter() - start) / going.sum()  # a seed's share
     summaries = evaluated(parts, parts.validation, states.params, "validation")
-    scores = [evaluate.monitored(summary, parts.config.optim.monitor) for summary, _ in summaries]
+    scores = [predict.monitored(summary, parts.config.optim.monitor) for summary, _ in summaries]
     stack = stacked.judged(stack, jnp.asarray(scores, jnp.float32), jnp.asarray(going))
     rows = jax.device_get([values for values, _ in history])
     for k in map(int, np.flatnonzero(going)):
@@ -210,16 +211,16 @@ def require_finite(parts: Parts, going: np.ndarray, values: dict, rows: Any, ste
 
 def evaluated(
     parts: Parts, split: datasets.Source, params: Any, desc: str
-) -> list[tuple[dict[str, Any], evaluate.Predictions]]:
+) -> list[tuple[dict[str, Any], predict.Predictions]]:
     """Metrics and predictions of every seed on a split, which is read once for all."""
     batches = pipeline.eval_batches(split, parts.config.optim.batch_size)
     shown = logs.progress(batches, desc, total=len(batches))
-    columns = evaluate.predicted_rows(parts.prediction_step, params, shown, parts.mesh)
+    columns = predict.predicted_rows(parts.prediction_step, params, shown, parts.mesh)
     each = [
-        evaluate.as_predictions({name: values[:, k] for name, values in columns.items()})
+        predict.as_predictions({name: values[:, k] for name, values in columns.items()})
         for k in range(len(parts.seeds))
     ]
-    return [(evaluate.summarise(one, split, parts.config), one) for one in each]
+    return [(predict.summarise(one, split, parts.config), one) for one in each]
 
 
 def finish(parts: Parts, stack: Stacked, iterator: Any, folder: Path) -> None:

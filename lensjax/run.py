@@ -15,7 +15,7 @@ from lensjax.checkpoint import read_config_json
 from lensjax.config import Config
 from lensjax.config_io import changes, config_from_dict
 from lensjax.data.store.datasets import Source
-from lensjax.evaluate import Predictions
+from lensjax.evaluation.predict import Predictions
 from lensjax.shapes import Array
 
 # Shown after an epoch and at the end, where they exist; everything is in metrics.jsonl and summary.json.

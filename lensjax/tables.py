@@ -42,7 +42,7 @@ def write_predictions(
 
     Of images in pixels and in arcseconds from the middle; of events time from the trigger, and frequency.
     `columns` [n] come last: how far an ensemble's networks disagree, how far evidence, attention and position
-    do (`lensjax.flags`).
+    do (`lensjax.evaluation.disagreement_flag`).
     """
     classes = trained.classes
     positions = ["row", "column", "row_arcsec", "column_arcsec", "sigma_arcsec"]

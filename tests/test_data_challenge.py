@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lensjax import ranking
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.store import dataset_specs, datasets, writer
 from lensjax.data.surveys import challenge
 from lensjax.data.surveys.challenge_table import label_of, read_table
+from lensjax.evaluation import rank_metrics
 
 
 def write_image(path, seed=0, side=101, shift=0.0):
@@ -153,8 +153,8 @@ def test_a_data_set_is_built_and_its_ranking_is_exact(tmp_path):
     # 100 lenses above 0, 1, …, 99 of 100 non-lenses: TPR0 and TPR10 in closed form.
     scores = np.concatenate([np.arange(100) + 0.5, np.arange(100)])
     labels = np.repeat([1, 0], 100)
-    assert ranking.tpr_at_false_positives(scores, labels, 0) == 0.01
-    assert ranking.tpr_at_false_positives(scores, labels, 10) == 0.10
+    assert rank_metrics.tpr_at_false_positives(scores, labels, 0) == 0.01
+    assert rank_metrics.tpr_at_false_positives(scores, labels, 10) == 0.10
     with pytest.raises(ValueError, match="no objects for"):
         samples(tmp_path / "few", range(1))
         dataset_specs.challenge_recipe(str(tmp_path / "few"))

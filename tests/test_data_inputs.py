@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax import evaluate, items
+from lensjax import items
 from lensjax.config import AttentionConfig, Config, EventData, GravitySpyData, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
 from lensjax.data.batches import input_transforms, region_fills
 from lensjax.data.images import min_max
 from lensjax.data.store import dataset_specs, datasets, writer
+from lensjax.evaluation import predict
 from lensjax.event_axes import CLASSES
 from lensjax.explained import Item
 from lensjax.models import build
@@ -185,9 +186,9 @@ def test_a_head_that_says_when_must_know_the_windows():
     model = ModelConfig(features=(2,), attention=AttentionConfig(at=()), classes=CLASSES)
     config = Config(data=data, model=model)
     with pytest.raises(ValueError, match="model.windows .* set them so"):
-        evaluate.dry_run(config, build(model), (4, 16, 24, 1))
+        predict.dry_run(config, build(model), (4, 16, 24, 1))
     model = replace(model, windows=(0.5,) * 4)
-    evaluate.dry_run(replace(config, model=model), build(model), (4, 16, 24, 1))
+    predict.dry_run(replace(config, model=model), build(model), (4, 16, 24, 1))
 
 
 def test_a_frozen_map_is_blamed(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lensjax.flags import (
+from lensjax.evaluation.disagreement_flag import (
     GALAXY,
     at_recall,
     detection,
@@ -13,7 +13,7 @@ from lensjax.flags import (
     outside,
     stratified_auroc,
 )
-from lensjax.positions import centroids, peaks
+from lensjax.evaluation.position_metrics import centroids, peaks
 
 SCALE = 0.5
 

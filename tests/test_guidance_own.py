@@ -12,7 +12,7 @@ import pytest
 from lensjax import logs
 from lensjax.config import Config, LossConfig, Ramp
 from lensjax.config_io import changes, config_from_dict, load_config_file
-from lensjax.evaluate import dry_run
+from lensjax.evaluation.predict import dry_run
 from lensjax.losses import Context
 from lensjax.losses.custom import load
 from lensjax.models import build

@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics as oracle
 from scipy.stats import norm
 
-from lensjax import intervals, metrics, ranking
+from lensjax.evaluation import intervals, metrics, rank_metrics
 
 
 def sample(n, rng, ties=False):
@@ -77,7 +77,7 @@ def test_one_class_alone_is_undefined_not_an_error():
     for label in (0, 1):
         labels = np.full(20, label)
         assert np.isnan(metrics.auroc(scores, labels))
-        assert np.isnan(ranking.auroc_influence(scores, labels)).all()
+        assert np.isnan(rank_metrics.auroc_influence(scores, labels)).all()
     assert np.isnan(metrics.average_precision(scores, np.zeros(20, int)))
     assert np.isnan(metrics.tpr_at_false_positives(scores, np.ones(20, int), 0))
 
@@ -160,8 +160,8 @@ def test_closed_forms_agree_with_the_bootstrap(metric, ties):
 def test_influence_is_the_derivative_by_the_weight_of_an_example():
     scores, labels = sample(60, np.random.default_rng(5), ties=True)
     for metric, influence in (
-        (metrics.auroc, ranking.auroc_influence),
-        (metrics.average_precision, ranking.average_precision_influence),
+        (metrics.auroc, rank_metrics.auroc_influence),
+        (metrics.average_precision, rank_metrics.average_precision_influence),
     ):
         found, many = influence(scores, labels), 2000
         assert abs(found[labels == 1].sum()) < 1e-12 and abs(found[labels == 0].sum()) < 1e-12

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from lensjax.config import AttentionConfig, Config, LensData, LossConfig, ModelConfig, OptimConfig
-from lensjax.evaluate import dry_run
+from lensjax.evaluation.predict import dry_run
 from lensjax.models import build
 from lensjax.models.cnn import grids
 from lensjax.models.unet import centroid, enlarge

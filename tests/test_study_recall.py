@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.intervals import wilson
+from lensjax.evaluation.intervals import wilson
 from lensjax.simulate import chosen, variants
 from lensjax.simulate.instruments import EUCLID, HST_F814W
 from lensjax.studies import isolated, rare, selection

@@ -31,7 +31,7 @@ def is_many(summary: Mapping[str, Any]) -> bool:
 
 def scores(counts: np.ndarray) -> list[dict[str, Any]]:
     """A row a class: n, recall with its Wilson interval, precision, F1; NaN where undefined."""
-    from lensjax.intervals import wilson  # here, because it imports jax
+    from lensjax.evaluation.intervals import wilson  # here, because it imports jax
 
     right, true, said = (v.tolist() for v in (np.diag(counts), counts.sum(1), counts.sum(0)))
 

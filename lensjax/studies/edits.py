@@ -22,11 +22,12 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import logs, metrics, runtime
+from lensjax import logs, runtime
 from lensjax.config import Config
 from lensjax.config_io import changes, load_config_file
 from lensjax.data.batches import input_transforms
 from lensjax.data.store import datasets
+from lensjax.evaluation import metrics
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
 from lensjax.studies import proposals

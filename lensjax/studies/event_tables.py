@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lensjax import intervals
+from lensjax.evaluation import intervals
 from lensjax.event_axes import CLASSES, WINDOWS
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -22,10 +22,11 @@ import numpy as np
 import tyro
 from scipy.special import softmax
 
-from lensjax import logs, metrics
+from lensjax import logs
 from lensjax.config import Config, EventData
 from lensjax.config_io import load_config_file
 from lensjax.data.store import datasets
+from lensjax.evaluation import metrics
 from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.report import studies as pictures
 from lensjax.specs import check_names, defined_in

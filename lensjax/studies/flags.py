@@ -21,11 +21,12 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import explained, items, logs, metrics, runtime
+from lensjax import explained, items, logs, runtime
 from lensjax.config import LensData
 from lensjax.data.store import datasets
+from lensjax.evaluation import metrics
+from lensjax.evaluation.disagreement_flag import ATTENTION, EVIDENCE, detection, flags_of
 from lensjax.explain import parse
-from lensjax.flags import ATTENTION, EVIDENCE, detection, flags_of
 from lensjax.restore import Trained, restore
 from lensjax.simulate.artefacts import ARTEFACTS
 from lensjax.studies.event_tables import spread
@@ -50,7 +51,7 @@ class Command:
     out: Path
     """Folder of the tables."""
     evidence: tuple[str, ...] = ("grad_cam", "integrated_gradients(steps=16)")
-    """Methods, one of lensjax.flags.EVIDENCE each; each is a table row."""
+    """Methods, one of lensjax.evaluation.disagreement_flag.EVIDENCE each; each is a table row."""
     count: int = 4_000
     """Held-out simulations with all artefacts, a half of them lenses."""
     seed: int = 2_000

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from lensjax import explained, intervals, metrics, ranking
+from lensjax import explained
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store.datasets import Source
+from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.restore import Trained
 from lensjax.shapes import Bool, Float
 from lensjax.studies import real_inputs as inputs
@@ -89,7 +90,7 @@ def scored(runs: Sequence[Trained], images: Inputs, chunk: int, test: Source | N
     else:
         stored = np.stack([as_float(test[row]["image"]) for row in range(len(test))])
         simulated = [(lens_scores(one(stored)), test.label) for one in predict]
-    threshold = np.array([ranking.threshold_at_fpr(*pair, FPR) for pair in simulated])
+    threshold = np.array([rank_metrics.threshold_at_fpr(*pair, FPR) for pair in simulated])
     ring = images.is_ring
     comparisons = {
         "lenses against galaxies": (scores["lenses"], scores["galaxies"]),
@@ -140,8 +141,8 @@ def simulated_row(scores: np.ndarray, label: np.ndarray, threshold: float) -> di
     return {
         "n": int((label == 1).sum()),
         "n_negative": int((label == 0).sum()),
-        "auroc": ranking.auroc(scores, label),
-        "recall": ranking.tpr_above(scores, label, threshold),
+        "auroc": rank_metrics.auroc(scores, label),
+        "recall": rank_metrics.tpr_above(scores, label, threshold),
     }
 
 
@@ -149,7 +150,7 @@ def auroc_row(positive: Float[np.ndarray, "r p"], negative: Float[np.ndarray, "r
     """AUROC of every network with DeLong's interval; of the mean over networks, bootstrap over the files."""
     values = np.concatenate([positive, negative], 1)
     label = np.repeat([1, 0], [positive.shape[1], negative.shape[1]])
-    each = [ranking.auroc(row, label) for row in values]
+    each = [rank_metrics.auroc(row, label) for row in values]
     delong = [intervals.auroc_interval(row[:, None], label[:, None] == 1) for row in values]
     low, high = intervals.bootstrap(mean_auroc, (values.T, label), strata=label)
     counts = {"n_positive": positive.shape[1], "n_negative": negative.shape[1]}
@@ -157,7 +158,7 @@ def auroc_row(positive: Float[np.ndarray, "r p"], negative: Float[np.ndarray, "r
 
 
 def mean_auroc(columns: Float[np.ndarray, "n r"], label: np.ndarray) -> float:
-    return float(np.mean([ranking.auroc(column, label) for column in columns.T]))
+    return float(np.mean([rank_metrics.auroc(column, label) for column in columns.T]))
 
 
 def trivial_rows(images: Inputs) -> dict[str, dict[str, dict[str, Any]]]:

@@ -1,6 +1,6 @@
 """What the studies of recall share: scores of several networks, thresholds at false-positive rates, recall.
 
-A threshold is the exact rank of `lensjax.ranking`: the lowest with at most that share of non-lenses above it.
+A threshold is the exact rank of `lensjax.evaluation.rank_metrics`: the lowest with at most that share of non-lenses above it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from lensjax import intervals, logs, metrics, ranking
+from lensjax import logs
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store import datasets
+from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.explained import predictor
 from lensjax.restore import Trained, restore
 from lensjax.shapes import Bool, Float
@@ -83,7 +84,7 @@ def non_lens_scores(
 def thresholds(negatives: Float[np.ndarray, "r n"], fpr: float) -> Float[np.ndarray, "r"]:
     """A threshold a network; NaN where the non-lenses are too few for the rate."""
     none = np.zeros(negatives.shape[1], int)
-    return np.array([ranking.threshold_at_fpr(row, none, fpr) for row in negatives])
+    return np.array([rank_metrics.threshold_at_fpr(row, none, fpr) for row in negatives])
 
 
 def resolution(count: int, fpr: float) -> str:

@@ -19,11 +19,12 @@ import jax
 import numpy as np
 import tyro
 
-from lensjax import choose_methods, evaluate, explained, items, logs, parallel, runtime, tables
+from lensjax import choose_methods, explained, items, logs, parallel, runtime, tables
 from lensjax.config import LensData
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
+from lensjax.evaluation import predict
 from lensjax.explain import parse
 from lensjax.restore import Trained, restore
 from lensjax.studies.training import train_all
@@ -98,10 +99,10 @@ def main(command: Command) -> None:
 
 def test_metrics(trained: Trained, test: datasets.Source) -> dict[str, Any]:
     """Every metric of the large held-out set."""
-    step = jax.jit(evaluate.make_prediction_step(trained.config, trained.model))
+    step = jax.jit(predict.make_prediction_step(trained.config, trained.model))
     batches = logs.progress(pipeline.eval_batches(test, 64), f"test {trained.workdir.name}")
-    predictions = evaluate.predict(step, trained.params, batches, parallel.data_mesh())
-    return evaluate.summarise(predictions, test, trained.config)
+    predictions = predict.predict(step, trained.params, batches, parallel.data_mesh())
+    return predict.summarise(predictions, test, trained.config)
 
 
 def map_scores(

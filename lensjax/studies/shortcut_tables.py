@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lensjax import intervals
 from lensjax.config import Data
 from lensjax.data.store.datasets import Source
+from lensjax.evaluation import intervals
 from lensjax.studies.event_tables import spread
 
 Row = dict[str, Any]

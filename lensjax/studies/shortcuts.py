@@ -21,11 +21,12 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from lensjax import explained, intervals, items, logs, runtime
+from lensjax import explained, items, logs, runtime
 from lensjax.config import Config, Data
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import input_transforms
 from lensjax.data.store import datasets
+from lensjax.evaluation import intervals
 from lensjax.explain import parse
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore

@@ -22,13 +22,14 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from lensjax import evaluate, explained, items, logs, metrics, parallel, runtime
+from lensjax import explained, items, logs, parallel, runtime
 from lensjax.config import Config, LensData, LossConfig
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
+from lensjax.evaluation import metrics, predict
+from lensjax.evaluation.position_metrics import centroids, peaks, position_errors
 from lensjax.explain import parse, score_maps
-from lensjax.positions import centroids, peaks, position_errors
 from lensjax.report import studies as pictures
 from lensjax.restore import Trained, restore
 from lensjax.specs import check_names, defined_in
@@ -146,9 +147,9 @@ def held_out(data: Any, count: int, seed: int) -> datasets.Source:
 
 def compare(trained: Trained, test: datasets.Source, shown: np.ndarray, chunk: int) -> list[Row]:
     """One row for each way to read a place off a network: what, where and evidence."""
-    step = jax.jit(evaluate.make_prediction_step(plain(trained.config), trained.model))
+    step = jax.jit(predict.make_prediction_step(plain(trained.config), trained.model))
     batches = logs.progress(pipeline.eval_batches(test, 64), f"test {trained.workdir}")
-    predictions = evaluate.predict(step, trained.params, batches, parallel.data_mesh())
+    predictions = predict.predict(step, trained.params, batches, parallel.data_mesh())
     summary = metrics.classification_summary(predictions.logits, test.label, trained.classes)
     lenses = [items.held_out_item(test[int(row)]) for row in shown]
     maps = evidence(trained, lenses, chunk)

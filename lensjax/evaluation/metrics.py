@@ -1,7 +1,7 @@
 """Metrics of a whole evaluation set, in NumPy, and their summaries with 95 % intervals for `summary.json`.
 
-Rank metrics live in `lensjax.ranking`, position errors in `lensjax.positions`, intervals in
-`lensjax.intervals`. Keys with "error" in them are better when lower. Pass no padding: drop such rows first.
+Rank metrics live in `lensjax.evaluation.rank_metrics`, position errors in `lensjax.evaluation.position_metrics`, intervals in
+`lensjax.evaluation.intervals`. Keys with "error" in them are better when lower. Pass no padding: drop such rows first.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 
-from lensjax import intervals, ranking
-from lensjax.intervals import Summary, bounds
-from lensjax.positions import event_position_summary, position_errors, position_summary
-from lensjax.ranking import auroc, average_precision, tpr_at_false_positives, tpr_at_fpr
+from lensjax.evaluation import intervals, rank_metrics
+from lensjax.evaluation.intervals import Summary, bounds
+from lensjax.evaluation.position_metrics import event_position_summary, position_errors, position_summary
+from lensjax.evaluation.rank_metrics import auroc, average_precision, tpr_at_false_positives, tpr_at_fpr
 from lensjax.shapes import Float, Int
 
 __all__ = [
@@ -48,7 +48,7 @@ def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
         raise ValueError(
             f"logits have shape {logits.shape}; rows of at least two classes, [n k], are needed."
         )
-    ranking.check_finite(logits, "rows of logits")
+    rank_metrics.check_finite(logits, "rows of logits")
     logits = logits.astype(np.float64)
     rest = [logsumexp(np.delete(logits, c, axis=1), axis=1) for c in range(logits.shape[1])]
     return logits - np.stack(rest, axis=1)
@@ -178,13 +178,13 @@ def _rank_summary(scores: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"
         return summary | {"auroc_per_class": areas}
     score, n_positive = ranks[:, 0], int(positive.sum())
     thresholds = {
-        "tpr0": ranking.threshold_at_false_positives(score, labels, 0),
-        "tpr10": ranking.threshold_at_false_positives(score, labels, 10),
-        "tpr_at_fpr_1e-3": ranking.threshold_at_fpr(score, labels, 1e-3),
-        "tpr_at_fpr_1e-4": ranking.threshold_at_fpr(score, labels, 1e-4),
+        "tpr0": rank_metrics.threshold_at_false_positives(score, labels, 0),
+        "tpr10": rank_metrics.threshold_at_false_positives(score, labels, 10),
+        "tpr_at_fpr_1e-3": rank_metrics.threshold_at_fpr(score, labels, 1e-3),
+        "tpr_at_fpr_1e-4": rank_metrics.threshold_at_fpr(score, labels, 1e-4),
     }
     for name, threshold in thresholds.items():
-        tpr = ranking.tpr_above(score, labels, threshold)
+        tpr = rank_metrics.tpr_above(score, labels, threshold)
         # At a fixed threshold: resampling says nothing reliable about a maximum.
         wilson = intervals.NAN if np.isnan(tpr) else intervals.wilson(round(tpr * n_positive), n_positive)
         summary |= bounds(name, tpr, wilson)

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.special import bdtr, expit, logit, stdtrit
 
-from lensjax.ranking import auroc, auroc_influence, average_precision, average_precision_influence
+from lensjax.evaluation.rank_metrics import (
+    auroc,
+    auroc_influence,
+    average_precision,
+    average_precision_influence,
+)
 from lensjax.shapes import Bool, Float, Shaped
 
 Interval = tuple[float, float]

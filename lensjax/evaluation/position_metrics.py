@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lensjax import intervals, ranking
+from lensjax.evaluation import intervals, rank_metrics
+from lensjax.evaluation.intervals import Summary, bounds, share
 from lensjax.event_axes import EventGrid
-from lensjax.intervals import Summary, bounds, share
 from lensjax.shapes import Bool, Float, Num
 
 
@@ -66,7 +66,7 @@ def position_summary(
     """
     known = valid & np.isfinite(true).all(axis=1)
     rows = known[:, None]
-    ranking.check_finite(np.where(rows, predicted, 0), "predicted positions")
+    rank_metrics.check_finite(np.where(rows, predicted, 0), "predicted positions")
     centre = np.full_like(predicted, 0.5)
     summary: Summary = {"position_n": int(known.sum())}
     for name, guess in (("position", predicted), ("centre", centre)):
@@ -94,7 +94,7 @@ def event_position_summary(
       ValueError: a prediction (or its sigma) for a known true position is not finite.
     """
     known = valid & np.isfinite(true).all(axis=1)
-    ranking.check_finite(np.where(known[:, None], predicted, 0), "predicted positions")
+    rank_metrics.check_finite(np.where(known[:, None], predicted, 0), "predicted positions")
     summary: Summary = {"position_n": int(known.sum())}
     scales = {"frequency": ("octaves", grid.octaves), "time": ("ms", 1e3 * grid.windows[0])}
     for name, guess in (("peak", predicted), ("centre", np.full_like(predicted, 0.5))):
@@ -110,7 +110,7 @@ def event_position_summary(
 def _coverage(predicted: np.ndarray, true: np.ndarray, known: np.ndarray, sigma: np.ndarray) -> Summary:
     if np.isnan(sigma).all():
         return {}
-    ranking.check_finite(np.where(known[:, None], sigma, 1), "predicted position sigmas")
+    rank_metrics.check_finite(np.where(known[:, None], sigma, 1), "predicted position sigmas")
     pull = (predicted.astype(np.float64) - true)[known] / np.maximum(sigma[known], 1e-12)
     summary: Summary = {}
     for n in (1, 2):

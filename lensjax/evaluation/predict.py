@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from lensjax import metrics, parallel
+from lensjax import parallel
 from lensjax.config import Config
 from lensjax.data.store import datasets
 from lensjax.data.store.datasets import Source
 from lensjax.data.surveys import galaxies
+from lensjax.evaluation import metrics
 from lensjax.models import Network, build
 from lensjax.models.cnn import grids
 from lensjax.objective import check_weights, objective

@@ -15,9 +15,9 @@ from itertools import combinations
 
 import numpy as np
 
-from lensjax import intervals, ranking
-from lensjax.intervals import Summary, bounds
-from lensjax.positions import centroids
+from lensjax.evaluation import intervals, rank_metrics
+from lensjax.evaluation.intervals import Summary, bounds
+from lensjax.evaluation.position_metrics import centroids
 from lensjax.shapes import Bool, Float, Num
 
 GALAXY = 2.0
@@ -101,7 +101,7 @@ def detection(
         ("flag_auroc_of_lenses", flag, said),
         ("doubt_auroc_of_lenses", -np.abs(margin), said),
     ):
-        value = ranking.auroc(score[rows], wrong[rows])
+        value = rank_metrics.auroc(score[rows], wrong[rows])
         summary |= bounds(name, value, intervals.auroc_interval(score[rows, None], wrong[rows, None]))
     summary["flag_auroc_at_like_confidence"] = stratified_auroc(flag, wrong, np.abs(margin))
     kept = flag <= limit
@@ -139,6 +139,6 @@ def stratified_auroc(
     for rows in np.array_split(np.argsort(by, kind="stable"), strata):
         positives = int(labels[rows].sum())
         if 0 < positives < len(rows):
-            values.append(ranking.auroc(scores[rows], labels[rows]))
+            values.append(rank_metrics.auroc(scores[rows], labels[rows]))
             pairs.append(positives * (len(rows) - positives))
     return float(np.average(values, weights=pairs)) if values else float("nan")

@@ -1,7 +1,7 @@
 """Exact metrics of a ranking: a score per example, 1 for a lens (positive) and 0 for a non-lens (negative).
 
 All work on whole evaluation sets, in float64, with ties handled; NaN where a metric is undefined. Rank logit
-differences (`lensjax.metrics.class_scores`), never probabilities: those saturate, and ties make TPR0 zero.
+differences (`lensjax.evaluation.metrics.class_scores`), never probabilities: those saturate, and ties make TPR0 zero.
 """
 
 from __future__ import annotations
