@@ -89,27 +89,31 @@ class Command:
 
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
-    from lensjax import choose_methods, dreams, ensemble, explained, items, logs, tables
+    from lensjax import logs
     from lensjax.benchmark import write
     from lensjax.benchmark.methods import every_method
     from lensjax.evaluation import disagreement_flag
     from lensjax.explain import parse
+    from lensjax.inspection import default_methods, dreams, ensemble, examples, result_files
+    from lensjax.inspection import maps as explained
+    from lensjax.inspection.targets import check_target
     from lensjax.report import figures, html, render
-    from lensjax.scoring import check_target
 
     # ---- what is asked for, checked before anything costs time -------------------------------------------
-    tables.check_counts(chunk=command.chunk, count=command.count, page=command.page, figures=command.figures)
-    tables.check_counts(benchmark_examples=command.benchmark_examples)
+    result_files.check_counts(
+        chunk=command.chunk, count=command.count, page=command.page, figures=command.figures
+    )
+    result_files.check_counts(benchmark_examples=command.benchmark_examples)
     methods = [(text, *parse(text)) for text in command.methods]
     dreaming = dreams.read(command.dreams)
     members = ensemble.restore_all(command.run, command.weights)
     if len(members) > 1 and (dreaming or command.benchmark):
         raise ValueError("--dreams and --benchmark take one run: give one of its seeds' folders.")
     trained = ensemble.as_one(members, command.run)
-    usual = every_method if command.benchmark else choose_methods.default_methods
-    methods = choose_methods.with_trivial(methods or usual(trained))
-    methods = choose_methods.with_windows(methods, trained)
-    methods = choose_methods.with_common(methods, baseline=command.baseline, memory=command.memory)
+    usual = every_method if command.benchmark else default_methods.default_methods
+    methods = default_methods.with_trivial(methods or usual(trained))
+    methods = default_methods.with_windows(methods, trained)
+    methods = default_methods.with_common(methods, baseline=command.baseline, memory=command.memory)
     target = command.target or ("lens" if "lens" in trained.classes else "predicted")
     check_target(target, trained.classes, trained.has_position)
     out = command.out or trained.workdir / ("benchmark" if command.benchmark else "explain")
@@ -119,11 +123,11 @@ def main(command: Command) -> None:
     # ---- images --------------------------------------------------------------------------------------------
     given = bool(command.inputs or command.detector or command.gps or command.scan)
     if given:
-        images, problems = items.read(trained, command, out)
+        images, problems = examples.read(trained, command, out)
         for problem in problems:
             print(f"skipped {problem}", file=sys.stderr)
     else:
-        images = items.held_out(trained, command.count)
+        images = examples.held_out(trained, command.count)
     if not images:
         raise ValueError("none of the inputs could be read; the lines above say why.")
 
@@ -132,8 +136,8 @@ def main(command: Command) -> None:
     predicted, disagreement = ensemble.predict(members, images, command.chunk)
     images = ensemble.with_disagreement(images, disagreement)
     columns = {} if disagreement is None else {"disagreement": disagreement}
-    tables.write_predictions(out / "predictions.csv", trained, images, predicted, columns)
-    for line in tables.prediction_lines(trained, images, predicted) if given else []:
+    result_files.write_predictions(out / "predictions.csv", trained, images, predicted, columns)
+    for line in result_files.prediction_lines(trained, images, predicted) if given else []:
         print(line)
     strips: list[Any] = []
     if dreaming:
@@ -158,14 +162,14 @@ def main(command: Command) -> None:
         seed=command.seed,
         progress=logs.progress,
     )
-    tables.write_maps(out / "attributions.npz", images, maps | spread)
+    result_files.write_maps(out / "attributions.npz", images, maps | spread)
     found = (
         disagreement_flag.flags_of(maps, predicted.position, trained.pixel_scale)
         if target == "lens"
         else None
     )
     if found is not None:
-        tables.write_predictions(
+        result_files.write_predictions(
             out / "predictions.csv", trained, images, predicted, columns | {"flag": found[0]}
         )
     if not spread:  # completeness is of one network
@@ -174,18 +178,18 @@ def main(command: Command) -> None:
         ):
             print(line)
     scores = explained.score(images, maps)
-    table = tables.score_table(scores, command.seed)
+    table = result_files.score_table(scores, command.seed)
     if table:
-        tables.write_scores(out / "scores.csv", images, scores)
-        print(tables.table_lines(table))
+        result_files.write_scores(out / "scores.csv", images, scores)
+        print(result_files.table_lines(table))
     else:
         (out / "scores.csv").unlink(missing_ok=True)  # of an earlier command
 
     # ---- report --------------------------------------------------------------------------------------------
-    shown = tables.entries(images, predicted, maps | spread, scores, trained.classes)[: command.page]
+    shown = result_files.entries(images, predicted, maps | spread, scores, trained.classes)[: command.page]
     about: dict[str, Any] = {"bands": trained.bands, "pixel_scale": trained.pixel_scale, "score_table": table}
     about["events"] = trained.events
-    about["curves"] = tables.curves(trained)
+    about["curves"] = result_files.curves(trained)
     test = trained.summary.get("test", {})
     scales = render.shared_scales([entry.maps for entry in shown])
     files = figures.save_figures(

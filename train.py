@@ -69,9 +69,9 @@ def main(command: Command) -> None:
     from lensjax.data.store import datasets
     from lensjax.data.surveys import galaxies
     from lensjax.evaluation import predict
+    from lensjax.inspection.restore import restore
     from lensjax.models import count_parameters
     from lensjax.optim import make_optimiser, make_schedule
-    from lensjax.restore import restore
     from lensjax.state import init_state, make_train_step, start_from, with_validation
 
     config, workdir, leader = command.config, command.workdir, jax.process_index() == 0

@@ -52,7 +52,7 @@ def task_function(task: str) -> Callable[[], np.ndarray]:
     import jax
 
     from lensjax.explain import METHODS, batched
-    from lensjax.scoring import single
+    from lensjax.inspection.targets import single
 
     model, params = network(dims_of(task))
     x = images(task)
@@ -69,7 +69,7 @@ def task_function(task: str) -> Callable[[], np.ndarray]:
     key = jax.random.key(0)
     if task.startswith("occlusion"):
         from lensjax.explain.incremental import incremental_occlusion
-        from lensjax.models.describe import describe
+        from lensjax.inspection.as_layers import describe
 
         stack = describe(model.config, params, lambda logits: logits[CLASS])  # type: ignore[attr-defined]
         chunk = 256 if dims_of(task) == 2 else 32

@@ -27,8 +27,8 @@ from lensjax import runtime
 from lensjax.explain import METHODS, batched
 from lensjax.explain.incremental_plan import plan
 from lensjax.explain.stack import map_sizes
-from lensjax.models.describe import describe
-from lensjax.scoring import single
+from lensjax.inspection.as_layers import describe
+from lensjax.inspection.targets import single
 
 LOOPS = {
     "smooth_grad": {"samples": 64, "chunk": 16},

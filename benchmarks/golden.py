@@ -12,13 +12,13 @@ import argparse
 import os
 from pathlib import Path
 
-from lensjax import explained
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.gravity_spy.event_files import read_events
 from lensjax.evaluation.intervals import wilson
 from lensjax.event_axes import CLASSES
-from lensjax.restore import restore
+from lensjax.inspection import maps
+from lensjax.inspection.restore import restore
 
 DATA = Path(os.environ.get("LENSJAX_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 GOLDEN = DATA / "gravity_spy_golden" / "golden_rgb_140x170.npz"
@@ -38,8 +38,8 @@ def main() -> None:
     events, problems = read_events([arguments.data], data.size, data.encoding)
     if problems:
         raise SystemExit(f"error: {problems[0]}")
-    items = [explained.Item(event.id, event.source, as_float(event.image), event.label) for event in events]
-    predicted = explained.predict(trained, items, 8)
+    items = [maps.Item(event.id, event.source, as_float(event.image), event.label) for event in events]
+    predicted = maps.predict(trained, items, 8)
     right = 0
     for i, item in enumerate(items):
         best = predicted.probabilities[i].argsort()[::-1][:3]

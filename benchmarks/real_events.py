@@ -20,13 +20,15 @@ import h5py
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax import choose_methods, explained, logs
+from lensjax import logs
 from lensjax.data.strain.strain import Strain, read_strain
 from lensjax.data.strain.strain_scan import around, block_at, event_at, whitened
-from lensjax.restore import Trained, restore
+from lensjax.inspection import default_methods
+from lensjax.inspection import maps as explained
+from lensjax.inspection.restore import Trained, restore
+from lensjax.inspection.strain_events import settings
 from lensjax.simulate.glitches import MASK_ENERGY, MASK_FRACTION, evidence, pictured
 from lensjax.simulate.qtransform import asd, q_scan, whiten
-from lensjax.strain_events import settings
 
 DATA = Path(os.environ.get("LENSJAX_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 EVENTS = (
@@ -100,9 +102,9 @@ def shares(trained: Trained, items: list[explained.Item]) -> None:
     """Print the share of energy inside the track of each map, of each item with a mask."""
     known = [item for item in items if item.mask is not None]
     names = [
-        name for name, *_ in choose_methods.default_methods(trained) if name in ("attention", "grad_cam")
+        name for name, *_ in default_methods.default_methods(trained) if name in ("attention", "grad_cam")
     ]
-    methods = choose_methods.with_trivial([(name, name, {}) for name in names])
+    methods = default_methods.with_trivial([(name, name, {}) for name in names])
     predicted = explained.predict(trained, known, len(known))
     maps = explained.explain(
         trained, known, predicted, methods, target="Chirp", chunk=2, seed=0, progress=logs.progress

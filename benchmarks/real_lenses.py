@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lensjax import explained, items
-from lensjax.restore import restore
+from lensjax.inspection import examples, maps
+from lensjax.inspection.restore import restore
 from lensjax.studies.real_inputs import peak_of_light
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--pixel-scale", type=float)
     arguments = parser.parse_args()
     trained = restore(arguments.run)
-    images, problems = items.from_files(
+    images, problems = examples.from_files(
         trained,
         arguments.inputs,
         source_pixel_scale=arguments.pixel_scale,
@@ -36,7 +36,7 @@ def main() -> None:
     )
     for problem in problems:
         print(f"skipped {problem}")
-    predicted = explained.predict(trained, images, 8)
+    predicted = maps.predict(trained, images, 8)
     for i, item in enumerate(images):
         side = np.array(item.image.shape[:2]) * trained.pixel_scale
         miss = (predicted.position[i] - peak_of_light(item.image, trained.pixel_scale)) * side

@@ -22,9 +22,9 @@ from lensjax.config import Config
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
 from lensjax.evaluation import predict
+from lensjax.inspection.restore import restore
 from lensjax.models import count_parameters
 from lensjax.optim import make_optimiser, make_schedule
-from lensjax.restore import restore
 from lensjax.stacked import Stacked
 from lensjax.state import init_state, make_train_step, start_from
 

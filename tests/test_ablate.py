@@ -15,21 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax import (
-    ablate,
-    checkpoint,
-    ensemble,
-    ensemble_train,
-    explained,
-    logs,
-    parallel,
-    restore,
-    stacked,
-)
+from lensjax import ablate, checkpoint, ensemble_train, logs, parallel, stacked
 from lensjax.config import AttentionConfig, Config, EventData, LensData, LossConfig, ModelConfig, OptimConfig
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
+from lensjax.inspection import ensemble, restore
+from lensjax.inspection import maps as explained
 from lensjax.models import build
 from lensjax.optim import make_optimiser
 from lensjax.state import init_state, make_train_step

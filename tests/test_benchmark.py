@@ -19,9 +19,9 @@ from lensjax.data.store.datasets import stack, with_shuffled_labels
 from lensjax.event_axes import EventGrid
 from lensjax.explain import METHODS
 from lensjax.explain.cost import multiplications, passes
+from lensjax.inspection.restore import restore
 from lensjax.models import published
 from lensjax.report import benchmark as report
-from lensjax.restore import restore
 from lensjax.studies import benchmark as study
 
 ROOT = Path(__file__).resolve().parents[1]

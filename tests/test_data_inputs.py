@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax import items
 from lensjax.config import AttentionConfig, Config, EventData, GravitySpyData, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
 from lensjax.data.batches import input_transforms, region_fills
@@ -15,10 +14,11 @@ from lensjax.data.images import min_max
 from lensjax.data.store import dataset_specs, datasets, writer
 from lensjax.evaluation import predict
 from lensjax.event_axes import CLASSES
-from lensjax.explained import Item
+from lensjax.inspection import examples
+from lensjax.inspection.maps import Item
+from lensjax.inspection.restore import Trained
 from lensjax.models import build
 from lensjax.models.heads import soft_argmax
-from lensjax.restore import Trained
 from lensjax.viridis import colour
 
 RNG = np.random.default_rng(0)
@@ -257,5 +257,5 @@ def test_a_users_event_is_transformed_as_the_training_was():
     run = Trained(
         Path("runs/x"), Config(data=data), build(ModelConfig()), {}, ("energy",), None, None, {}, []
     )
-    got = items.with_inputs(item, run)
+    got = examples.with_inputs(item, run)
     np.testing.assert_array_equal(got.image, stored * np.float32(1 / 255))

@@ -17,10 +17,10 @@ from lensjax.config_io import load_config_file
 from lensjax.data.images.min_max import from_simulation, min_max, picture
 from lensjax.data.images.readers import read_cutouts
 from lensjax.explain import METHODS
+from lensjax.inspection.restore import restore
+from lensjax.inspection.targets import single
 from lensjax.models import build, count_parameters, published
 from lensjax.models.cnn import grids
-from lensjax.restore import restore
-from lensjax.scoring import single
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMETERS = {

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lensjax import tables
 from lensjax.config import Config, ModelConfig
 from lensjax.event_axes import CLASSES, CLIP, EventGrid
-from lensjax.explained import Item, Predicted
+from lensjax.inspection import result_files
+from lensjax.inspection.maps import Item, Predicted
+from lensjax.inspection.restore import Trained
 from lensjax.models import build
 from lensjax.report import confusion, event_cards, figures, marks, names, render, summary, windows
 from lensjax.report.entry import Entry
 from lensjax.report.html import write_page
-from lensjax.restore import Trained
 
 SHAPE = (14, 20)
 GRID = EventGrid(SHAPE)
@@ -295,15 +295,15 @@ def test_predictions_are_written_in_seconds_and_hertz(tmp_path: Path) -> None:
     predicted = Predicted(
         logits, entry.position[None], entry.position_sigma[None], each, entry.window_weights[None]
     )
-    tables.write_predictions(tmp_path / "p.csv", trained, items, predicted)
+    result_files.write_predictions(tmp_path / "p.csv", trained, items, predicted)
     (row,) = csv.DictReader((tmp_path / "p.csv").read_text().splitlines())
     assert list(row)[-4:] == ["time_s", "frequency_hz", "sigma_time_s", "sigma_octaves"]
     assert float(row["time_s"]) == pytest.approx(0.01, abs=1e-4)
     assert float(row["frequency_hz"]) == pytest.approx(100, rel=1e-4)
     assert float(row["sigma_time_s"]) == pytest.approx(0.05) and row["class"] == "Chirp"
-    (line,) = tables.prediction_lines(trained, items, predicted)
+    (line,) = result_files.prediction_lines(trained, items, predicted)
     assert "peak at +0.010 s from the trigger and 100 Hz" in line
-    (made,) = tables.entries(items, predicted, {}, {}, CLASSES)
+    (made,) = result_files.entries(items, predicted, {}, {}, CLASSES)
     np.testing.assert_allclose(made.window_probabilities, 1 / 22)
     assert made.window_weights is not None and made.window_weights[0] == 0.7
     assert event_cards.decisions(made).count("<div>") == 4

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from strain_files import RATE, START, noise, strain_of, with_burst, write
 
-from lensjax import items, strain_events
 from lensjax.config import AttentionConfig, Config, Data, EventData, LensData, ModelConfig
 from lensjax.data.strain import triggers
 from lensjax.data.strain.strain import read_strain
 from lensjax.data.strain.strain_scan import around, block_at, event_at, whitened
 from lensjax.data.strain.triggers import candidate_lines, candidates, write_candidates
 from lensjax.event_axes import CLASSES
+from lensjax.inspection import examples, strain_events
+from lensjax.inspection.restore import Trained
+from lensjax.inspection.strain_events import items_from_strain
 from lensjax.models import build
-from lensjax.restore import Trained
-from lensjax.strain_events import items_from_strain
 
 SIZE = (70, 85)
 
@@ -248,7 +248,7 @@ def test_a_command_for_strain_is_refused_by_a_network_of_the_sky(network, tmp_pa
     for asked in ({"gps": (1.0,)}, {"scan": True}, {"detector": "H1"}):
         options = {"inputs": (), "gps": (), "scan": False, "detector": None, "min_energy": 25.5} | asked
         with pytest.raises(ValueError, match="trained on images of the sky"):
-            items.read(network(LensData()), SimpleNamespace(**options), tmp_path)
+            examples.read(network(LensData()), SimpleNamespace(**options), tmp_path)
 
 
 def test_pictures_tell_a_network_of_unclipped_energy_that_they_saturate(network, monkeypatch):
@@ -257,7 +257,7 @@ def test_pictures_tell_a_network_of_unclipped_energy_that_they_saturate(network,
     event = event_files.PicturedEvent("H1_a", "here", np.zeros((4, *SIZE, 1), np.float16), None)
     monkeypatch.setattr(event_files, "read_events", lambda *_: ([event], []))
     for encoding, count in (("log", 1), ("clipped", 0)):
-        found, _ = items.from_spectrograms(network(EventData(size=SIZE, encoding=encoding)), [])
+        found, _ = examples.from_spectrograms(network(EventData(size=SIZE, encoding=encoding)), [])
         assert len(found[0].notes) == count and all("saturate at energy 25.5" in n for n in found[0].notes)
 
 

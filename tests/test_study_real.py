@@ -10,8 +10,8 @@ from real_lens_files import write_galaxies, write_lens, write_radii, write_rings
 
 from lensjax.config import AttentionConfig, Config, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
+from lensjax.inspection.restore import Trained, blank_state
 from lensjax.models import build
-from lensjax.restore import Trained, blank_state
 from lensjax.studies import annuli, real, real_scores, real_tables, real_variants
 from lensjax.studies import real_inputs as inputs
 

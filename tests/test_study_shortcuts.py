@@ -12,9 +12,9 @@ import pytest
 from lensjax.config import AttentionConfig, Config, EventData, LensData, ModelConfig
 from lensjax.config_io import load_config_file
 from lensjax.data.store.datasets import Source
+from lensjax.inspection.restore import Trained
 from lensjax.models import build
 from lensjax.report import studies as pictures
-from lensjax.restore import Trained
 from lensjax.studies import edit_tables, edits, maps, proposals, shortcut_tables, shortcuts, swaps, training
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,9 +12,9 @@ import pytest
 from lensjax.config import LensData
 from lensjax.config_io import load_config_file
 from lensjax.data.store.datasets import Source
+from lensjax.inspection.restore import Trained
 from lensjax.models import build, count_parameters
 from lensjax.report import studies as pictures
-from lensjax.restore import Trained
 from lensjax.studies import flags as flag_study
 from lensjax.studies import where
 

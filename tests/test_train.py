@@ -18,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax import checkpoint, restore
+from lensjax import checkpoint
 from lensjax.config import AttentionConfig, Config, ModelConfig
+from lensjax.inspection import restore
 from lensjax.state import with_validation
 
 ROOT = Path(__file__).resolve().parents[1]

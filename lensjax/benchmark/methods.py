@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from lensjax.explain import ON_FEATURES, TRIVIAL, parse
-from lensjax.explained import Method
+from lensjax.inspection.maps import Method
+from lensjax.inspection.restore import Trained
 from lensjax.models.views import FLAT
-from lensjax.restore import Trained
 
 SAMPLES = {
     "smooth_grad": "samples=16",

@@ -21,9 +21,9 @@ from lensjax.explain import (
     pointing,
     score_maps,
 )
-from lensjax.explained import Item
-from lensjax.restore import Trained
-from lensjax.scoring import COORDINATES, read_target, single, target_score
+from lensjax.inspection.maps import Item
+from lensjax.inspection.restore import Trained
+from lensjax.inspection.targets import COORDINATES, read_target, single, target_score
 
 NEAR = 2.0
 """Tolerance in pixels of the more lenient pointing game."""

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from lensjax import tables
 from lensjax.benchmark import scores as score_with
 from lensjax.benchmark.methods import parameter_groups
 from lensjax.explain import (
@@ -31,10 +30,11 @@ from lensjax.explain import (
 )
 from lensjax.explain.cost import passes
 from lensjax.explain.memory import peak_bytes
-from lensjax.explained import Item, Method, Predicted, on_image_grid, unwritten_options
-from lensjax.occluded import reason, stack_of
-from lensjax.restore import Trained, blank_state
-from lensjax.scoring import single, target_score
+from lensjax.inspection import result_files
+from lensjax.inspection.fast_occlusion import reason, stack_of
+from lensjax.inspection.maps import Item, Method, Predicted, on_image_grid, unwritten_options
+from lensjax.inspection.restore import Trained, blank_state
+from lensjax.inspection.targets import single, target_score
 
 Maps = dict[str, np.ndarray]  # [n *s] under the name of each method as it is written
 Progress = Callable[..., Any]
@@ -141,7 +141,7 @@ def run(
     truth = score_with.truth(trained, items, maps)
     faithful = score_with.faithfulness(of, maps, progress)
     scores = {w: truth[w] | faithful[w] | _padded(again[w], len(items)) for w in maps}
-    rows = [row | {"cost": costs[row["method"]]} for row in tables.score_table(scores, seed)]
+    rows = [row | {"cost": costs[row["method"]]} for row in result_files.score_table(scores, seed)]
     return Benchmark(rows, maps, scores, cascades(of, methods, fresh, progress))
 
 

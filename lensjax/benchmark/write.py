@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lensjax import explained, items, logs, tables
+from lensjax import logs
 from lensjax.benchmark import methods as choose
 from lensjax.benchmark import table
-from lensjax.explained import Method
+from lensjax.inspection import examples, maps, result_files
+from lensjax.inspection.maps import Method
+from lensjax.inspection.restore import Trained, restore
 from lensjax.report import benchmark as report
 from lensjax.report import html
-from lensjax.restore import Trained, restore
 
 
 def main(trained: Trained, command: Any, methods: Sequence[Method], target: str, out: Path) -> None:
@@ -25,9 +26,9 @@ def main(trained: Trained, command: Any, methods: Sequence[Method], target: str,
     """
     choose.check_run(trained)
     shuffled = None if command.shuffled is None else restore(command.shuffled)
-    images = items.with_evidence(trained, command.benchmark_examples)
+    images = examples.with_evidence(trained, command.benchmark_examples)
     out.mkdir(parents=True, exist_ok=True)
-    predicted = explained.predict(trained, images, command.chunk)
+    predicted = maps.predict(trained, images, command.chunk)
     found = table.run(
         trained,
         images,
@@ -49,7 +50,7 @@ def main(trained: Trained, command: Any, methods: Sequence[Method], target: str,
     }
     logs.write_json(out / "benchmark.json", result)
     report.write(out, found.rows, found.cascades)
-    shown = tables.entries(images, predicted, found.maps, found.scores, trained.classes)[: command.page]
+    shown = result_files.entries(images, predicted, found.maps, found.scores, trained.classes)[: command.page]
     page = html.write_page(
         out,
         shown,

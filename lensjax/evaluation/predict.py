@@ -18,11 +18,11 @@ from lensjax.data.store import datasets
 from lensjax.data.store.datasets import Source
 from lensjax.data.surveys import galaxies
 from lensjax.evaluation import metrics
+from lensjax.inspection.restore import config_of
 from lensjax.models import Network, build
 from lensjax.models.cnn import grids
 from lensjax.objective import check_weights, objective
 from lensjax.optim import frozen
-from lensjax.restore import config_of
 from lensjax.shapes import Array
 from lensjax.types import Batch
 

@@ -28,8 +28,8 @@ from lensjax.config_io import changes, load_config_file
 from lensjax.data.batches import input_transforms
 from lensjax.data.store import datasets
 from lensjax.evaluation import metrics
+from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
-from lensjax.restore import Trained, restore
 from lensjax.studies import proposals
 from lensjax.studies.edit_tables import Row, table_lines
 from lensjax.studies.events import load_ablations

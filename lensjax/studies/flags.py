@@ -21,13 +21,15 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import explained, items, logs, runtime
+from lensjax import logs, runtime
 from lensjax.config import LensData
 from lensjax.data.store import datasets
 from lensjax.evaluation import metrics
 from lensjax.evaluation.disagreement_flag import ATTENTION, EVIDENCE, detection, flags_of
 from lensjax.explain import parse
-from lensjax.restore import Trained, restore
+from lensjax.inspection import examples
+from lensjax.inspection import maps as explained
+from lensjax.inspection.restore import Trained, restore
 from lensjax.simulate.artefacts import ARTEFACTS
 from lensjax.studies.event_tables import spread
 
@@ -117,7 +119,7 @@ def flagged(
     """
     texts = [text, *([ATTENTION] if trained.config.model.attention.at else [])]
     methods = [(one, *parse(one)) for one in texts]
-    some = [items.held_out_item(source[int(row)]) for row in rows]
+    some = [examples.held_out_item(source[int(row)]) for row in rows]
     predicted = explained.predict(trained, some, chunk)
     maps = explained.explain(
         trained, some, predicted, methods, target="lens", chunk=chunk, seed=0, progress=logs.progress

@@ -22,12 +22,14 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import explained, items, logs, runtime
+from lensjax import logs, runtime
 from lensjax.ablate import difference
 from lensjax.explain import TRIVIAL, parse
 from lensjax.explain.localisation import SCORES
+from lensjax.inspection import examples as items
+from lensjax.inspection import maps as explained
+from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
-from lensjax.restore import Trained, restore
 from lensjax.specs import check_names
 from lensjax.studies.event_tables import spread
 

@@ -11,13 +11,15 @@ import jax
 import numpy as np
 from jax.tree_util import Partial
 
-from lensjax import explained, items, logs
+from lensjax import logs
 from lensjax.data.batches import input_transforms
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store.datasets import Source, stored_type
 from lensjax.explain import by_gradient, by_patches, margin, parse
-from lensjax.restore import Trained
-from lensjax.scoring import single
+from lensjax.inspection import examples
+from lensjax.inspection import maps as explained
+from lensjax.inspection.restore import Trained
+from lensjax.inspection.targets import single
 from lensjax.shapes import Array, Bool, Float
 
 Row = dict[str, Any]
@@ -48,7 +50,7 @@ def answers(trained: Trained, source: Source, specs: Sequence[str], chunk: int) 
 def blame_of(trained: Trained, source: Source, rows: np.ndarray, method: str, chunk: int) -> np.ndarray:
     """Maps [n *s] of what made the network say what it said, each with a mean size of 1."""
     shown = [
-        items.held_out_item(input_transforms.transform(source[int(r)], trained.config.data.inputs))
+        examples.held_out_item(input_transforms.transform(source[int(r)], trained.config.data.inputs))
         for r in rows
     ]
     predicted = explained.predict(trained, shown, chunk)

@@ -23,10 +23,11 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import explained, logs, runtime
+from lensjax import logs, runtime
 from lensjax.explain import parse
+from lensjax.inspection import maps as explained
+from lensjax.inspection.restore import Trained, restore
 from lensjax.report import real as pictures
-from lensjax.restore import Trained, restore
 from lensjax.studies import annuli
 from lensjax.studies.real_scores import Inputs, read, scored
 from lensjax.studies.real_tables import table_lines

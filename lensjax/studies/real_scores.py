@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from lensjax import explained
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store.datasets import Source
 from lensjax.evaluation import intervals, metrics, rank_metrics
-from lensjax.restore import Trained
+from lensjax.inspection import maps
+from lensjax.inspection.restore import Trained
 from lensjax.shapes import Bool, Float
 from lensjax.studies import real_inputs as inputs
 
@@ -77,7 +77,7 @@ def scored(runs: Sequence[Trained], images: Inputs, chunk: int, test: Source | N
     Args:
       test: simulations that set the threshold; each run's own held-out ones by default.
     """
-    predict = [explained.predictor(run, chunk) for run in runs]
+    predict = [maps.predictor(run, chunk) for run in runs]
     sets = {
         "lenses": images.lenses.image,
         "without_arcs": images.without_arcs,
@@ -119,7 +119,7 @@ def scored(runs: Sequence[Trained], images: Inputs, chunk: int, test: Source | N
     }
 
 
-def lens_scores(predicted: explained.Predicted) -> Float[np.ndarray, " n"]:
+def lens_scores(predicted: maps.Predicted) -> Float[np.ndarray, " n"]:
     """Log odds of lens."""
     return metrics.class_scores(predicted.logits)[:, 1]
 

@@ -26,8 +26,8 @@ from lensjax import logs, runtime
 from lensjax.config import Config, LensData
 from lensjax.config_io import load_config_file
 from lensjax.data.store import datasets
+from lensjax.inspection.restore import restore
 from lensjax.report import real as pictures
-from lensjax.restore import restore
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.real_scores import read, scored
 from lensjax.studies.real_tables import variant_lines

@@ -21,8 +21,8 @@ from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store import datasets
 from lensjax.evaluation import intervals, metrics, rank_metrics
-from lensjax.explained import predictor
-from lensjax.restore import Trained, restore
+from lensjax.inspection.maps import predictor
+from lensjax.inspection.restore import Trained, restore
 from lensjax.shapes import Bool, Float
 from lensjax.simulate.artefacts import ARTEFACTS
 

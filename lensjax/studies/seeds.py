@@ -19,14 +19,16 @@ import jax
 import numpy as np
 import tyro
 
-from lensjax import choose_methods, explained, items, logs, parallel, runtime, tables
+from lensjax import logs, parallel, runtime
 from lensjax.config import LensData
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
 from lensjax.evaluation import predict
 from lensjax.explain import parse
-from lensjax.restore import Trained, restore
+from lensjax.inspection import default_methods, examples, result_files
+from lensjax.inspection import maps as explained
+from lensjax.inspection.restore import Trained, restore
 from lensjax.studies.training import train_all
 
 METRICS = (
@@ -72,9 +74,11 @@ def main(command: Command) -> None:
     runs = train_all({command.out / f"seed{seed}": replace(base, seed=seed) for seed in seeds}, jobs=1)
     data = replace(lenses, train=1, validation=1, test=command.test, seed=command.test_seed)
     test = datasets.load(datasets.prepare(data), "test")
-    shown = [items.held_out_item(test[int(row)]) for row in np.flatnonzero(test.label == 1)[: command.lenses]]
+    shown = [
+        examples.held_out_item(test[int(row)]) for row in np.flatnonzero(test.label == 1)[: command.lenses]
+    ]
     methods: list[explained.Method] = [(text, *parse(text)) for text in command.methods]
-    methods = choose_methods.with_trivial(methods or choose_methods.default_methods(restore(runs[0])))
+    methods = default_methods.with_trivial(methods or default_methods.default_methods(restore(runs[0])))
     metrics, maps = [], []
     for workdir in runs:
         trained = restore(workdir)
@@ -113,7 +117,7 @@ def map_scores(
     maps = explained.explain(
         trained, shown, predicted, methods, target="lens", chunk=chunk, seed=0, progress=logs.progress
     )
-    return tables.score_table(explained.score(shown, maps), 0)
+    return result_files.score_table(explained.score(shown, maps), 0)
 
 
 def metric_lines(metrics: Sequence[dict[str, Any]]) -> list[str]:

@@ -21,15 +21,17 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from lensjax import explained, items, logs, runtime
+from lensjax import logs, runtime
 from lensjax.config import Config, Data
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import input_transforms
 from lensjax.data.store import datasets
 from lensjax.evaluation import intervals
 from lensjax.explain import parse
+from lensjax.inspection import examples as items
+from lensjax.inspection import maps as explained
+from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
-from lensjax.restore import Trained, restore
 from lensjax.specs import check_names
 from lensjax.studies import swaps
 from lensjax.studies.shortcut_tables import Row, Rows, drawn, table_lines

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from lensjax import explained, items, logs, parallel, runtime
+from lensjax import logs, parallel, runtime
 from lensjax.config import Config, LensData, LossConfig
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
@@ -30,8 +30,10 @@ from lensjax.data.store import datasets
 from lensjax.evaluation import metrics, predict
 from lensjax.evaluation.position_metrics import centroids, peaks, position_errors
 from lensjax.explain import parse, score_maps
+from lensjax.inspection import examples
+from lensjax.inspection import maps as explained
+from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
-from lensjax.restore import Trained, restore
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.training import sized, train_all
 
@@ -151,7 +153,7 @@ def compare(trained: Trained, test: datasets.Source, shown: np.ndarray, chunk: i
     batches = logs.progress(pipeline.eval_batches(test, 64), f"test {trained.workdir}")
     predictions = predict.predict(step, trained.params, batches, parallel.data_mesh())
     summary = metrics.classification_summary(predictions.logits, test.label, trained.classes)
-    lenses = [items.held_out_item(test[int(row)]) for row in shown]
+    lenses = [examples.held_out_item(test[int(row)]) for row in shown]
     maps = evidence(trained, lenses, chunk)
     masks = jnp.asarray(np.stack([lens.mask for lens in lenses if lens.mask is not None]))
     rows: list[Row] = []

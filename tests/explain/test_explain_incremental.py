@@ -16,9 +16,9 @@ from lensjax.explain.incremental_plan import intervals
 from lensjax.explain.perturbation import occlusion, window_starts
 from lensjax.explain.stack import map_sizes
 from lensjax.explain.targets import log_odds
+from lensjax.inspection.as_layers import describe
+from lensjax.inspection.targets import single
 from lensjax.models import build
-from lensjax.models.describe import describe
-from lensjax.scoring import single
 
 close = partial(np.testing.assert_allclose, rtol=0, atol=1e-5)
 

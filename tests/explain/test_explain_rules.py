@@ -11,8 +11,8 @@ from explain_oracles import m1, m1_forward, m1_image
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.explain import METHODS, batched
 from lensjax.explain.rules import deconvnet, guided_backprop, guided_grad_cam
+from lensjax.inspection.targets import log_odds, single
 from lensjax.models import build
-from lensjax.scoring import log_odds, single
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 

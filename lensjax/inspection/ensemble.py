@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import entr
 
-from lensjax import explained, run
+from lensjax import run
 from lensjax.config_io import changes
 from lensjax.explain import TRIVIAL
-from lensjax.explained import Item, Method, Predicted
-from lensjax.restore import Trained, restore
+from lensjax.inspection import maps as explained
+from lensjax.inspection.maps import Item, Method, Predicted
+from lensjax.inspection.restore import Trained, restore
 from lensjax.shapes import Array, Float
 
 Members = tuple[Trained, ...]

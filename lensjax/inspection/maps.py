@@ -25,10 +25,10 @@ from lensjax.explain import (
 from lensjax.explain.chunked import Chunk
 from lensjax.explain.cost import expected_passes
 from lensjax.explain.features import GATE
+from lensjax.inspection.fast_occlusion import occlusion_of
+from lensjax.inspection.restore import Trained
+from lensjax.inspection.targets import single, target_score
 from lensjax.models.cnn import Grid, grids
-from lensjax.occluded import occlusion_of
-from lensjax.restore import Trained
-from lensjax.scoring import single, target_score
 
 Method = tuple[str, str, dict[str, Any]]  # as written, name, options
 START = 1000

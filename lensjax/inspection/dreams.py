@@ -13,11 +13,11 @@ from jax.tree_util import Partial
 
 from lensjax.config import LensData
 from lensjax.explain import DREAMS, Dream, dream_options, parse
-from lensjax.explained import Item, Method, Predicted, score_functions
+from lensjax.inspection.maps import Item, Method, Predicted, score_functions
+from lensjax.inspection.restore import Trained
+from lensjax.inspection.targets import read_target
 from lensjax.report.figures import save_film
 from lensjax.report.film import Film
-from lensjax.restore import Trained
-from lensjax.scoring import read_target
 
 SHOWN = 3
 """Images that Deep Dream starts from: the first ones."""

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.special import softmax
 
 from lensjax.explain import TRIVIAL, bootstrap_interval
-from lensjax.explained import Item, Predicted
+from lensjax.inspection.maps import Item, Predicted
+from lensjax.inspection.restore import Trained
 from lensjax.report.entry import Entry
-from lensjax.restore import Trained
 
 
 def check_counts(**counts: int) -> None:

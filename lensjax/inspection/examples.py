@@ -14,8 +14,8 @@ from lensjax.data.images.min_max import from_simulation, picture
 from lensjax.data.images.readers import Problem, read_cutouts
 from lensjax.data.store import datasets
 from lensjax.event_axes import CLIP
-from lensjax.explained import Item
-from lensjax.restore import Trained
+from lensjax.inspection.maps import Item
+from lensjax.inspection.restore import Trained
 from lensjax.simulate.kinds import ALL_KINDS
 from lensjax.types import Example
 
@@ -93,7 +93,7 @@ def with_inputs(item: Item, trained: Trained) -> Item:
 
 def _read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Problem]]:
     if command.gps or command.scan or command.detector:
-        from lensjax import strain_events
+        from lensjax.inspection import strain_events
 
         return strain_events.items_from_strain(
             trained,

@@ -9,9 +9,9 @@ from lensjax.event_axes import EventGrid
 from lensjax.explain import TRIVIAL, options_of
 from lensjax.explain.memory import parse_bytes
 from lensjax.explain.reference import DRAWN, REFERENCES
-from lensjax.explained import Method
+from lensjax.inspection.maps import Method
+from lensjax.inspection.restore import Trained
 from lensjax.models.views import FLAT
-from lensjax.restore import Trained
 
 
 def default_methods(trained: Trained) -> list[Method]:

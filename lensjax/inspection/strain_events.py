@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lensjax import explained
 from lensjax.config import LensData
 from lensjax.data.batches.input_transforms import transform_image
 from lensjax.data.images.readers import Problem
@@ -24,8 +23,9 @@ from lensjax.data.strain.triggers import (
     write_candidates,
 )
 from lensjax.event_axes import CLIP
-from lensjax.explained import Item
-from lensjax.restore import Trained
+from lensjax.inspection import maps
+from lensjax.inspection.maps import Item
+from lensjax.inspection.restore import Trained
 
 __all__ = ["classifier", "event_at", "items_from_strain", "settings"]
 
@@ -188,6 +188,6 @@ def _scan(
 
 def classifier(trained: Trained) -> Classify:
     """`classify(images [n t h w c]) -> probabilities [n k]` of a network, inputs transformed."""
-    predict, specs = explained.predictor(trained, BATCH), trained.config.data.inputs
+    predict, specs = maps.predictor(trained, BATCH), trained.config.data.inputs
     kind = stored_type(trained.config.data)
     return lambda images: predict([transform_image(one, specs, "", kind) for one in images]).probabilities

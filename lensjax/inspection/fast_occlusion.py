@@ -10,9 +10,9 @@ from jax.tree_util import Partial
 from lensjax.explain.incremental import incremental_occlusion
 from lensjax.explain.perturbation import occlusion
 from lensjax.explain.stack import Stack
-from lensjax.models.describe import describe, refusal
-from lensjax.restore import Trained
-from lensjax.scoring import COORDINATES, read_target, target_score
+from lensjax.inspection.as_layers import describe, refusal
+from lensjax.inspection.restore import Trained
+from lensjax.inspection.targets import COORDINATES, read_target, target_score
 from lensjax.types import Outputs
 
 

@@ -1,0 +1,1 @@
+"""inspection: see the docstring of each file."""
