@@ -90,12 +90,12 @@ class Command:
 def main(command: Command) -> None:
     runtime.prepare(gradients=True)
     from lensjax import logs
-    from lensjax.benchmark import write
-    from lensjax.benchmark.methods import every_method
     from lensjax.evaluation import disagreement_flag
     from lensjax.explain import parse
     from lensjax.inspection import default_methods, dreams, ensemble, examples, result_files
     from lensjax.inspection import maps as explained
+    from lensjax.inspection.benchmark import write
+    from lensjax.inspection.benchmark.methods import every_method
     from lensjax.inspection.targets import check_target
     from lensjax.report import figures, html, render
 

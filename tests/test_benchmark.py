@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.benchmark import methods, scores, table
 from lensjax.data.store.datasets import stack, with_shuffled_labels
 from lensjax.event_axes import EventGrid
 from lensjax.explain import METHODS
 from lensjax.explain.cost import multiplications, passes
+from lensjax.inspection.benchmark import methods, scores, table
 from lensjax.inspection.restore import restore
 from lensjax.models import published
 from lensjax.report import benchmark as report

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lensjax import logs
-from lensjax.benchmark import methods as choose
-from lensjax.benchmark import table
 from lensjax.inspection import examples, maps, result_files
+from lensjax.inspection.benchmark import methods as choose
+from lensjax.inspection.benchmark import table
 from lensjax.inspection.maps import Method
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import benchmark as report

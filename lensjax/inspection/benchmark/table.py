@@ -17,8 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from lensjax.benchmark import scores as score_with
-from lensjax.benchmark.methods import parameter_groups
 from lensjax.explain import (
     METHODS,
     ON_FEATURES,
@@ -31,6 +29,8 @@ from lensjax.explain import (
 from lensjax.explain.cost import passes
 from lensjax.explain.memory import peak_bytes
 from lensjax.inspection import result_files
+from lensjax.inspection.benchmark import scores as score_with
+from lensjax.inspection.benchmark.methods import parameter_groups
 from lensjax.inspection.fast_occlusion import reason, stack_of
 from lensjax.inspection.maps import Item, Method, Predicted, on_image_grid, unwritten_options
 from lensjax.inspection.restore import Trained, blank_state
