@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import optax
 
 from lensjax.config import Config
+from lensjax.losses.objective import objective
 from lensjax.models import Network
 from lensjax.models.cnn import grids
-from lensjax.objective import objective
 from lensjax.optim import hold, name_of
 from lensjax.shapes import Array, Bool, Float
 from lensjax.types import Batch

@@ -11,7 +11,7 @@ from orbax.checkpoint import v1 as ocp
 from lensjax.data.batches import batch_augment, pipeline
 from lensjax.data.batches.augment import AUGMENTATIONS, KEEP_TYPE, as_float
 from lensjax.data.store.datasets import stack
-from lensjax.objective import as_seen
+from lensjax.losses.objective import as_seen
 
 ALL = ("dihedral", "shift", "noise", "band_dropout")
 

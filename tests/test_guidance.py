@@ -13,9 +13,9 @@ from lensjax.config import AttentionConfig, LossConfig, ModelConfig
 from lensjax.explain import METHODS
 from lensjax.losses import LOSSES, Context
 from lensjax.losses.context import TRAINABLE
+from lensjax.losses.objective import objective
 from lensjax.models import build
 from lensjax.models.cnn import grids
-from lensjax.objective import objective
 from lensjax.types import Outputs
 
 MODEL = ModelConfig(

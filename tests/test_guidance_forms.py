@@ -8,8 +8,8 @@ import pytest
 from lensjax.config import AttentionConfig, LossConfig, ModelConfig, Ramp
 from lensjax.losses import LOSSES, Context
 from lensjax.losses.explanations import below
+from lensjax.losses.objective import check_weights, objective
 from lensjax.models import build
-from lensjax.objective import check_weights, objective
 from lensjax.types import Outputs
 
 IMAGE = jnp.asarray([[4.0, 2.0], [-3.0, 2.0]])[None, :, :, None]

@@ -15,8 +15,8 @@ from lensjax.config_io import changes, config_from_dict, load_config_file
 from lensjax.evaluation.predict import dry_run
 from lensjax.losses import Context
 from lensjax.losses.custom import load
+from lensjax.losses.objective import check_weights, objective
 from lensjax.models import build
-from lensjax.objective import check_weights, objective
 
 MINE = """
 import jax.numpy as jnp

@@ -10,7 +10,7 @@ import pytest
 
 from lensjax.config import LossConfig
 from lensjax.losses import LOSSES, Context
-from lensjax.objective import check_weights, masked_mean, objective
+from lensjax.losses.objective import check_weights, masked_mean, objective
 from lensjax.types import Outputs
 
 LABELS = jnp.asarray([0, 1, 1])

@@ -19,9 +19,9 @@ from lensjax.data.store.datasets import Source
 from lensjax.data.surveys import galaxies
 from lensjax.evaluation import metrics
 from lensjax.inspection.restore import config_of
+from lensjax.losses.objective import check_weights, objective
 from lensjax.models import Network, build
 from lensjax.models.cnn import grids
-from lensjax.objective import check_weights, objective
 from lensjax.optim import frozen
 from lensjax.shapes import Array
 from lensjax.types import Batch
