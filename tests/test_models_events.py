@@ -13,8 +13,8 @@ from lensjax.models import build, count_parameters
 from lensjax.models.attention import SpatialAttention
 from lensjax.models.cnn import grids
 from lensjax.models.conv import conv, max_over, max_pool
+from lensjax.models.event_views import only, view
 from lensjax.models.heads import mean_probability, soft_argmax
-from lensjax.models.views import only, view
 
 KEY = jax.random.key(0)
 NONE = AttentionConfig(at=())

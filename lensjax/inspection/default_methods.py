@@ -11,7 +11,7 @@ from lensjax.explain.memory import parse_bytes
 from lensjax.explain.reference import DRAWN, REFERENCES
 from lensjax.inspection.maps import Method
 from lensjax.inspection.restore import Trained
-from lensjax.models.views import FLAT
+from lensjax.models.event_views import FLAT
 
 
 def default_methods(trained: Trained) -> list[Method]:

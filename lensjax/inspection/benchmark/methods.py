@@ -14,7 +14,7 @@ from typing import Any
 from lensjax.explain import ON_FEATURES, TRIVIAL, parse
 from lensjax.inspection.maps import Method
 from lensjax.inspection.restore import Trained
-from lensjax.models.views import FLAT
+from lensjax.models.event_views import FLAT
 
 SAMPLES = {
     "smooth_grad": "samples=16",
