@@ -12,8 +12,8 @@ from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.models import build, count_parameters
 from lensjax.models.attention import SpatialAttention
 from lensjax.models.cnn import grids
-from lensjax.models.conv import conv, max_pool
 from lensjax.models.heads import soft_argmax
+from lensjax.ops.conv import conv, max_pool
 
 SMALL = ModelConfig(features=(4, 6), pool=(2, 1), hidden=5)
 KEY = jax.random.key(0)

@@ -12,9 +12,9 @@ from lensjax.event_axes import CLASSES, EventGrid
 from lensjax.models import build, count_parameters
 from lensjax.models.attention import SpatialAttention
 from lensjax.models.cnn import grids
-from lensjax.models.conv import conv, max_over, max_pool
 from lensjax.models.event_views import only, view
 from lensjax.models.heads import mean_probability, soft_argmax
+from lensjax.ops.conv import conv, max_over, max_pool
 
 KEY = jax.random.key(0)
 NONE = AttentionConfig(at=())

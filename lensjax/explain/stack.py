@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.blocks import correlate_blocks, gain_by_blocks
+from lensjax.ops.conv_blocks import correlate_blocks, gain_by_blocks
 from lensjax.shapes import Array, Float, Int
 
 LARGEST_SHIFTED = 125

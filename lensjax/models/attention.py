@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from lensjax.models.conv import conv
+from lensjax.ops.conv import conv
 from lensjax.shapes import Array, Float
 
 

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.models.attention import SpatialAttention
-from lensjax.models.conv import conv, max_pool
 from lensjax.models.event_views import FLAT, only, view
 from lensjax.models.heads import Head, mean_probability
+from lensjax.ops.conv import conv, max_pool
 from lensjax.shapes import Array, Float
 from lensjax.types import Outputs
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from lensjax.event_axes import WINDOWS
 from lensjax.models.attention import WindowAttention
-from lensjax.models.conv import conv
+from lensjax.ops.conv import conv
 from lensjax.shapes import Array, Float
 
 # A position is never trusted to better than 1/1000 of the image, nor to worse than the whole of it.

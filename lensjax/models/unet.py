@@ -12,8 +12,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from lensjax.models.cnn import ACTIVATIONS, Network, Taps, convolution, geometry, grids, tap
-from lensjax.models.conv import conv, max_pool
 from lensjax.models.heads import Head, mean_position
+from lensjax.ops.conv import conv, max_pool
 from lensjax.shapes import Array, Float
 from lensjax.types import Outputs
 

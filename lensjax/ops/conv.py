@@ -8,7 +8,7 @@ from functools import partial, reduce
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.blocks import LAYOUT, Tangents, correlate_blocks, gain_by_blocks, product_rule
+from lensjax.ops.conv_blocks import LAYOUT, Tangents, correlate_blocks, gain_by_blocks, product_rule
 from lensjax.shapes import Array, Float
 
 

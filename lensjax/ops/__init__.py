@@ -1,0 +1,1 @@
+"""ops: see the docstring of each file."""
