@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from lensjax.event_axes import CLASSES, CLIP, EventGrid
-from lensjax.simulate import chirps, glitches
-from lensjax.simulate.balance import SHARES, labels
-from lensjax.simulate.detector import DURATION, FREQUENCIES, SAMPLE_RATE, SAMPLES, design_asd, times
-from lensjax.simulate.glitches import MASK_ENERGY, TRUTH, encode, examples, simulate
-from lensjax.simulate.recipes import RECIPES
-from lensjax.simulate.signals import BLIPS, DOTS, Parts, as_arrays, draw, line, table
+from lensjax.simulate.events import chirps, glitches
+from lensjax.simulate.events.class_balance import SHARES, labels
+from lensjax.simulate.events.detector import DURATION, FREQUENCIES, SAMPLE_RATE, SAMPLES, design_asd, times
+from lensjax.simulate.events.glitch_classes import RECIPES
+from lensjax.simulate.events.glitches import MASK_ENERGY, TRUTH, encode, examples, simulate
+from lensjax.simulate.events.signals import BLIPS, DOTS, Parts, as_arrays, draw, line, table
 
 # Limits of (loudest Hz, SNR, seconds that hold 5 to 95 % of the energy) of whole signals.
 RANGES = {

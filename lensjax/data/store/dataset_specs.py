@@ -130,7 +130,7 @@ def event_recipe(config: Any) -> Recipe:
     Raises:
       ValueError: a value outside its range.
     """
-    from lensjax.simulate import glitches
+    from lensjax.simulate.events import glitches
 
     counts = {"train": config.train, "validation": config.validation, "test": config.test}
     height, width = config.size

@@ -112,7 +112,7 @@ class SimulatedLenses(FromRecipe):
 
 
 class SimulatedEvents(FromRecipe):
-    """`lensjax.simulate.glitches` for one size and encoding."""
+    """`lensjax.simulate.events.glitches` for one size and encoding."""
 
     VERSION = tfds.core.Version("1.2.0")
 

@@ -12,7 +12,7 @@ from lensjax.data.batches.augment import as_float
 from lensjax.data.strain.strain import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
 from lensjax.event_axes import WINDOWS, Encoding
 from lensjax.shapes import Float
-from lensjax.simulate.glitches import encode, pictured, pictures
+from lensjax.simulate.events.glitches import encode, pictured, pictures
 from lensjax.simulate.qtransform import Scan, ScanConfig, carried, q_scan, whiten
 
 LOCAL = 64.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lensjax.data.gravity_spy.gravity_spy import read_golden
 from lensjax.event_axes import CLASSES, PLANES
-from lensjax.simulate.glitches import examples
+from lensjax.simulate.events.glitches import examples
 
 
 def main() -> None:

@@ -20,13 +20,13 @@ import numpy as np
 from lensjax import viridis
 from lensjax.event_axes import CLASSES, CLIP, PLANES, Encoding, EventGrid, channels
 from lensjax.shapes import Array, Float, Int, PRNGKeyArray
-from lensjax.simulate.balance import labels
-from lensjax.simulate.chirps import phenom_d
-from lensjax.simulate.detector import SAMPLE_RATE, SAMPLES
+from lensjax.simulate.events.chirps import phenom_d
+from lensjax.simulate.events.class_balance import labels
+from lensjax.simulate.events.detector import SAMPLE_RATE, SAMPLES
+from lensjax.simulate.events.glitch_classes import NOT_IN_A_MIX, RECIPES, UNIFORM
+from lensjax.simulate.events.signals import as_arrays, draw
 from lensjax.simulate.one_core import jit_for_threads
 from lensjax.simulate.qtransform import Scan, ScanConfig, q_scan, q_scan_all_planes
-from lensjax.simulate.recipes import NOT_IN_A_MIX, RECIPES, UNIFORM
-from lensjax.simulate.signals import as_arrays, draw
 from lensjax.types import Example
 
 TRUTH: dict[str, str] = {

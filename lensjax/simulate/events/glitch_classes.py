@@ -15,9 +15,14 @@ import numpy as np
 
 from lensjax.event_axes import CLASSES
 from lensjax.shapes import Array, Float
-from lensjax.simulate.chirps import chirp
-from lensjax.simulate.signals import BLIPS, DOTS, Parts, between, log_between, table
-from lensjax.simulate.tracks import low_frequency_lines, scattered_light, wandering_line, whistle
+from lensjax.simulate.events.chirps import chirp
+from lensjax.simulate.events.line_glitches import (
+    low_frequency_lines,
+    scattered_light,
+    wandering_line,
+    whistle,
+)
+from lensjax.simulate.events.signals import BLIPS, DOTS, Parts, between, log_between, table
 
 UNIFORM = (12, DOTS)
 _DOT, _BLIP = np.arange(DOTS), np.arange(BLIPS)

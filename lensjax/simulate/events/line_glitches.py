@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from lensjax.shapes import Array
-from lensjax.simulate.detector import SAMPLES, times
-from lensjax.simulate.signals import TURN, Parts, between, line, log_between, plateau, scaled
+from lensjax.simulate.events.detector import SAMPLES, times
+from lensjax.simulate.events.signals import TURN, Parts, between, line, log_between, plateau, scaled
 
 
 def low_frequency_lines(u: Array) -> Parts:
