@@ -25,7 +25,7 @@ from lensjax.data.store import serialised
 from lensjax.data.store import writer as builders
 from lensjax.data.store.dataset_specs import lens_recipe
 from lensjax.data.store.datasets import Source
-from lensjax.simulate.truth import TRUTH
+from lensjax.simulate.lenses.evidence import TRUTH
 
 CASES: tuple[tuple[tuple[int, ...], tuple[str, ...], int], ...] = (
     ((66, 66, 4), (), 500),

@@ -20,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from lensjax.simulate import optics, render
-from lensjax.simulate.instruments import INSTRUMENTS, Instrument
-from lensjax.simulate.lenses import Scene, examples, simulate
+from lensjax.simulate.lenses import optics, render
+from lensjax.simulate.lenses.instruments import INSTRUMENTS, Instrument
+from lensjax.simulate.lenses.lenses import Scene, examples, simulate
 from lensjax.simulate.reference import lenstronomy_image, scene_arguments
 
 
@@ -45,7 +45,7 @@ def shared_rays(arguments: dict, instrument: Instrument, size: int, supersamplin
     from lenstronomy.LensModel.lens_model import LensModel
     from lenstronomy.LightModel.Profiles.sersic import SersicElliptic
 
-    from lensjax.simulate import light
+    from lensjax.simulate.lenses import light
 
     pitch = instrument.pixel_scale / supersampling
     x, y = (

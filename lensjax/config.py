@@ -12,7 +12,7 @@ from typing import Any, Literal
 from lensjax.event_axes import WINDOWS, Encoding
 from lensjax.losses import LOSSES
 from lensjax.losses.custom import options_of, written
-from lensjax.simulate.artefacts import ARTEFACTS
+from lensjax.simulate.lenses.artefacts import ARTEFACTS
 
 DEFAULT_WEIGHTS = {"cross_entropy": 1.0, "position": 5.0, "position_nll": 0.05}
 
@@ -23,7 +23,7 @@ class LensData:
 
     name: Literal["simulated_lenses"] = "simulated_lenses"
     instrument: str = "euclid"
-    """A key of lensjax.simulate.instruments.INSTRUMENTS."""
+    """A key of lensjax.simulate.lenses.instruments.INSTRUMENTS."""
     size: int = 64
     """Pixels on a side."""
     train: int = 12_000
@@ -35,7 +35,7 @@ class LensData:
     lens_fraction: float = 0.5
     kinds: tuple[str, ...] = ()
     """Only these kinds of scene, as many of each (`lens_fraction` does not apply): names in
-    lensjax.simulate.kinds.ALL_KINDS, or single, non_lens, jackpot for several. Empty for the usual mix, which
+    lensjax.simulate.lenses.kinds.ALL_KINDS, or single, non_lens, jackpot for several. Empty for the usual mix, which
     has no double source planes (compound_arcs, double_ring)."""
     min_theta_e: float = 0.25
     """Least Einstein radius of a lens, arcsec."""

@@ -12,12 +12,12 @@ from astropy.cosmology import FlatLambdaCDM
 
 from lensjax.config import LensData
 from lensjax.data.store import datasets
-from lensjax.simulate import chosen, double, light, render
-from lensjax.simulate.instruments import EUCLID
-from lensjax.simulate.kinds import ALL_KINDS, COMPOUND_KINDS, KINDS, shares
-from lensjax.simulate.lenses import TRUTH, examples
+from lensjax.simulate.lenses import compound_lenses, light, render, scenes_of_kinds
+from lensjax.simulate.lenses.evidence import Rule
+from lensjax.simulate.lenses.instruments import EUCLID
+from lensjax.simulate.lenses.kinds import ALL_KINDS, COMPOUND_KINDS, KINDS, shares
+from lensjax.simulate.lenses.lenses import TRUTH, examples
 from lensjax.simulate.reference import double_arguments, lens_model, lenstronomy_image
-from lensjax.simulate.truth import Rule
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lenstronomy's own
 SIZE, SUPERSAMPLING = 48, 1
@@ -29,7 +29,7 @@ def scenes():
     """Three scenes of each compound kind, with all their parameters."""
     return {
         kind: [
-            jax.device_get(chosen.simulate(jax.random.key(i), kind, EUCLID, SIZE, SUPERSAMPLING))
+            jax.device_get(scenes_of_kinds.simulate(jax.random.key(i), kind, EUCLID, SIZE, SUPERSAMPLING))
             for i in range(3)
         ]
         for kind in COMPOUND_KINDS
@@ -40,14 +40,14 @@ def scenes():
 def drawn():
     """Systems as drawn, found or not."""
     keys = jax.random.split(jax.random.key(2), 4000)
-    return jax.device_get(jax.jit(jax.vmap(lambda key: double.draw_double(key, EUCLID)))(keys))
+    return jax.device_get(jax.jit(jax.vmap(lambda key: compound_lenses.draw_double(key, EUCLID)))(keys))
 
 
 @pytest.fixture(scope="module")
 def mixed():
     """Two of each in turn: single lenses and both compound kinds."""
     kinds = ("single", *COMPOUND_KINDS)
-    return list(chosen.examples("euclid", 32, 6, 3, kinds, SUPERSAMPLING, chunk=3))
+    return list(scenes_of_kinds.examples("euclid", 32, 6, 3, kinds, SUPERSAMPLING, chunk=3))
 
 
 def every(scenes):
@@ -63,24 +63,26 @@ def test_distances_are_astropys():
     z_l, z_1, z_2 = (
         np.array(z) for z in ([0.222, 0.3, 1.1, 0.05], [0.609, 0.9, 1.5, 3.0], [2.4, 1.0, 5.9, 6.0])
     )
-    got = double.distance_ratio(*(jnp.asarray(z, jnp.float32) for z in (z_l, z_1, z_2)))
+    got = compound_lenses.distance_ratio(*(jnp.asarray(z, jnp.float32) for z in (z_l, z_1, z_2)))
     far = COSMOLOGY.angular_diameter_distance
     between = COSMOLOGY.angular_diameter_distance_z1z2
     expected = between(z_l, z_2) * far(z_1) / (far(z_2) * between(z_l, z_1))
     np.testing.assert_allclose(got, expected.value, rtol=1e-5)
     sigma = 4 * np.pi * (150 / 299792.458) ** 2 * 206264.806
-    own = double.source_einstein_radius(*(jnp.asarray(z, jnp.float32) for z in (150 + 0 * z_1, z_1, z_2)))
+    own = compound_lenses.source_einstein_radius(
+        *(jnp.asarray(z, jnp.float32) for z in (150 + 0 * z_1, z_1, z_2))
+    )
     np.testing.assert_allclose(own, sigma * (between(z_1, z_2) / far(z_2)).value, rtol=2e-5)
     # The sources in the wrong order, or one in front of the lens.
-    assert double.distance_ratio(*map(jnp.float32, (0.5, 1.5, 1.0))) == 0
-    assert double.distance_ratio(*map(jnp.float32, (0.5, 0.4, 1.0))) == 0
+    assert compound_lenses.distance_ratio(*map(jnp.float32, (0.5, 1.5, 1.0))) == 0
+    assert compound_lenses.distance_ratio(*map(jnp.float32, (0.5, 0.4, 1.0))) == 0
 
 
 def test_rays_meet_the_planes_where_lenstronomy_says(scenes):
     grid = light.ray_grid(SIZE, EUCLID.pixel_scale, 1)
     for scene in every(scenes):
         s = parameters(scene)
-        first, second = double.source_planes(tuple(map(jnp.asarray, grid)), s)
+        first, second = compound_lenses.source_planes(tuple(map(jnp.asarray, grid)), s)
         arguments = double_arguments(s, EUCLID, SUPERSAMPLING)
         model = lens_model(arguments)
         x, y = model.ray_shooting(*(g.astype(float) for g in grid), arguments["lens"])
@@ -111,7 +113,7 @@ def test_noise_free_image_is_lenstronomys(scenes):
 def test_a_massless_nearer_source_leaves_one_lens_scaled_by_f(scenes):
     s = parameters(scenes["compound_arcs"][0])
     grid = tuple(map(jnp.asarray, light.ray_grid(SIZE, EUCLID.pixel_scale, 1)))
-    _, got = double.source_planes(grid, s | {"theta_e_source": 0.0})
+    _, got = compound_lenses.source_planes(grid, s | {"theta_e_source": 0.0})
     f = s["distance_ratio"]
     scaled = s | {name: f * s[name] for name in ("theta_e", "gamma1", "gamma2")}
     expected = light.lens_plane_to_source_plane(grid, scaled, s["x"], s["y"])
@@ -136,7 +138,7 @@ def test_kinds_are_what_their_names_say(scenes):
             assert 100 <= t["sigma_v_source"] <= 200 and 0 < t["theta_e_source"] < t["theta_e_2"] + 1.2
             assert t["snr_1"] > 20 and t["snr_2"] > 10 and min(t["n_pix_1"], t["n_pix_2"]) > 20
             assert min(t["magnification"], t["magnification_2"]) > 3
-            assert t["kind"] == ALL_KINDS.index(kind) and set(t) == set(double.ALL_TRUTH)
+            assert t["kind"] == ALL_KINDS.index(kind) and set(t) == set(compound_lenses.ALL_TRUTH)
 
 
 def test_masks_are_of_each_source_and_their_union(scenes):
@@ -152,7 +154,7 @@ def test_masks_are_of_each_source_and_their_union(scenes):
         )
         # Each source adds its light, and nothing but light.
         view = render.camera(jnp.asarray(scene.fwhm), EUCLID, SIZE, SUPERSAMPLING)
-        flux, _ = double.sources(view, parameters(scene))
+        flux, _ = compound_lenses.sources(view, parameters(scene))
         np.testing.assert_allclose(flux.sum(0), scene.source_flux, atol=1e-5 * scene.source_flux.max())
         assert all(one.max() > 0 for one in np.asarray(flux))
 
@@ -165,15 +167,15 @@ def test_a_data_set_of_kinds_takes_them_in_turn(mixed):
     for example, kind in zip(mixed, kinds, strict=True):
         assert example["label"] == 1 and example["mask"].any() and np.isfinite(example["position"]).all()
         assert np.isfinite([example["truth"][name] for name in TRUTH]).all()
-        further = [example["truth"][name] for name in double.COMPOUND_TRUTH]
+        further = [example["truth"][name] for name in compound_lenses.COMPOUND_TRUTH]
         assert np.isfinite(further).all() if kind in COMPOUND_KINDS else np.isnan(further).all()
 
 
 def test_a_rule_that_no_lens_passes_is_refused():
     rule = Rule(1.5, 200.0)
-    double.refuse_unfound({"snr": np.array([20.0, 30.0])}, rule)
+    compound_lenses.refuse_unfound({"snr": np.array([20.0, 30.0])}, rule)
     with pytest.raises(ValueError, match="no compound lens with θE above 1.5″ .* above 200 .* min_snr"):
-        double.refuse_unfound({"snr": np.array([20.0, np.nan])}, rule)
+        compound_lenses.refuse_unfound({"snr": np.array([20.0, np.nan])}, rule)
 
 
 def test_shares_of_names_are_of_kinds():
@@ -193,7 +195,7 @@ def test_the_default_mix_is_what_it_was():
         "euclid_64-train12000-validation1500-test2000-seed0-lens0.5-ss2-theta0.25-snr20.0"
     ) and plain.truth == tuple(TRUTH)
     some = datasets.recipe_of(replace(LensData(), kinds=("ring", "jackpot")))
-    assert some.name == f"{plain.name}-kinds_ring+jackpot" and some.truth == tuple(double.ALL_TRUTH)
+    assert some.name == f"{plain.name}-kinds_ring+jackpot" and some.truth == tuple(compound_lenses.ALL_TRUTH)
 
 
 @pytest.mark.slow

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from lensjax.simulate.artefacts import ARTEFACTS, COLUMN, GAP
-from lensjax.simulate.instruments import INSTRUMENTS
-from lensjax.simulate.kinds import NON_LENS_KINDS
-from lensjax.simulate.lenses import KINDS, LENS_KINDS, TRUTH, examples, simulate
-from lensjax.simulate.output import _example
-from lensjax.simulate.truth import Rule, arc_mask, pixel_noise
+from lensjax.simulate.lenses.artefacts import ARTEFACTS, COLUMN, GAP
+from lensjax.simulate.lenses.evidence import Rule, arc_mask, pixel_noise
+from lensjax.simulate.lenses.instruments import INSTRUMENTS
+from lensjax.simulate.lenses.kinds import NON_LENS_KINDS
+from lensjax.simulate.lenses.lenses import KINDS, LENS_KINDS, TRUTH, examples, simulate
+from lensjax.simulate.lenses.scene_batches import _example
 
 EUCLID = INSTRUMENTS["euclid"]
 SIZE, SUPERSAMPLING = 48, 1
@@ -244,7 +244,7 @@ def test_sources_are_blue_and_red(made):
 
 def test_importing_and_simulating_leave_precision_and_processes_alone():
     code = (
-        "import jax, multiprocessing as m; import lensjax.simulate.lenses;"
+        "import jax, multiprocessing as m; import lensjax.simulate.lenses.lenses;"
         "assert not jax.config.jax_enable_x64; assert m.get_start_method(allow_none=True) is None"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.simulate import optics, render
-from lensjax.simulate.instruments import INSTRUMENTS
-from lensjax.simulate.kinds import ARC, COMPANIONS
+from lensjax.simulate.lenses import optics, render
+from lensjax.simulate.lenses.instruments import INSTRUMENTS
+from lensjax.simulate.lenses.kinds import ARC, COMPANIONS
+from lensjax.simulate.lenses.scene import draw_lens, draw_scene
 from lensjax.simulate.reference import lenstronomy_image, scene_arguments
-from lensjax.simulate.scene import draw_lens, draw_scene
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lenstronomy's own
 

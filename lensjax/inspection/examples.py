@@ -16,7 +16,7 @@ from lensjax.data.store import datasets
 from lensjax.event_axes import CLIP
 from lensjax.inspection.maps import Item
 from lensjax.inspection.restore import Trained
-from lensjax.simulate.kinds import ALL_KINDS
+from lensjax.simulate.lenses.kinds import ALL_KINDS
 from lensjax.types import Example
 
 SIMULATED = "simulated Euclid as lensjax makes it, not what this network was trained on"

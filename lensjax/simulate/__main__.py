@@ -10,9 +10,9 @@ from pathlib import Path
 
 import jax
 
-from lensjax.simulate.chosen import simulate
-from lensjax.simulate.instruments import INSTRUMENTS, instrument_named
-from lensjax.simulate.kinds import ALL_KINDS, KINDS
+from lensjax.simulate.lenses.instruments import INSTRUMENTS, instrument_named
+from lensjax.simulate.lenses.kinds import ALL_KINDS, KINDS
+from lensjax.simulate.lenses.scenes_of_kinds import simulate
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.simulate import light, optics
-from lensjax.simulate.instruments import Instrument
-from lensjax.simulate.population import ellipticity
-from lensjax.simulate.render import band_flux
+from lensjax.simulate.lenses import light, optics
+from lensjax.simulate.lenses.instruments import Instrument
+from lensjax.simulate.lenses.population import ellipticity
+from lensjax.simulate.lenses.render import band_flux
 
 
 def _sersic(pitch: float, profile: Sequence[float], flux: Any) -> dict[str, float]:
@@ -73,7 +73,7 @@ def _source_arguments(
 
 def double_arguments(s: dict[str, Any], instrument: Instrument, supersampling: int) -> dict:
     """As `scene_arguments` for a compound lens: mass at two redshifts, light at two redshifts behind it."""
-    from lensjax.simulate.double import second_source
+    from lensjax.simulate.lenses.compound_lenses import second_source
 
     arguments = scene_arguments(s, instrument, supersampling, lensed=True)
     second = jax.device_get(second_source(s) | {"magnification": s["magnification_2"]})

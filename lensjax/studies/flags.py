@@ -30,7 +30,7 @@ from lensjax.explain import parse
 from lensjax.inspection import examples
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
-from lensjax.simulate.artefacts import ARTEFACTS
+from lensjax.simulate.lenses.artefacts import ARTEFACTS
 from lensjax.studies.event_tables import spread
 
 KEPT = 0.95

@@ -22,10 +22,10 @@ import tyro
 from lensjax import logs, runtime
 from lensjax.config import LensData
 from lensjax.shapes import Float
-from lensjax.simulate import variants
-from lensjax.simulate.instruments import instrument_named
-from lensjax.simulate.kinds import COMPANIONS, KINDS, NON_LENS_KINDS
-from lensjax.simulate.truth import Rule
+from lensjax.simulate.lenses import edit_scene
+from lensjax.simulate.lenses.evidence import Rule
+from lensjax.simulate.lenses.instruments import instrument_named
+from lensjax.simulate.lenses.kinds import COMPANIONS, KINDS, NON_LENS_KINDS
 from lensjax.studies import recall as R
 
 NO_SOURCE = np.zeros(2, np.float32)
@@ -74,9 +74,9 @@ def scored_kind(
         keys = R.keys_of(command.seed + number, index)
         kinds = np.full(len(index), number, np.int32)
         rule = Rule(data.min_theta_e, data.min_snr)
-        s, _ = variants.parameters(keys, kinds, rule, instrument, size, rays)
-        s = jax.vmap(variants.alone)(s) if alone else s
-        return scores(jax.device_get(variants.images(keys, s, NO_SOURCE, instrument, size, rays)))
+        s, _ = edit_scene.parameters(keys, kinds, rule, instrument, size, rays)
+        s = jax.vmap(edit_scene.alone)(s) if alone else s
+        return scores(jax.device_get(edit_scene.images(keys, s, NO_SOURCE, instrument, size, rays)))
 
     parts = list(R.in_chunks(make, command.scenes, f"{kind}{', alone' if alone else ''}"))
     return np.concatenate(parts, 1)[:, : command.scenes]

@@ -21,11 +21,11 @@ import numpy as np
 import tyro
 
 from lensjax import logs, runtime
-from lensjax.simulate import variants
-from lensjax.simulate.double import refuse_unfound
-from lensjax.simulate.instruments import Instrument, instrument_named
-from lensjax.simulate.kinds import ALL_KINDS, COMPOUND_KINDS, shares
-from lensjax.simulate.truth import Rule
+from lensjax.simulate.lenses import edit_scene
+from lensjax.simulate.lenses.compound_lenses import refuse_unfound
+from lensjax.simulate.lenses.evidence import Rule
+from lensjax.simulate.lenses.instruments import Instrument, instrument_named
+from lensjax.simulate.lenses.kinds import ALL_KINDS, COMPOUND_KINDS, shares
 from lensjax.studies import recall as R
 
 PUBLISHED = {"compound_arcs": 0.76, "double_ring": 0.52}
@@ -105,9 +105,9 @@ def _scored(
         rng = np.random.default_rng([seed, int(index[0])])
         kinds = rng.choice(len(ALL_KINDS), len(index), p=shares((kind,))[0]).astype(np.int32)
         keys = R.keys_of(seed, index)
-        s, truth = variants.parameters(keys, kinds, rule, instrument, size, supersampling, compound)
+        s, truth = edit_scene.parameters(keys, kinds, rule, instrument, size, supersampling, compound)
         refuse_unfound(truth, rule)
-        image = functools.partial(variants.images, keys, s)
+        image = functools.partial(edit_scene.images, keys, s)
         both, near = (np.array(a, np.float32) for a in ((1, 1), (1, 0)))
         seen = scores(jax.device_get(image(both, instrument, size, supersampling)))
         alone = scores(jax.device_get(image(near, instrument, size, supersampling))) if compound else None

@@ -24,7 +24,7 @@ from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection.maps import predictor
 from lensjax.inspection.restore import Trained, restore
 from lensjax.shapes import Bool, Float
-from lensjax.simulate.artefacts import ARTEFACTS
+from lensjax.simulate.lenses.artefacts import ARTEFACTS
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # images [n h w c] -> scores [networks n]
 CHUNK = 64

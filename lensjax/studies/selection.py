@@ -24,10 +24,10 @@ import tyro
 
 from lensjax import logs, runtime
 from lensjax.config import LensData
-from lensjax.simulate import variants
-from lensjax.simulate.instruments import instrument_named
-from lensjax.simulate.kinds import LENS_KINDS, LENS_WEIGHTS, RING
-from lensjax.simulate.truth import Rule
+from lensjax.simulate.lenses import edit_scene
+from lensjax.simulate.lenses.evidence import Rule
+from lensjax.simulate.lenses.instruments import instrument_named
+from lensjax.simulate.lenses.kinds import LENS_KINDS, LENS_WEIGHTS, RING
 from lensjax.studies import recall as R
 from lensjax.studies.selection_tables import lines
 
@@ -105,15 +105,15 @@ def changes_of(instrument: Any) -> dict[str, tuple[Callable[[dict], dict], np.nd
     found: dict[str, tuple[Callable[[dict], dict], np.ndarray]] = {
         "as it is": (lambda s: s, BOTH),
         "source removed": (lambda s: s, NO_SOURCE),
-        "lens galaxy removed": (variants.without_galaxy, BOTH),
+        "lens galaxy removed": (edit_scene.without_galaxy, BOTH),
     }
     if len(instrument.bands) > 1:
-        found["blue source"] = (lambda s: variants.with_source_colour(s, variants.BLUE), BOTH)
-        found["red source"] = (lambda s: variants.with_source_colour(s, variants.RED), BOTH)
+        found["blue source"] = (lambda s: edit_scene.with_source_colour(s, edit_scene.BLUE), BOTH)
+        found["red source"] = (lambda s: edit_scene.with_source_colour(s, edit_scene.RED), BOTH)
     for factor in PSF:
-        found[f"psf {factor:g}"] = (functools.partial(variants.with_psf, factor=factor), BOTH)
+        found[f"psf {factor:g}"] = (functools.partial(edit_scene.with_psf, factor=factor), BOTH)
     for offset in OFFSETS:
-        found[f"offset {offset:g}"] = (functools.partial(variants.at_distance, distance=offset), BOTH)
+        found[f"offset {offset:g}"] = (functools.partial(edit_scene.at_distance, distance=offset), BOTH)
     return found
 
 
@@ -128,13 +128,13 @@ def score_variants(
         rng = np.random.default_rng([command.seed, int(index[0])])
         kinds = rng.choice(len(LENS_KINDS), len(index), p=np.array(LENS_WEIGHTS)).astype(np.int32)
         keys = R.keys_of(command.seed, index)
-        s, truth = variants.parameters(keys, kinds, rule, instrument, size, rays)
+        s, truth = edit_scene.parameters(keys, kinds, rule, instrument, size, rays)
         for which in ("source", "lens"):
-            of = functools.partial(variants.colour, which=which, instrument=instrument)
+            of = functools.partial(edit_scene.colour, which=which, instrument=instrument)
             truth[f"{which}_colour"] = jax.vmap(of)(s)
         scored = {}
         for name, (change, sources) in changes.items():
-            image = variants.images(keys, jax.vmap(change)(s), sources, instrument, size, rays)
+            image = edit_scene.images(keys, jax.vmap(change)(s), sources, instrument, size, rays)
             scored[name] = scores(jax.device_get(image))
         return jax.device_get(truth), scored
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lensjax.data.store.writer import GENERATE, SPLITS, Recipe
 from lensjax.event_axes import CLASSES, WINDOWS, channels
-from lensjax.simulate.artefacts import ARTEFACTS
+from lensjax.simulate.lenses.artefacts import ARTEFACTS
 from lensjax.types import Example
 
 
@@ -59,8 +59,8 @@ def lens_recipe(
     Raises:
       ValueError: a value outside its range, or an unknown kind.
     """
-    from lensjax.simulate import kinds as scene_kinds
-    from lensjax.simulate.instruments import INSTRUMENTS
+    from lensjax.simulate.lenses import kinds as scene_kinds
+    from lensjax.simulate.lenses.instruments import INSTRUMENTS
 
     counts = {"train": train, "validation": validation, "test": test}
     if instrument not in INSTRUMENTS:
@@ -81,11 +81,11 @@ def lens_recipe(
         )
 
     def simulate(count: int, seed: int) -> Iterator[Example]:
-        from lensjax.simulate import chosen, lenses
+        from lensjax.simulate.lenses import lenses, scenes_of_kinds
 
         rule = lenses.Rule(float(min_theta_e), float(min_snr))
         if kinds:
-            yield from chosen.examples(
+            yield from scenes_of_kinds.examples(
                 instrument, size, count, seed, kinds, supersampling, rule, light=light, artefacts=artefacts
             )
             return
@@ -102,8 +102,8 @@ def lens_recipe(
         )
 
     if truth is None:
-        from lensjax.simulate.double import ALL_TRUTH
-        from lensjax.simulate.truth import TRUTH
+        from lensjax.simulate.lenses.compound_lenses import ALL_TRUTH
+        from lensjax.simulate.lenses.evidence import TRUTH
 
         truth = tuple(ALL_TRUTH if kinds else TRUTH)
     numbers = "-".join(f"{split}{count}" for split, count in counts.items())

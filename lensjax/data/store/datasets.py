@@ -158,7 +158,7 @@ def bands(config: Data) -> tuple[str, ...]:
     """Names of the channels of an image."""
     if not isinstance(config, LensData):
         return channels(config.encoding, getattr(config, "plane", "loudest"))
-    from lensjax.simulate.instruments import INSTRUMENTS
+    from lensjax.simulate.lenses.instruments import INSTRUMENTS
 
     return tuple(band.name for band in INSTRUMENTS[config.instrument].bands)
 
@@ -167,7 +167,7 @@ def pixel_scale(config: Data) -> float | None:
     """Arcseconds a pixel; None for events."""
     if not isinstance(config, LensData):
         return None
-    from lensjax.simulate.instruments import INSTRUMENTS
+    from lensjax.simulate.lenses.instruments import INSTRUMENTS
 
     return INSTRUMENTS[config.instrument].pixel_scale
 

@@ -108,7 +108,7 @@ class FromRecipe(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # ty
 
 
 class SimulatedLenses(FromRecipe):
-    """`lensjax.simulate.lenses` for one instrument and size."""
+    """`lensjax.simulate.lenses.lenses` for one instrument and size."""
 
 
 class SimulatedEvents(FromRecipe):

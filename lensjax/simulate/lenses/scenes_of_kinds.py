@@ -10,14 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, PRNGKeyArray
-from lensjax.simulate import lenses
-from lensjax.simulate.artefacts import ARTEFACTS
-from lensjax.simulate.double import one_double, refuse_unfound, simulate_double, with_compound_truth
-from lensjax.simulate.instruments import Instrument, instrument_named
-from lensjax.simulate.kinds import ALL_KINDS, KINDS, kind_index, shares
+from lensjax.simulate.lenses import lenses
+from lensjax.simulate.lenses.artefacts import ARTEFACTS
+from lensjax.simulate.lenses.compound_lenses import (
+    one_double,
+    refuse_unfound,
+    simulate_double,
+    with_compound_truth,
+)
+from lensjax.simulate.lenses.evidence import Rule
+from lensjax.simulate.lenses.instruments import Instrument, instrument_named
+from lensjax.simulate.lenses.kinds import ALL_KINDS, KINDS, kind_index, shares
+from lensjax.simulate.lenses.scene_batches import Scene, in_order, stored
 from lensjax.simulate.one_core import jit_for_threads
-from lensjax.simulate.output import Scene, in_order, stored
-from lensjax.simulate.truth import Rule
 from lensjax.types import Example
 
 

@@ -17,10 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
-from lensjax.simulate import optics, render
-from lensjax.simulate.artefacts import ARTEFACTS, EVERY, add_artefacts, draw_artefact
-from lensjax.simulate.instruments import Instrument, instrument_named
-from lensjax.simulate.kinds import (
+from lensjax.simulate.lenses import optics, render
+from lensjax.simulate.lenses.artefacts import ARTEFACTS, EVERY, add_artefacts, draw_artefact
+from lensjax.simulate.lenses.evidence import (
+    TRUTH,
+    Rule,
+    arc_mask,
+    is_found,
+    may_be_found,
+    pixel_noise,
+    signal_to_noise,
+)
+from lensjax.simulate.lenses.instruments import Instrument, instrument_named
+from lensjax.simulate.lenses.kinds import (
     KINDS,
     LENS_KINDS,
     LENS_WEIGHTS,
@@ -29,11 +38,10 @@ from lensjax.simulate.kinds import (
     kind_index,
     pick,
 )
-from lensjax.simulate.kinds import is_lens as is_lens_kind
+from lensjax.simulate.lenses.kinds import is_lens as is_lens_kind
+from lensjax.simulate.lenses.scene import draw_lens, draw_scene, lens_galaxy
+from lensjax.simulate.lenses.scene_batches import Scene, in_order, stored
 from lensjax.simulate.one_core import jit_for_threads
-from lensjax.simulate.output import Scene, in_order, stored
-from lensjax.simulate.scene import draw_lens, draw_scene, lens_galaxy
-from lensjax.simulate.truth import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise, signal_to_noise
 from lensjax.types import Example
 
 __all__ = ["KINDS", "LENS_KINDS", "NON_LENS_KINDS", "TRUTH", "Scene", "examples", "simulate"]

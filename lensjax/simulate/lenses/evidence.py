@@ -20,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, Bool, Float
-from lensjax.simulate.instruments import Instrument
-from lensjax.simulate.kinds import KINDS, RING
-from lensjax.simulate.optics import variance_kept
+from lensjax.simulate.lenses.instruments import Instrument
+from lensjax.simulate.lenses.kinds import KINDS, RING
+from lensjax.simulate.lenses.optics import variance_kept
 
 MIN_PIXELS, MIN_MAGNIFICATION = 20, 3.0
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, Float
-from lensjax.simulate.tables import piecewise_linear
+from lensjax.simulate.lenses.interpolation import piecewise_linear
 
 REFERENCE_WAVELENGTH = 0.72  # micrometres: the population's magnitudes are Euclid VIS magnitudes
 

@@ -13,7 +13,7 @@ from jaxtronomy.LensModel.Profiles.sie import SIE
 from jaxtronomy.LightModel.Profiles.sersic_ellipse import SersicElliptic
 
 from lensjax.shapes import Array
-from lensjax.simulate.population import ellipticity
+from lensjax.simulate.lenses.population import ellipticity
 
 Grid = tuple[Array, Array]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lensjax.shapes import Array, Bool, Float
-from lensjax.simulate.kinds import is_lens
+from lensjax.simulate.lenses.kinds import is_lens
 from lensjax.types import Example
 
 
@@ -26,7 +26,7 @@ class Scene(NamedTuple):
     source_flux: Float[Array, "h w c"]
     """Noise-free flux of the lensed source; zero in a non-lens."""
     mask: Bool[Array, "h w"]
-    """The arcs, by the definition in `lensjax.simulate.truth`."""
+    """The arcs, by the definition in `lensjax.simulate.lenses.evidence`."""
     artefact_mask: Bool[Array, "h w"]
     position: Float[Array, "2"]
     """Lens centre (row, column) as fractions of the image; NaN in a non-lens."""
@@ -37,7 +37,7 @@ class Scene(NamedTuple):
     truth: dict[str, Array]
     """Scalars by the names of `TRUTH`."""
     parameters: dict[str, Array]
-    """Everything that was drawn: with these, `lensjax.simulate.variants` makes the image again."""
+    """Everything that was drawn: with these, `lensjax.simulate.lenses.edit_scene` makes the image again."""
     source_masks: Bool[Array, "n h w"] | None = None
     """The arcs of each source of a compound lens, the nearer first; `mask` is their union."""
 

@@ -13,9 +13,9 @@ import numpy as np
 from jax.scipy.special import ndtri
 
 from lensjax.shapes import Array, Float
-from lensjax.simulate.instruments import Instrument
-from lensjax.simulate.kinds import QUAD, RING
-from lensjax.simulate.tables import piecewise_linear
+from lensjax.simulate.lenses.instruments import Instrument
+from lensjax.simulate.lenses.interpolation import piecewise_linear
+from lensjax.simulate.lenses.kinds import QUAD, RING
 
 SPEED_OF_LIGHT = 299_792.458  # km/s
 ARCSECONDS = 206_264.806  # a radian

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, PRNGKeyArray
-from lensjax.simulate.instruments import Instrument
+from lensjax.simulate.lenses.instruments import Instrument
 
 ARTEFACTS: tuple[str, ...] = ("star", "saturated_neighbour", "chip_gap", "hot_column", "cosmic_rays")
 STAR, SATURATED, GAP, COLUMN, COSMIC = range(1, len(ARTEFACTS) + 1)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, Float, PRNGKeyArray
-from lensjax.simulate.instruments import Band, Instrument
+from lensjax.simulate.lenses.instruments import Band, Instrument
 
 
 def jittered_fwhm(u: Float[Array, "c"], instrument: Instrument) -> Float[Array, "c"]:

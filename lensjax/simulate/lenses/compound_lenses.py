@@ -20,16 +20,16 @@ import numpy as np
 from jaxtronomy.LensModel.Profiles.sie import SIE
 
 from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
-from lensjax.simulate import light, optics, render
-from lensjax.simulate.artefacts import EVERY, draw_artefact
-from lensjax.simulate.instruments import Instrument
-from lensjax.simulate.kinds import ARC, DOUBLE_RING
-from lensjax.simulate.lenses import background_sigma, photograph, until
-from lensjax.simulate.output import Scene
-from lensjax.simulate.population import ARCSECONDS, SPEED_OF_LIGHT, einstein_radius, ellipticity
-from lensjax.simulate.scene import LENS_NUMBERS, draw_scene, lens_galaxy, lens_of
-from lensjax.simulate.truth import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise
-from lensjax.simulate.truth import signal_to_noise as snr_of
+from lensjax.simulate.lenses import light, optics, render
+from lensjax.simulate.lenses.artefacts import EVERY, draw_artefact
+from lensjax.simulate.lenses.evidence import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise
+from lensjax.simulate.lenses.evidence import signal_to_noise as snr_of
+from lensjax.simulate.lenses.instruments import Instrument
+from lensjax.simulate.lenses.kinds import ARC, DOUBLE_RING
+from lensjax.simulate.lenses.lenses import background_sigma, photograph, until
+from lensjax.simulate.lenses.population import ARCSECONDS, SPEED_OF_LIGHT, einstein_radius, ellipticity
+from lensjax.simulate.lenses.scene import LENS_NUMBERS, draw_scene, lens_galaxy, lens_of
+from lensjax.simulate.lenses.scene_batches import Scene
 
 MIN_GAP = 0.1  # of redshift, from the lens to the nearer source and from that to the further
 MIN_RATIO = 1.15  # f: below it the two sources make one set of images

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, Float, PRNGKeyArray
-from lensjax.simulate import double, lenses, render
-from lensjax.simulate.colours import magnitudes
-from lensjax.simulate.instruments import Instrument
+from lensjax.simulate.lenses import compound_lenses, lenses, render
+from lensjax.simulate.lenses.colours import magnitudes
+from lensjax.simulate.lenses.evidence import Rule
+from lensjax.simulate.lenses.instruments import Instrument
+from lensjax.simulate.lenses.scene import COMPANION_SLOTS
 from lensjax.simulate.one_core import jit_for_threads
-from lensjax.simulate.scene import COMPANION_SLOTS
-from lensjax.simulate.truth import Rule
 
 BLUE, RED = 0.075, 0.6  # weight of the old spectrum, the middle of what sources of either class have
 Parameters = dict[str, Array]
@@ -71,7 +71,7 @@ def again(
     """
     view = render.camera(s["fwhm"], instrument, size, supersampling)
     if "distance_ratio" in s:
-        flux = jnp.tensordot(sources, double.sources(view, s)[0], 1)
+        flux = jnp.tensordot(sources, compound_lenses.sources(view, s)[0], 1)
     else:
         flux = sources[0] * render.lensed_source(view, s)[0]
     noise = jax.random.split(key, 5)[4]
@@ -93,7 +93,7 @@ def parameters(
     compound: bool = False,
 ) -> tuple[Parameters, dict[str, Array]]:  # fmt: skip
     """Parameters and truth of a scene a key, of numbers in `KINDS`, or of compound kinds (`compound`)."""
-    simulate = double.simulate_double if compound else lenses.simulate_kind
+    simulate = compound_lenses.simulate_double if compound else lenses.simulate_kind
 
     def one(key: PRNGKeyArray, kind: Array) -> tuple[Parameters, dict[str, Array]]:
         made = simulate(key, kind, instrument, size, supersampling, rule)
