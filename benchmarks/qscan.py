@@ -18,7 +18,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from lensjax.simulate.qtransform import ScanConfig, plan, q_scan
+from lensjax.spectrogram.qtransform import ScanConfig, plan, q_scan
 
 warnings.simplefilter("ignore")  # gwpy is told of deprecations
 

@@ -28,7 +28,7 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.inspection.strain_events import settings
 from lensjax.simulate.events.glitches import MASK_ENERGY, MASK_FRACTION, evidence, pictured
-from lensjax.simulate.qtransform import asd, q_scan, whiten
+from lensjax.spectrogram.qtransform import asd, q_scan, whiten
 
 DATA = Path(os.environ.get("LENSJAX_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 EVENTS = (

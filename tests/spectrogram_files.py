@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from lensjax.event_axes import WINDOWS
-from lensjax.viridis import colour
+from lensjax.spectrogram.colour_map import colour
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from spectrogram_files import figure, png, write
 from lensjax.data.gravity_spy.event_index import index
 from lensjax.data.gravity_spy.gravity_spy import describe, examples, fingerprint, main, read_event, report
 from lensjax.event_axes import CLASSES, WINDOWS
-from lensjax.viridis import VIRIDIS
+from lensjax.spectrogram.colour_map import VIRIDIS
 
 SPLITS = ("train", "validation", "test")
 

@@ -19,7 +19,7 @@ from lensjax.inspection.maps import Item
 from lensjax.inspection.restore import Trained
 from lensjax.models import build
 from lensjax.models.heads import soft_argmax
-from lensjax.viridis import colour
+from lensjax.spectrogram.colour_map import colour
 
 RNG = np.random.default_rng(0)
 

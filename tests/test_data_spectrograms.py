@@ -11,7 +11,7 @@ from lensjax.data.gravity_spy.event_index import class_named
 from lensjax.data.gravity_spy.gravity_spy import read_golden
 from lensjax.data.gravity_spy.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
 from lensjax.event_axes import CLASSES
-from lensjax.viridis import VIRIDIS, colour, invert
+from lensjax.spectrogram.colour_map import VIRIDIS, colour, invert
 
 SPLITS = ("train", "validation", "test")
 

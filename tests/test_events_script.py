@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lensjax.event_axes import CLASSES, WINDOWS
-from lensjax.viridis import colour
+from lensjax.spectrogram.colour_map import colour
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = """

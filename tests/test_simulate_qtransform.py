@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.simulate.layout import layout
-from lensjax.simulate.qtransform import ScanConfig, asd, carried, plan, q_scan, q_scan_all_planes, whiten
-from lensjax.simulate.tiles import row_median, row_unit, tile_energy
+from lensjax.spectrogram.q_batches import layout
+from lensjax.spectrogram.q_energy import row_median, row_unit, tile_energy
+from lensjax.spectrogram.qtransform import ScanConfig, asd, carried, plan, q_scan, q_scan_all_planes, whiten
 
 SMALL = ScanConfig(sample_rate=2048.0, duration=8.0, frequency_range=(30.0, 400.0), shape=(48, 40))
 TINY = ScanConfig(

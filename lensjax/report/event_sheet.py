@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lensjax.event_axes import WINDOWS
+from lensjax.spectrogram.colour_map import VIRIDIS
 from lensjax.types import Example
-from lensjax.viridis import VIRIDIS
 
 
 def draw_sheet(

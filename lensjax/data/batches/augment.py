@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 
 from lensjax.shapes import Array, Float, Int, Num, Shaped
+from lensjax.spectrogram.colour_map import colour
 from lensjax.types import Example
-from lensjax.viridis import colour
 
 Augmentation = Callable[[Example, np.random.Generator], Example]
 Images = TypeVar("Images", np.ndarray, Array)
@@ -214,7 +214,7 @@ def band_dropout(example: Example, rng: np.random.Generator, probability: float 
 def band_limit(example: Example, rng: np.random.Generator, probability: float = 0.5) -> Example:
     """Events only: with this probability nothing above a frequency of 1.2–2 kHz, as in slowly sampled strain.
 
-    Strain at 4096 Hz carries the Q planes up to 1.3–1.9 kHz (`lensjax.simulate.qtransform.carried`).
+    Strain at 4096 Hz carries the Q planes up to 1.3–1.9 kHz (`lensjax.spectrogram.qtransform.carried`).
     """
     limited, draw = rng.random() < probability, rng.random()
     image = example["image"]

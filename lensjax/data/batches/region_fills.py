@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from lensjax.data.batches.augment import with_light
 from lensjax.shapes import Bool, Float
+from lensjax.spectrogram.colour_map import colour
 from lensjax.types import Example
-from lensjax.viridis import colour
 
 BLUR = 4.0
 """Pixels, as the `blur` baseline of the explanations."""

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLIP, Encoding
 from lensjax.shapes import Float, Shaped, UInt8
-from lensjax.viridis import VIRIDIS, colour, invert
+from lensjax.spectrogram.colour_map import VIRIDIS, colour, invert
 
 FIGURE = (600, 800)
 CROP = (slice(66, 532), slice(105, 671))

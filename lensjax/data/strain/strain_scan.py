@@ -13,7 +13,7 @@ from lensjax.data.strain.strain import Strain, cut, flags_missed, gaps, gaps_in_
 from lensjax.event_axes import WINDOWS, Encoding
 from lensjax.shapes import Float
 from lensjax.simulate.events.glitches import encode, pictured, pictures
-from lensjax.simulate.qtransform import Scan, ScanConfig, carried, q_scan, whiten
+from lensjax.spectrogram.qtransform import Scan, ScanConfig, carried, q_scan, whiten
 
 LOCAL = 64.0
 """Seconds of strain around a time of which the noise is measured, as in the official pictures."""

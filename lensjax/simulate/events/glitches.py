@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax import viridis
 from lensjax.event_axes import CLASSES, CLIP, PLANES, Encoding, EventGrid, channels
 from lensjax.shapes import Array, Float, Int, PRNGKeyArray
 from lensjax.simulate.events.chirps import phenom_d
@@ -26,7 +25,8 @@ from lensjax.simulate.events.detector import SAMPLE_RATE, SAMPLES
 from lensjax.simulate.events.glitch_classes import NOT_IN_A_MIX, RECIPES, UNIFORM
 from lensjax.simulate.events.signals import as_arrays, draw
 from lensjax.simulate.one_core import jit_for_threads
-from lensjax.simulate.qtransform import Scan, ScanConfig, q_scan, q_scan_all_planes
+from lensjax.spectrogram import colour_map
+from lensjax.spectrogram.qtransform import Scan, ScanConfig, q_scan, q_scan_all_planes
 from lensjax.types import Example
 
 TRUTH: dict[str, str] = {
@@ -103,7 +103,7 @@ def encode(energy: Float[np.ndarray, "*s planes"], encoding: str) -> np.ndarray:
     if encoding == "clipped":
         return np.round(255 * fraction).astype(np.uint8)
     if encoding == "rgb":
-        return viridis.colour(fraction[..., 0])
+        return colour_map.colour(fraction[..., 0])
     raise ValueError(f"encoding '{encoding}' is unknown; choose {', '.join(get_args(Encoding))}.")
 
 

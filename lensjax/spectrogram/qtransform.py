@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, Float, Int, Num
-from lensjax.simulate.layout import Layout, layout
-from lensjax.simulate.tiles import Medians, Rows, kept_rows
-from lensjax.simulate.tiling import Plan, ScanConfig, carried, plan
-from lensjax.simulate.whitening import asd, whiten
+from lensjax.spectrogram.q_batches import Layout, layout
+from lensjax.spectrogram.q_energy import Medians, Rows, kept_rows
+from lensjax.spectrogram.q_planes import Plan, ScanConfig, carried, plan
+from lensjax.spectrogram.whitening import asd, whiten
 
 __all__ = ["Plan", "Scan", "ScanConfig", "asd", "carried", "plan", "q_scan", "q_scan_all_planes", "whiten"]
 

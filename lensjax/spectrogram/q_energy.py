@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.shapes import Array, Bool, Float, Int, Num
-from lensjax.simulate.layout import Group, Layout
-from lensjax.simulate.tiling import ScanConfig, plan
+from lensjax.spectrogram.q_batches import Group, Layout
+from lensjax.spectrogram.q_planes import ScanConfig, plan
 
 Medians = Literal["measured", "white"]
 """measured: over the row, as in the official pictures; white: that of unit-variance white noise, for signals

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from lensjax.simulate.tiling import BISQUARE, ScanConfig, plan
+from lensjax.spectrogram.q_planes import BISQUARE, ScanConfig, plan
 
 
 @dataclass(frozen=True)

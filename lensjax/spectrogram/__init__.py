@@ -1,0 +1,1 @@
+"""spectrogram: see the docstring of each file."""
