@@ -23,7 +23,7 @@ from scipy.ndimage import gaussian_filter
 from lensjax.simulate.lenses import optics, render
 from lensjax.simulate.lenses.instruments import INSTRUMENTS, Instrument
 from lensjax.simulate.lenses.lenses import Scene, examples, simulate
-from lensjax.simulate.reference import lenstronomy_image, scene_arguments
+from tests.oracles.lenstronomy_images import lenstronomy_image, scene_arguments
 
 
 def with_noise(

@@ -22,7 +22,7 @@ from lensjax.config import Config
 from lensjax.ensemble_train import Say
 from lensjax.evaluation import intervals, predict
 from lensjax.specs import check_names, defined_in
-from lensjax.studies.event_tables import spread
+from lensjax.studies.events.ablation_tables import spread
 
 Rows = dict[str, list[dict[str, Any]]]
 """By variant, the metrics of the test split of every seed."""

@@ -25,7 +25,7 @@ from lensjax.inspection import maps as explained
 from lensjax.models import build
 from lensjax.optim import make_optimiser
 from lensjax.state import init_state, make_train_step
-from lensjax.studies import maps
+from lensjax.studies.maps import maps_of_variants as maps
 from tests.test_train import final_state, records
 
 ROOT = Path(__file__).resolve().parents[1]

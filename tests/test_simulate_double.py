@@ -17,7 +17,7 @@ from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import EUCLID
 from lensjax.simulate.lenses.kinds import ALL_KINDS, COMPOUND_KINDS, KINDS, shares
 from lensjax.simulate.lenses.lenses import TRUTH, examples
-from lensjax.simulate.reference import double_arguments, lens_model, lenstronomy_image
+from tests.oracles.lenstronomy_images import double_arguments, lens_model, lenstronomy_image
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lenstronomy's own
 SIZE, SUPERSAMPLING = 48, 1

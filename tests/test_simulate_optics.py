@@ -9,7 +9,7 @@ from lensjax.simulate.lenses import optics, render
 from lensjax.simulate.lenses.instruments import INSTRUMENTS
 from lensjax.simulate.lenses.kinds import ARC, COMPANIONS
 from lensjax.simulate.lenses.scene import draw_lens, draw_scene
-from lensjax.simulate.reference import lenstronomy_image, scene_arguments
+from tests.oracles.lenstronomy_images import lenstronomy_image, scene_arguments
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lenstronomy's own
 
@@ -29,7 +29,7 @@ def parameters():
     return draw(jax.random.key(5))
 
 
-# Those of lensjax.studies.real_variants have the optics of hst_f814w.
+# Those of lensjax.studies.lenses.real_variants have the optics of hst_f814w.
 VARIED = ("hst_f814w_noise", "hst_f814w_psf")
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in VARIED else ()) for name in INSTRUMENTS]
 

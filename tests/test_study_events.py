@@ -10,7 +10,7 @@ from lensjax import power
 from lensjax.data.store.datasets import Source
 from lensjax.event_axes import CLASSES
 from lensjax.report import studies as pictures
-from lensjax.studies import event_tables, events
+from lensjax.studies.events import ablation_tables, ablations
 
 CHIRP, BLIP, SCRATCHY = (CLASSES.index(name) for name in ("Chirp", "Blip", "Scratchy"))
 
@@ -22,7 +22,7 @@ def logits_of(said):
 def test_windows_are_counted_one_by_one_and_vote():
     label = np.array([CHIRP, CHIRP, BLIP])
     said = [[CHIRP, CHIRP, CHIRP, BLIP], [CHIRP, CHIRP, BLIP, SCRATCHY], [BLIP, BLIP, BLIP, BLIP]]
-    found = events.by_window(logits_of(said), label)
+    found = ablations.by_window(logits_of(said), label)
     assert found["chirp_errors"] == [0, 0, 1, 2]
     assert found["chirp_taken_for"][3] == ["1 Blip", "1 Scratchy"]
     assert found["accuracy"] == pytest.approx([1, 1, 2 / 3, 1 / 3])
@@ -33,7 +33,7 @@ def test_windows_are_counted_one_by_one_and_vote():
 def test_a_tied_vote_goes_to_the_surer_windows():
     logits = logits_of([[CHIRP, CHIRP, BLIP, BLIP]])
     logits[0, 0] *= 0.1
-    assert events.by_window(logits, np.array([BLIP]))["votes_accuracy"] == 1.0
+    assert ablations.by_window(logits, np.array([BLIP]))["votes_accuracy"] == 1.0
 
 
 def source(labels, planes):
@@ -50,9 +50,9 @@ def source(labels, planes):
 
 def test_the_plane_alone_names_its_commonest_class():
     train = source([BLIP, BLIP, CHIRP, SCRATCHY, SCRATCHY], [0, 0, 0, 3, 3])
-    found = events.plane_alone(train, source([BLIP, CHIRP, SCRATCHY, SCRATCHY], [0, 0, 3, 3]))
+    found = ablations.plane_alone(train, source([BLIP, CHIRP, SCRATCHY, SCRATCHY], [0, 0, 3, 3]))
     assert found["accuracy"] == 0.75
-    assert "0.750 (" in event_tables.plane_line(found, 4)
+    assert "0.750 (" in ablation_tables.plane_line(found, 4)
 
 
 def rows():
@@ -64,7 +64,7 @@ def rows():
 
 
 def test_the_table_has_spread_and_interval():
-    head, _, line = event_tables.table_lines(rows())
+    head, _, line = ablation_tables.table_lines(rows())
     assert "J/epoch" not in head
     assert "0.850 ± 0.071" in line and "3.0 ± 1.4 of 40 (3–20 %)" in line and "Blip 3, Tomte 3" in line
 
@@ -76,13 +76,13 @@ def test_the_picture_is_drawn(tmp_path):
 
 def test_mistakes_are_told(tmp_path):
     with pytest.raises(ValueError, match="no Python file"):
-        events.load_ablations(tmp_path / "none.py", ())
+        ablations.load_ablations(tmp_path / "none.py", ())
     (tmp_path / "a.py").write_text("ABLATIONS = {'one': lambda config: config}")
     with pytest.raises(ValueError, match="unknown ablation two: choose from one"):
-        events.load_ablations(tmp_path / "a.py", ("two",))
+        ablations.load_ablations(tmp_path / "a.py", ("two",))
     (tmp_path / "b.py").write_text("")
     with pytest.raises(ValueError, match="defines no ABLATIONS"):
-        events.load_ablations(tmp_path / "b.py", ())
+        ablations.load_ablations(tmp_path / "b.py", ())
 
 
 def test_energy_is_read_or_left_out(tmp_path):
@@ -117,15 +117,15 @@ def test_a_border_control_is_told_apart_by_what_the_border_holds():
     test = dataclasses.replace(test, mask=mask)
     row = {"view": "border", "right": [True, False, False]}
     other = {"view": "event", "right": [True, True, True]}
-    found = events.border_rows({"border": [row], "event": [other]}, test)
+    found = ablations.border_rows({"border": [row], "event": [other]}, test)
     assert found == {"border": {"evidence": [1.0], "none": [0.0], "n": [1, 2]}}
-    assert "0.000 on the 2 events without" in event_tables.border_lines(found)[0]
+    assert "0.000 on the 2 events without" in ablation_tables.border_lines(found)[0]
 
 
 def test_places_are_told_beside_the_middle():
     row = {"peak_time_error_median_ms": 5.0, "peak_frequency_error_median_octaves": 0.2}
     row |= {"centre_time_error_median_ms": 15.0, "centre_frequency_error_median_octaves": 1.5}
-    assert event_tables.place_lines({"joint": [row, row]}) == [
+    assert ablation_tables.place_lines({"joint": [row, row]}) == [
         "joint: median error of the peak 5.0 ± 0.0 ms and 0.20 ± 0.00 octaves; always naming the middle "
         "15.0 ms and 1.50."
     ]

@@ -12,8 +12,8 @@ from lensjax.config import AttentionConfig, Config, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
 from lensjax.inspection.restore import Trained, blank_state
 from lensjax.models import build
-from lensjax.studies import annuli, real, real_scores, real_tables, real_variants
-from lensjax.studies import real_inputs as inputs
+from lensjax.studies.lenses import annuli, real, real_scores, real_tables, real_variants
+from lensjax.studies.lenses import real_inputs as inputs
 
 SCALE, EDGES = 0.05, annuli.ring_edges()
 CONFIG = Config(

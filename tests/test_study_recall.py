@@ -11,8 +11,8 @@ import pytest
 from lensjax.evaluation.intervals import wilson
 from lensjax.simulate.lenses import edit_scene, scenes_of_kinds
 from lensjax.simulate.lenses.instruments import EUCLID, HST_F814W
-from lensjax.studies import isolated, rare, selection
-from lensjax.studies import recall as R
+from lensjax.studies.lenses import isolated, rare, selection
+from lensjax.studies.lenses import recall as R
 
 SIZE, RAYS = 32, 1
 PLAIN = np.ones(2, np.float32)

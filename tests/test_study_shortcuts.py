@@ -15,7 +15,9 @@ from lensjax.data.store.datasets import Source
 from lensjax.inspection.restore import Trained
 from lensjax.models import build
 from lensjax.report import studies as pictures
-from lensjax.studies import edit_tables, edits, maps, proposals, shortcut_tables, shortcuts, swaps, training
+from lensjax.studies import training
+from lensjax.studies.maps import edit_tables, edits, proposals, shortcut_tables, shortcuts, swaps
+from lensjax.studies.maps import maps_of_variants as maps
 
 ROOT = Path(__file__).resolve().parents[1]
 RNG = np.random.default_rng(0)

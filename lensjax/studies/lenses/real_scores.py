@@ -21,7 +21,7 @@ from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection import maps
 from lensjax.inspection.restore import Trained
 from lensjax.shapes import Bool, Float
-from lensjax.studies import real_inputs as inputs
+from lensjax.studies.lenses import real_inputs as inputs
 
 FPR = 1e-2
 Scores = dict[str, Float[np.ndarray, "r n"]]

@@ -10,7 +10,7 @@ import numpy as np
 from lensjax.config import Data
 from lensjax.data.store.datasets import Source
 from lensjax.evaluation import intervals
-from lensjax.studies.event_tables import spread
+from lensjax.studies.events.ablation_tables import spread
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]

@@ -1,7 +1,7 @@
 """Where the maps of an ablation's networks lie, held against the truth, and what that costs in accuracy.
 
     python train.py configs/gravity_spy_demo.py --ablate explanation_losses --seeds 5 --workdir runs/losses
-    python -m lensjax.studies.maps runs/losses --out runs/losses/maps
+    python -m lensjax.studies.maps.maps_of_variants runs/losses --out runs/losses/maps
 
 Every variant (a subfolder with runs seed0, seed1 …) explains the same held-out examples. Rows are variants,
 columns maps: mean ± standard deviation over the seeds, and the difference from the first variant, paired by
@@ -31,7 +31,7 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
 from lensjax.specs import check_names
-from lensjax.studies.event_tables import spread
+from lensjax.studies.events.ablation_tables import spread
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -171,7 +171,7 @@ def draw(path: Path, rows: Rows, score: str) -> Path:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.maps", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.maps.maps_of_variants", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

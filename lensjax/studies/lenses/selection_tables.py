@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lensjax.studies.recall import cell
+from lensjax.studies.lenses.recall import cell
 
 
 def lines(result: dict[str, Any], quantities: Mapping[str, str]) -> list[str]:

@@ -1,6 +1,6 @@
 """What makes a non-lens one: is it that the galaxy stands alone? Kind by kind, and with companions removed.
 
-    python -m lensjax.studies.isolated runs/seeds/seed* --out runs/isolated
+    python -m lensjax.studies.lenses.isolated runs/seeds/seed* --out runs/isolated
 
 The talk found that its networks respond to isolated systems where they say non-lens (Wilde, NAM 2022). Here
 the same scenes are photographed again without the companions of their galaxy: galaxy, field, noise and
@@ -26,7 +26,7 @@ from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import instrument_named
 from lensjax.simulate.lenses.kinds import COMPANIONS, KINDS, NON_LENS_KINDS
-from lensjax.studies import recall as R
+from lensjax.studies.lenses import recall as R
 
 NO_SOURCE = np.zeros(2, np.float32)
 REMOVED = "companions removed"
@@ -106,7 +106,7 @@ def table_lines(rows: dict[str, Any], change: dict[str, Any], networks: int) -> 
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.isolated", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.isolated", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

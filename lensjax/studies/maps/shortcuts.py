@@ -1,7 +1,7 @@
 """What a network might use and should not: how much accuracy each shortcut alone buys, and what a swap costs.
 
-    python -m lensjax.studies.shortcuts configs/gravity_spy_demo.py --out runs/shortcuts --seeds 5
-    python -m lensjax.studies.shortcuts configs/lens_demo.py --out runs/shortcuts_loss --runs runs/*/seed0
+    python -m lensjax.studies.maps.shortcuts configs/gravity_spy_demo.py --out runs/shortcuts --seeds 5
+    python -m lensjax.studies.maps.shortcuts configs/lens_demo.py --out runs/shortcuts_loss --runs runs/*/seed0
 
 Trains the configuration, and controls that see only a part of every input, over the seeds (a finished run is
 kept); with --runs it evaluates those networks instead, however they were trained. Writes table.md, table.json
@@ -33,8 +33,8 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
 from lensjax.specs import check_names
-from lensjax.studies import swaps
-from lensjax.studies.shortcut_tables import Row, Rows, drawn, table_lines
+from lensjax.studies.maps import swaps
+from lensjax.studies.maps.shortcut_tables import Row, Rows, drawn, table_lines
 from lensjax.studies.training import train_all
 
 MAPS = ("attention", "grad_cam", "input_x_gradient")
@@ -239,7 +239,7 @@ def background_mass(trained: Trained, test: datasets.Source, command: Command) -
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.shortcuts", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.maps.shortcuts", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """Recall on rare lenses, double source planes ("jackpot" lenses) among them, for networks that saw none.
 
-    python -m lensjax.studies.rare runs/seeds/seed* --out runs/rare
+    python -m lensjax.studies.lenses.rare runs/seeds/seed* --out runs/rare
 
 Single lenses, rings by the colour of the source, compound arcs and double rings at fixed false-positive
 rates, and the compound scenes once more without the further source. Writes table.md, table.json, recall.png.
@@ -26,7 +26,7 @@ from lensjax.simulate.lenses.compound_lenses import refuse_unfound
 from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import Instrument, instrument_named
 from lensjax.simulate.lenses.kinds import ALL_KINDS, COMPOUND_KINDS, shares
-from lensjax.studies import recall as R
+from lensjax.studies.lenses import recall as R
 
 PUBLISHED = {"compound_arcs": 0.76, "double_ring": 0.52}
 CAVEAT = (
@@ -177,7 +177,7 @@ def lines(result: dict[str, Any], rates: Sequence[float]) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.rare", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.rare", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """From mistakes to an edit of all inputs, in the talk's order: explain, propose, apply, retrain, measure.
 
-    python -m lensjax.studies.edits configs/gravity_spy_demo.py --out runs/edits --seeds 5
+    python -m lensjax.studies.maps.edits configs/gravity_spy_demo.py --out runs/edits --seeds 5
 
 Trains the configuration over the seeds (a finished run is kept) or takes --before, explains what those
 networks get wrong on half of the validation split (chirps; of lens finders, everything), freezes the mean map
@@ -30,10 +30,10 @@ from lensjax.data.store import datasets
 from lensjax.evaluation import metrics
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
-from lensjax.studies import proposals
-from lensjax.studies.edit_tables import Row, table_lines
-from lensjax.studies.events import load_ablations
-from lensjax.studies.shortcuts import check
+from lensjax.studies.events.ablations import load_ablations
+from lensjax.studies.maps import proposals
+from lensjax.studies.maps.edit_tables import Row, table_lines
+from lensjax.studies.maps.shortcuts import check
 from lensjax.studies.training import train_all
 
 OF = "Chirp"
@@ -225,7 +225,7 @@ def draw(out: Path, found: Mapping[str, Any], blame: np.ndarray) -> None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.edits", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.maps.edits", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

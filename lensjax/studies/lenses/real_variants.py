@@ -1,11 +1,11 @@
 """What moves the number on real lenses: variants of one configuration over several seeds, in one table.
 
-    python -m lensjax.studies.real_variants configs/lens_hst_study.py --lenses ../shared/data/lens_hst \
+    python -m lensjax.studies.lenses.real_variants configs/lens_hst_study.py --lenses ../shared/data/lens_hst \
         --galaxies ../shared/data/galaxies_hst_cosmos --rings ../shared/data/galaxies_decals_rings \
         --out runs/real_variants
 
 VARIANTS of the configuration file are edits of it. Each is trained with train.py (a finished run is kept) and
-scored as in lensjax.studies.real, with two things the same for all: thresholds come from the held-out
+scored as in lensjax.studies.lenses.real, with two things the same for all: thresholds come from the held-out
 simulations of the configuration as it is, and only galaxies that no variant has trained on are tested.
 Writes table.md, table.json and table.png.
 """
@@ -29,8 +29,8 @@ from lensjax.data.store import datasets
 from lensjax.inspection.restore import restore
 from lensjax.report import real as pictures
 from lensjax.specs import check_names, defined_in
-from lensjax.studies.real_scores import read, scored
-from lensjax.studies.real_tables import variant_lines
+from lensjax.studies.lenses.real_scores import read, scored
+from lensjax.studies.lenses.real_tables import variant_lines
 from lensjax.studies.training import sized, train_all
 
 Row = dict[str, float]
@@ -41,7 +41,7 @@ class Command:
     config: Annotated[Path, tyro.conf.Positional]
     """Configuration file with VARIANTS, a dict of name -> edit of a Config."""
     lenses: Path
-    """As for lensjax.studies.real."""
+    """As for lensjax.studies.lenses.real."""
     galaxies: Path
     """Their half that is not held out is what the variants with real negatives train on."""
     rings: Path
@@ -141,7 +141,7 @@ def outcome(result: Mapping[str, Any]) -> Row:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.real_variants", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.real_variants", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """The selection function of trained networks: which lenses they find, and what changes their mind.
 
-    python -m lensjax.studies.selection runs/seeds/seed* --out runs/selection
+    python -m lensjax.studies.lenses.selection runs/seeds/seed* --out runs/selection
 
 Recall at a fixed false-positive rate over the simulator's truth; over PSF width and position by making the
 same scenes again; the colour swap (the same lens with a blue and a red source: "do we miss red rings?"); and,
@@ -28,8 +28,8 @@ from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import instrument_named
 from lensjax.simulate.lenses.kinds import LENS_KINDS, LENS_WEIGHTS, RING
-from lensjax.studies import recall as R
-from lensjax.studies.selection_tables import lines
+from lensjax.studies.lenses import recall as R
+from lensjax.studies.lenses.selection_tables import lines
 
 QUANTITIES: dict[str, str] = {
     "theta_e": "Einstein radius (arcsec)",
@@ -213,7 +213,7 @@ def change(
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.selection", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.selection", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

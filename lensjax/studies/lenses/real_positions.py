@@ -1,6 +1,6 @@
 """Class and position of a trained network on files of real lenses, measured from the galaxy's peak of light.
 
-    python benchmarks/real_lenses.py runs/hst --pixel-scale 0.05 --inputs FILE [FILE …]
+    python lensjax/studies/lenses/real_positions.py runs/hst --pixel-scale 0.05 --inputs FILE [FILE …]
 
 The peak is the brightest pixel, within 1″ of the middle of the cutout, of the first band smoothed by 0.1″.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from lensjax.inspection import examples, maps
 from lensjax.inspection.restore import restore
-from lensjax.studies.real_inputs import peak_of_light
+from lensjax.studies.lenses.real_inputs import peak_of_light
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Networks trained on simulations, on real lenses, galaxies and look-alikes; the runs are seeds of one.
 
-    python -m lensjax.studies.real runs/hst0 runs/hst1 runs/hst2 --lenses ../shared/data/lens_hst \
+    python -m lensjax.studies.lenses.real runs/hst0 runs/hst1 runs/hst2 --lenses ../shared/data/lens_hst \
         --galaxies ../shared/data/galaxies_hst_cosmos --rings ../shared/data/galaxies_decals_rings \
         --out runs/real
 
@@ -28,9 +28,9 @@ from lensjax.explain import parse
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import real as pictures
-from lensjax.studies import annuli
-from lensjax.studies.real_scores import Inputs, read, scored
-from lensjax.studies.real_tables import table_lines
+from lensjax.studies.lenses import annuli
+from lensjax.studies.lenses.real_scores import Inputs, read, scored
+from lensjax.studies.lenses.real_tables import table_lines
 
 METHODS = ("attention", "grad_cam", "occlusion", "integrated_gradients", "abs_input", "centre")
 
@@ -141,7 +141,7 @@ def write_lenses(path: Path, result: dict[str, Any], images: Inputs) -> None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.real", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.real", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

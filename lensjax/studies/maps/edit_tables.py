@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lensjax.studies.event_tables import spread
+from lensjax.studies.events.ablation_tables import spread
 
 Row = dict[str, Any]
 

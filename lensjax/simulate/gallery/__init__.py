@@ -1,1 +1,0 @@
-"""`python -m lensjax.simulate.gallery`: every class of event, simulated and real, side by side."""

@@ -1,0 +1,1 @@
+"""events: see the docstring of each file."""

@@ -1,0 +1,1 @@
+"""`python -m lensjax.studies.gallery_init`: every class of event, simulated and real, side by side."""

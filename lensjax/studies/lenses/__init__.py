@@ -1,0 +1,1 @@
+"""lenses: see the docstring of each file."""

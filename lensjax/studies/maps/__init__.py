@@ -1,0 +1,1 @@
+"""maps: see the docstring of each file."""
