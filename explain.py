@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from lensjax import runtime
+from lensjax.runtime import jax_setup
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=True)
-    from lensjax import logs
+    jax_setup.prepare(gradients=True)
     from lensjax.evaluation import disagreement_flag
     from lensjax.explain import parse
     from lensjax.inspection import default_methods, dreams, ensemble, examples, result_files
@@ -98,6 +97,7 @@ def main(command: Command) -> None:
     from lensjax.inspection.benchmark.methods import every_method
     from lensjax.inspection.targets import check_target
     from lensjax.report import figures, html, render
+    from lensjax.runtime import logs
 
     # ---- what is asked for, checked before anything costs time -------------------------------------------
     result_files.check_counts(

@@ -22,9 +22,9 @@ from typing import Annotated
 
 import tyro
 
-from lensjax import runtime
 from lensjax.config import Config
 from lensjax.config_io import load_config_file
+from lensjax.runtime import jax_setup
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,21 @@ def command_line(arguments: list[str]) -> Command:
 
 def main(command: Command) -> None:
     # ---- machine -------------------------------------------------------------------------------------------
-    runtime.prepare(gradients=True, multihost=command.multihost, exact=False)
+    jax_setup.prepare(gradients=True, multihost=command.multihost, exact=False)
     import jax
 
-    from lensjax import ablate, checkpoint, ensemble_train, logs, parallel, power, run
+    from lensjax import power
     from lensjax.data.batches import pipeline
     from lensjax.data.store import datasets
     from lensjax.data.surveys import galaxies
     from lensjax.evaluation import predict
     from lensjax.inspection.restore import restore
     from lensjax.models import count_parameters
-    from lensjax.optim import make_optimiser, make_schedule
-    from lensjax.state import init_state, make_train_step, start_from, with_validation
+    from lensjax.runtime import logs, parallel, run_folder
+    from lensjax.training import checkpoint, loop
+    from lensjax.training import variants as ablate
+    from lensjax.training.optim import make_optimiser, make_schedule
+    from lensjax.training.state import init_state, make_train_step, start_from, with_validation
 
     config, workdir, leader = command.config, command.workdir, jax.process_index() == 0
     say = print if leader else (lambda *_: None)
@@ -88,15 +91,15 @@ def main(command: Command) -> None:
             raise ValueError(f"--seeds (={seeds}) must be 1 or more.")
         if command.ablate:
             return ablate.main(config, command.ablate, seeds, workdir, command.ablations, say, command.only)
-        if ensemble_train.train(config, range(seeds), workdir, say):
+        if loop.train(config, range(seeds), workdir, say):
             say(f"next:    python explain.py {workdir}")
         return None
 
     # ---- configuration, checked before anything costs time -------------------------------------------------
     model, shape = predict.check(config)
-    run.check(workdir, config)
+    run_folder.check(workdir, config)
     if leader:
-        run.start(workdir, config)
+        run_folder.start(workdir, config)
 
     # ---- data ----------------------------------------------------------------------------------------------
     directory = datasets.prepare(config.data)
@@ -120,7 +123,7 @@ def main(command: Command) -> None:
 
     everywhere, seed = parallel.replicated(mesh), jax.numpy.uint32(config.seed)
     state = jax.jit(fresh, out_shardings=everywhere)(seed)
-    if config.init and not run.has_checkpoints(workdir):
+    if config.init and not run_folder.has_checkpoints(workdir):
         params, taken = start_from(state.params, restore(Path(config.init)).params, config.init)
         state = replace(state, params=params)
         say(f"{len(taken)} of {len(jax.tree.leaves(params))} arrays of parameters from {config.init}")
@@ -157,10 +160,10 @@ def main(command: Command) -> None:
                     bar.update()
                     # The step before: asking for this one's loss would make the host wait for the device.
                     if len(history) > 1:
-                        run.require_finite(*history[-2], train.id, step - 1)
+                        run_folder.require_finite(*history[-2], train.id, step - 1)
                 bar.close()
                 if history:
-                    run.require_finite(*history[-1], train.id, step)
+                    run_folder.require_finite(*history[-1], train.id, step)
                 if step < end:
                     if history:  # else the last save was of this very step
                         checkpoint.save(ckpt, state, iterator)
@@ -171,7 +174,7 @@ def main(command: Command) -> None:
                 _, summary = evaluated(validation, state, "validation")
                 score = predict.monitored(summary, config.optim.monitor)
                 state = with_validation(state, score)
-                means = run.means([values for values, _ in history])
+                means = run_folder.means([values for values, _ in history])
                 record = {"epoch": epoch, "seconds": seconds, "steps": len(history)}
                 record["learning_rate"] = float(schedule(step))
                 record |= {} if energy is None else {"joules": energy}
@@ -180,15 +183,15 @@ def main(command: Command) -> None:
                 # The record first: a resumed run drops those after its checkpoint, and would miss one before.
                 log(step, record)
                 checkpoint.save(ckpt, state, iterator, score)
-                say(run.epoch_line(epoch, means, summary, seconds))
+                say(run_folder.epoch_line(epoch, means, summary, seconds))
 
     # ---- test ----------------------------------------------------------------------------------------------
     state = checkpoint.restore_best(workdir, state)
     test = datasets.load(directory, "test")
     predictions, summary = evaluated(test, state, "test")
     if leader:
-        run.write_test_predictions(workdir, predictions, test)
-        run.write_summary(
+        run_folder.write_test_predictions(workdir, predictions, test)
+        run_folder.write_summary(
             workdir,
             summary,
             steps_per_epoch=steps_per_epoch,
@@ -196,7 +199,7 @@ def main(command: Command) -> None:
             parameters=parameters,
             best_step=int(state.step),
         )
-        say(f"test, {summary['n']:,} held-out images, 95 % intervals:\n{run.summary_lines(summary)}")
+        say(f"test, {summary['n']:,} held-out images, 95 % intervals:\n{run_folder.summary_lines(summary)}")
         say(f"summary: {workdir / 'summary.json'}\nnext:    python explain.py {workdir}")
 
 

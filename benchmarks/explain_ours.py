@@ -24,7 +24,7 @@ from explain_nets import (
     weights,
 )
 
-from lensjax import runtime
+from lensjax.runtime import jax_setup
 
 
 def network(dims: int) -> tuple[object, dict]:
@@ -100,5 +100,5 @@ def device_peak() -> float | None:
 
 
 if __name__ == "__main__":
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     serve(task_function(sys.argv[2]), "", device_peak)

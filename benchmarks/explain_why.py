@@ -23,12 +23,12 @@ from explain_nets import CLASS, SAMPLES, SHAPE, STEPS, STRIDE, WINDOW
 from explain_nets import images as the_images
 from explain_ours import network
 
-from lensjax import runtime
 from lensjax.explain import METHODS, batched
 from lensjax.explain.incremental_plan import plan
 from lensjax.explain.stack import map_sizes
 from lensjax.inspection.as_layers import describe
 from lensjax.inspection.targets import single
+from lensjax.runtime import jax_setup
 
 LOOPS = {
     "smooth_grad": {"samples": 64, "chunk": 16},
@@ -87,7 +87,7 @@ def both_ways(name: str, run: Callable[[], jax.Array]) -> None:
 
 
 def main() -> None:
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     for dims in (2, 3):
         whole, changed = multiplications(dims)
         print(

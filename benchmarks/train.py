@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lensjax import runtime
+from lensjax.runtime import jax_setup
 
 CLASSES = ("a", "b")
 
@@ -46,8 +46,8 @@ def jax_step(net: Net, batch: int) -> Callable[[], object]:
 
     from lensjax.config import AttentionConfig, Config, LossConfig, ModelConfig, OptimConfig
     from lensjax.models import build
-    from lensjax.optim import make_optimiser
-    from lensjax.state import init_state, make_train_step
+    from lensjax.training.optim import make_optimiser
+    from lensjax.training.state import init_state, make_train_step
 
     model = ModelConfig(
         features=net.features,
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--plain", action="store_true", help="without lensjax's compiler flags")
     arguments = parser.parse_args()
-    runtime.prepare(gradients=not arguments.plain, exact=False)
+    jax_setup.prepare(gradients=not arguments.plain, exact=False)
     try:
         import torch
     except ImportError:

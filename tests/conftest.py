@@ -8,13 +8,13 @@ from pathlib import Path
 import jax
 import pytest
 
-from lensjax import runtime
+from lensjax.runtime import jax_setup
 
 jax.config.update("jax_num_cpu_devices", 8)
 # Compiling is most of the time of the tests: half of it is optimisation that arrays this small do not need,
 # and a second run, and the other worker, find it done.
 jax.config.update("jax_disable_most_optimizations", True)
-jax.config.update("jax_compilation_cache_dir", str(runtime.cache_directory() / "tests"))
+jax.config.update("jax_compilation_cache_dir", str(jax_setup.cache_directory() / "tests"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax import ablate, checkpoint, ensemble_train, logs, parallel, stacked
 from lensjax.config import AttentionConfig, Config, EventData, LensData, LossConfig, ModelConfig, OptimConfig
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
@@ -23,9 +22,11 @@ from lensjax.data.store import datasets
 from lensjax.inspection import ensemble, restore
 from lensjax.inspection import maps as explained
 from lensjax.models import build
-from lensjax.optim import make_optimiser
-from lensjax.state import init_state, make_train_step
+from lensjax.runtime import logs, parallel
 from lensjax.studies.maps import maps_of_variants as maps
+from lensjax.training import checkpoint, loop, seed_stack, variants
+from lensjax.training.optim import make_optimiser
+from lensjax.training.state import init_state, make_train_step
 from tests.test_train import final_state, records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,32 +70,34 @@ def test_a_step_of_all_is_the_step_of_each_and_stopped_seeds_stay(together):
 
     one, initial = jax.jit(step), jax.jit(init)
     states = [initial(seed) for seed in seeds]
-    stack = stacked.fresh(states, everywhere)
+    stack = seed_stack.fresh(states, everywhere)
     data, now = pipeline.stacked_iterator(source(), 8, (3, 0, 7), ("dihedral",)), stack.now
-    advance = stacked.make_step(step, together, everywhere)
+    advance = seed_stack.make_step(step, together, everywhere)
     for active in ([True, True, True], [True, False, True], [False, False, True]):
         batch = next(data)
         now, values = advance(now, parallel.shard(batch, parallel.data_mesh(), 1), seeds, np.array(active))
         for k in np.flatnonzero(active):
-            states[k], alone = one(states[k], stacked.member(batch, k), seeds[k])
+            states[k], alone = one(states[k], seed_stack.member(batch, k), seeds[k])
             assert values["loss"][k] == pytest.approx(float(alone["loss"]), rel=1e-5)
     for k, state in enumerate(states):
         assert int(now.step[k]) == int(state.step) == (2, 1, 3)[k]
         jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6), stacked.member(now, k), state
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6),
+            seed_stack.member(now, k),
+            state,
         )
 
 
 def test_each_seed_keeps_its_best_and_stops_by_itself():
     state = restore.blank_state(Config(model=NET, optim=OPTIM))
-    stack = stacked.fresh([state, state], parallel.replicated(parallel.data_mesh()))
+    stack = seed_stack.fresh([state, state], parallel.replicated(parallel.data_mesh()))
     config = Config(optim=replace(OPTIM, patience=2))
     for step, scores in enumerate([(0.5, 0.5), (0.4, 0.5), (0.3, 0.7), (0.9, 0.8)], 1):
-        going = ensemble_train.active(stack, config)
+        going = loop.active(stack, config)
         stack = replace(stack, now=replace(stack.now, step=jnp.where(going, step, stack.now.step)))
-        stack = stacked.judged(stack, jnp.array(scores, jnp.float32), jnp.asarray(going))
+        stack = seed_stack.judged(stack, jnp.array(scores, jnp.float32), jnp.asarray(going))
     assert stack.best.step.tolist() == [1, 4] and stack.now.step.tolist() == [3, 4]
-    assert ensemble_train.active(stack, config).tolist() == [False, True]
+    assert loop.active(stack, config).tolist() == [False, True]
     np.testing.assert_allclose(stack.best.best, [0.5, 0.8])
 
 
@@ -126,7 +129,7 @@ def together(made_up, tmp_path_factory) -> Path:
         "  'plain': lambda c: replace(c, data=replace(c.data, augment=()))}}\n"
     )
     said: list[str] = []
-    ablate.main(TINY, "gates", 2, folder / "runs", folder / "groups.py", said.append)
+    variants.main(TINY, "gates", 2, folder / "runs", folder / "groups.py", said.append)
     (folder / "said.txt").write_text("\n".join(said))
     return folder
 
@@ -134,7 +137,7 @@ def together(made_up, tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_a_seed_trained_with_others_is_the_run_of_its_own(tiny_config, tiny_run, tmp_path):
     config = load_config_file(tiny_config)
-    assert ensemble_train.train(config, range(2), tmp_path, print)
+    assert loop.train(config, range(2), tmp_path, print)
     seed0 = tmp_path / "seed0"
     ours, theirs = final_state(seed0), final_state(tiny_run)
     for name in theirs:
@@ -175,9 +178,9 @@ def test_a_stopped_ablation_resumes_to_the_same_numbers(together, tmp_path, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "stop_requests", stop_at_six)
-        assert not ensemble_train.train(config, range(2), tmp_path, said.append)
+        assert not loop.train(config, range(2), tmp_path, said.append)
     assert "stopped and saved at step 6" in said[-1]
-    assert ensemble_train.train(config, range(2), tmp_path, said.append)
+    assert loop.train(config, range(2), tmp_path, said.append)
     assert "resuming at step 6 of 12" in "".join(said)
     for seed in ("seed0", "seed1"):
         ours, theirs = final_state(tmp_path / seed), final_state(together / "runs" / "with" / seed)
@@ -253,21 +256,21 @@ def test_every_group_has_something_to_compare_or_says_why(config, absent):
     for group in groups:
         if group in absent:
             with pytest.raises(ValueError, match="nothing to compare: .*means nothing for this"):
-                ablate.chosen(config, group, ABLATIONS)
+                variants.chosen(config, group, ABLATIONS)
         else:
-            for variant in ablate.chosen(config, group, ABLATIONS)[0].values():
+            for variant in variants.chosen(config, group, ABLATIONS)[0].values():
                 build(variant.model)
 
 
 def test_an_unknown_group_lists_the_choices():
     with pytest.raises(ValueError, match="unknown ablation 'atention': choose from attention_kind"):
-        ablate.chosen(LENSES, "atention", ABLATIONS)
+        variants.chosen(LENSES, "atention", ABLATIONS)
 
 
 def test_only_some_variants_and_the_first():
-    some, _ = ablate.chosen(LENSES, "explanation_losses", ABLATIONS, ("gain",))
+    some, _ = variants.chosen(LENSES, "explanation_losses", ABLATIONS, ("gain",))
     assert list(some) == ["as_configured", "gain"]
     with pytest.raises(ValueError, match="unknown variant gian of explanation_losses: choose from as_conf"):
-        ablate.chosen(LENSES, "explanation_losses", ABLATIONS, ("gian",))
+        variants.chosen(LENSES, "explanation_losses", ABLATIONS, ("gian",))
     with pytest.raises(ValueError, match="nothing to compare: --only names as_configured alone"):
-        ablate.chosen(LENSES, "explanation_losses", ABLATIONS, ("as_configured",))
+        variants.chosen(LENSES, "explanation_losses", ABLATIONS, ("as_configured",))

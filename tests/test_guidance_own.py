@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax import logs
 from lensjax.config import Config, LossConfig, Ramp
 from lensjax.config_io import changes, config_from_dict, load_config_file
 from lensjax.evaluation.predict import dry_run
@@ -17,6 +16,7 @@ from lensjax.losses import Context
 from lensjax.losses.custom import load
 from lensjax.losses.objective import check_weights, objective
 from lensjax.models import build
+from lensjax.runtime import logs
 
 MINE = """
 import jax.numpy as jnp

@@ -16,7 +16,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from lensjax import environment, logs, records
+from lensjax.runtime import environment, logs, records
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from lensjax.evaluation.predict import dry_run
 from lensjax.models import build
 from lensjax.models.cnn import grids
 from lensjax.models.unet import centroid, enlarge
-from lensjax.optim import frozen, hold, make_optimiser
-from lensjax.state import start_from
+from lensjax.training.optim import frozen, hold, make_optimiser
+from lensjax.training.state import start_from
 
 NONE = AttentionConfig(at=())
 SMALL = ModelConfig(kind="unet", features=(3, 4, 5), attention=NONE, head="restored", hidden=4)

@@ -100,7 +100,7 @@ def test_a_run_of_a_configuration_file_in_json(tmp_path):
 
     from lensjax.config import Config, EventData
     from lensjax.config_io import load_config_file
-    from lensjax.logs import write_json
+    from lensjax.runtime.logs import write_json
 
     config = Config(data=EventData(size=(35, 42)))
     write_json(tmp_path / "config.json", asdict(config))

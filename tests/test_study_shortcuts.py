@@ -15,9 +15,9 @@ from lensjax.data.store.datasets import Source
 from lensjax.inspection.restore import Trained
 from lensjax.models import build
 from lensjax.report import studies as pictures
-from lensjax.studies import training
 from lensjax.studies.maps import edit_tables, edits, proposals, shortcut_tables, shortcuts, swaps
 from lensjax.studies.maps import maps_of_variants as maps
+from lensjax.training import subprocesses
 
 ROOT = Path(__file__).resolve().parents[1]
 RNG = np.random.default_rng(0)
@@ -256,5 +256,5 @@ def test_seeds_side_by_side_share_a_process():
     seeds = {Path(f"runs/a/seed{k}"): replace(config, seed=k) for k in range(3)}
     started = {Path(f"runs/b/seed{k}"): replace(config, seed=k, init=f"runs/a/seed{k}") for k in range(2)}
     later = {Path("runs/c/seed4"): replace(config, seed=4)}
-    groups = training.seeds_together({**seeds, **started, **later})
+    groups = subprocesses.seeds_together({**seeds, **started, **later})
     assert [list(group) for group in groups] == [list(seeds), *([place] for place in (*started, *later))]

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax import checkpoint
 from lensjax.config import AttentionConfig, Config, ModelConfig
 from lensjax.inspection import restore
-from lensjax.state import with_validation
+from lensjax.training import checkpoint
+from lensjax.training.state import with_validation
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from lensjax import parallel
 from lensjax.config import Config
 from lensjax.data.store import datasets
 from lensjax.data.store.datasets import Source
@@ -22,8 +21,9 @@ from lensjax.inspection.restore import config_of
 from lensjax.losses.objective import check_weights, objective
 from lensjax.models import Network, build
 from lensjax.models.cnn import grids
-from lensjax.optim import frozen
+from lensjax.runtime import parallel
 from lensjax.shapes import Array
+from lensjax.training.optim import frozen
 from lensjax.types import Batch
 
 TERM = "term:"  # prefix of the columns that hold loss terms

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import entr
 
-from lensjax import run
 from lensjax.config_io import changes
 from lensjax.explain import TRIVIAL
 from lensjax.inspection import maps as explained
 from lensjax.inspection.maps import Item, Method, Predicted
 from lensjax.inspection.restore import Trained, restore
+from lensjax.runtime import run_folder
 from lensjax.shapes import Array, Float
 
 Members = tuple[Trained, ...]
@@ -36,9 +36,9 @@ def load_ensemble(folders: Sequence[Path]) -> Members:
     if not folders:
         raise ValueError("an ensemble needs one run or more: give folders of train.py.")
     members = tuple(restore(folder) for folder in folders)
-    wanted = run.comparable(replace(members[0].config, seed=0))
+    wanted = run_folder.comparable(replace(members[0].config, seed=0))
     for folder, member in zip(folders, members, strict=True):
-        differing = changes(wanted, run.comparable(replace(member.config, seed=0)))
+        differing = changes(wanted, run_folder.comparable(replace(member.config, seed=0)))
         if differing:
             raise ValueError(
                 f"'{folder}' and '{folders[0]}' are of other configurations ({'; '.join(differing[:5])}): an "

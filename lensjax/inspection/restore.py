@@ -10,15 +10,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lensjax import parallel, records
-from lensjax.checkpoint import read_config_json, restore_best
 from lensjax.config import Config, LensData
 from lensjax.config_io import config_from_dict
 from lensjax.data.store import datasets
 from lensjax.event_axes import WINDOWS, EventGrid
 from lensjax.models import Network, build, published
-from lensjax.optim import make_optimiser
-from lensjax.state import TrainState, init_state
+from lensjax.runtime import parallel, records
+from lensjax.training.checkpoint import read_config_json, restore_best
+from lensjax.training.optim import make_optimiser
+from lensjax.training.state import TrainState, init_state
 
 PUBLISHED = "published:"
 SIMULATIONS = 16  # held out for a published network; its occlusion is thousands of forward passes an image

@@ -22,10 +22,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from lensjax import logs
 from lensjax.data.store import serialised
 from lensjax.data.store.checksums import disk_is_full, exclusive, publish, write_checksums
 from lensjax.data.store.shards import write_split
+from lensjax.runtime import logs
 from lensjax.types import Example
 
 SPLITS = ("train", "validation", "test")

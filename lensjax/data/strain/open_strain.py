@@ -11,7 +11,7 @@ import numpy as np
 
 from lensjax.data.strain.strain import Strain, read_strain
 from lensjax.data.strain.strain_scan import LOCAL
-from lensjax.logs import progress
+from lensjax.runtime.logs import progress
 
 DETECTORS = ("H1", "L1", "V1", "K1", "G1")
 SAMPLE_RATES = (16384, 4096)

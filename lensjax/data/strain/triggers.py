@@ -23,7 +23,7 @@ from lensjax.data.strain.strain_scan import (
     whitened,
 )
 from lensjax.event_axes import CLIP, Encoding
-from lensjax.logs import progress
+from lensjax.runtime.logs import progress
 from lensjax.shapes import Float
 
 Classify = Callable[[np.ndarray], np.ndarray]

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lensjax import logs
 from lensjax.inspection import examples, maps, result_files
 from lensjax.inspection.benchmark import methods as choose
 from lensjax.inspection.benchmark import table
@@ -16,6 +15,7 @@ from lensjax.inspection.maps import Method
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import benchmark as report
 from lensjax.report import html
+from lensjax.runtime import logs
 
 
 def main(trained: Trained, command: Any, methods: Sequence[Method], target: str, out: Path) -> None:

@@ -22,13 +22,13 @@ import numpy as np
 import tyro
 from scipy.special import softmax
 
-from lensjax import logs
 from lensjax.config import Config, EventData
 from lensjax.config_io import load_config_file
 from lensjax.data.store import datasets
 from lensjax.evaluation import metrics
 from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.report import studies as pictures
+from lensjax.runtime import logs
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.events.ablation_tables import (
     border_lines,
@@ -37,7 +37,7 @@ from lensjax.studies.events.ablation_tables import (
     table_lines,
     window_lines,
 )
-from lensjax.studies.training import train_all
+from lensjax.training.subprocesses import train_all
 
 CHIRP = CLASSES.index("Chirp")
 

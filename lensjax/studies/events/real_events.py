@@ -20,13 +20,13 @@ import h5py
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax import logs
 from lensjax.data.strain.strain import Strain, read_strain
 from lensjax.data.strain.strain_scan import around, block_at, event_at, whitened
 from lensjax.inspection import default_methods
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.inspection.strain_events import settings
+from lensjax.runtime import logs
 from lensjax.simulate.events.glitches import MASK_ENERGY, MASK_FRACTION, evidence, pictured
 from lensjax.spectrogram.qtransform import asd, q_scan, whiten
 

@@ -21,7 +21,6 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import logs, runtime
 from lensjax.config import LensData
 from lensjax.data.store import datasets
 from lensjax.evaluation import metrics
@@ -30,6 +29,7 @@ from lensjax.explain import parse
 from lensjax.inspection import examples
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
+from lensjax.runtime import jax_setup, logs
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
 from lensjax.studies.events.ablation_tables import spread
 
@@ -66,7 +66,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     command.out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     for workdir in command.runs:

@@ -19,8 +19,8 @@ import jax
 import numpy as np
 import tyro
 
-from lensjax import logs, runtime
 from lensjax.config import LensData
+from lensjax.runtime import jax_setup, logs
 from lensjax.shapes import Float
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
@@ -45,7 +45,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=False)
+    jax_setup.prepare(gradients=False)
     if command.scenes < 2:
         raise ValueError(f"--scenes {command.scenes} must be 2 or more.")
     networks, data = R.restored(command.runs)

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 import tyro
 
-from lensjax import logs, runtime
+from lensjax.runtime import jax_setup, logs
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.compound_lenses import refuse_unfound
 from lensjax.simulate.lenses.evidence import Rule
@@ -56,7 +56,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=False)
+    jax_setup.prepare(gradients=False)
     networks, data = R.restored(command.runs)
     scores = R.scorer(networks)
     directory = command.data_directory or data.directory

@@ -23,11 +23,11 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import logs, runtime
 from lensjax.explain import parse
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import real as pictures
+from lensjax.runtime import jax_setup, logs
 from lensjax.studies.lenses import annuli
 from lensjax.studies.lenses.real_scores import Inputs, read, scored
 from lensjax.studies.lenses.real_tables import table_lines
@@ -53,7 +53,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     runs = [restore(path) for path in command.runs]
     images = read(runs, command.lenses, command.galaxies, command.rings)
     for problem in images.lenses.problems:

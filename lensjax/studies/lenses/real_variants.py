@@ -22,16 +22,16 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import logs, runtime
 from lensjax.config import Config, LensData
 from lensjax.config_io import load_config_file
 from lensjax.data.store import datasets
 from lensjax.inspection.restore import restore
 from lensjax.report import real as pictures
+from lensjax.runtime import jax_setup, logs
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.lenses.real_scores import read, scored
 from lensjax.studies.lenses.real_tables import variant_lines
-from lensjax.studies.training import sized, train_all
+from lensjax.training.subprocesses import sized, train_all
 
 Row = dict[str, float]
 
@@ -62,7 +62,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     configs = plan(command)
     workdirs = train(command, configs)
     networks = {run: restore(path) for run, path in workdirs.items()}

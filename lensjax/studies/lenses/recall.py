@@ -16,13 +16,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from lensjax import logs
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store import datasets
 from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection.maps import predictor
 from lensjax.inspection.restore import Trained, restore
+from lensjax.runtime import logs
 from lensjax.shapes import Bool, Float
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
 

@@ -19,7 +19,6 @@ import jax
 import numpy as np
 import tyro
 
-from lensjax import logs, parallel, runtime
 from lensjax.config import LensData
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
@@ -29,7 +28,8 @@ from lensjax.explain import parse
 from lensjax.inspection import default_methods, examples, result_files
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
-from lensjax.studies.training import train_all
+from lensjax.runtime import jax_setup, logs, parallel
+from lensjax.training.subprocesses import train_all
 
 METRICS = (
     "auroc",
@@ -65,7 +65,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     base = load_config_file(command.config)
     lenses = base.data
     if not isinstance(lenses, LensData):

@@ -22,8 +22,8 @@ import jax
 import numpy as np
 import tyro
 
-from lensjax import logs, runtime
 from lensjax.config import LensData
+from lensjax.runtime import jax_setup, logs
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import instrument_named
@@ -68,7 +68,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=False)
+    jax_setup.prepare(gradients=False)
     if command.bins < 1 or command.lenses < command.bins:
         raise ValueError(f"--bins {command.bins} must be 1 or more, and --lenses {command.lenses} no fewer.")
     networks, data = R.restored(command.runs)

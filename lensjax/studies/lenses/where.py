@@ -22,7 +22,6 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from lensjax import logs, parallel, runtime
 from lensjax.config import Config, LensData, LossConfig
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
@@ -34,8 +33,9 @@ from lensjax.inspection import examples
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
+from lensjax.runtime import jax_setup, logs, parallel
 from lensjax.specs import check_names, defined_in
-from lensjax.studies.training import sized, train_all
+from lensjax.training.subprocesses import sized, train_all
 
 READ_OFF = ("grad_cam", "occlusion(window=8,stride=4)", "attention")
 """Maps of a network that gives no position."""
@@ -70,7 +70,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     configs = plan(command)
     data = next(iter(configs.values())).data
     finished = train(command, configs)

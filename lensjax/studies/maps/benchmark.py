@@ -21,10 +21,10 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import logs
 from lensjax.report import benchmark as report
 from lensjax.report.names import LOWER_IS_BETTER, NEUTRAL, score_label
 from lensjax.report.summary import is_row_baseline, score_names
+from lensjax.runtime import logs
 
 Row = dict[str, Any]
 ABOUT_THE_NETWORK = ("max_sensitivity", "randomised", "labels_shuffled", *NEUTRAL)

@@ -22,7 +22,6 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import logs, runtime
 from lensjax.config import Config
 from lensjax.config_io import changes, load_config_file
 from lensjax.data.batches import input_transforms
@@ -30,11 +29,12 @@ from lensjax.data.store import datasets
 from lensjax.evaluation import metrics
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
+from lensjax.runtime import jax_setup, logs
 from lensjax.studies.events.ablations import load_ablations
 from lensjax.studies.maps import proposals
 from lensjax.studies.maps.edit_tables import Row, table_lines
 from lensjax.studies.maps.shortcuts import check
-from lensjax.studies.training import train_all
+from lensjax.training.subprocesses import train_all
 
 OF = "Chirp"
 
@@ -64,7 +64,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     base = configured(command)
     input_transforms.read(command.edit)  # fails now where it is misspelt
     if command.before and len(command.before) != command.seeds:

@@ -22,16 +22,16 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax import logs, runtime
-from lensjax.ablate import difference
 from lensjax.explain import TRIVIAL, parse
 from lensjax.explain.localisation import SCORES
 from lensjax.inspection import examples as items
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
+from lensjax.runtime import jax_setup, logs
 from lensjax.specs import check_names
 from lensjax.studies.events.ablation_tables import spread
+from lensjax.training.variants import difference
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -56,7 +56,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     check_names("score", command.scores, SCORES)
     rows: Rows = {}
     for variant, workdirs in variants(command.folder, command.only).items():

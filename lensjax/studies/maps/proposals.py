@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from jax.tree_util import Partial
 
-from lensjax import logs
 from lensjax.data.batches import input_transforms
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store.datasets import Source, stored_type
@@ -20,6 +19,7 @@ from lensjax.inspection import examples
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained
 from lensjax.inspection.targets import single
+from lensjax.runtime import logs
 from lensjax.shapes import Array, Bool, Float
 
 Row = dict[str, Any]

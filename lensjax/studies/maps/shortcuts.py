@@ -21,7 +21,6 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from lensjax import logs, runtime
 from lensjax.config import Config, Data
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import input_transforms
@@ -32,10 +31,11 @@ from lensjax.inspection import examples as items
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import studies as pictures
+from lensjax.runtime import jax_setup, logs
 from lensjax.specs import check_names
 from lensjax.studies.maps import swaps
 from lensjax.studies.maps.shortcut_tables import Row, Rows, drawn, table_lines
-from lensjax.studies.training import train_all
+from lensjax.training.subprocesses import train_all
 
 MAPS = ("attention", "grad_cam", "input_x_gradient")
 BINS = 32
@@ -63,7 +63,7 @@ class Command:
 
 
 def main(command: Command) -> None:
-    runtime.prepare(gradients=True)
+    jax_setup.prepare(gradients=True)
     base = load_config_file(command.config)
     configs = plan(command, base)
     finished = train(command, configs)

@@ -10,13 +10,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from lensjax import logs
-from lensjax.checkpoint import read_config_json
 from lensjax.config import Config
 from lensjax.config_io import changes, config_from_dict
 from lensjax.data.store.datasets import Source
 from lensjax.evaluation.predict import Predictions
+from lensjax.runtime import logs
 from lensjax.shapes import Array
+from lensjax.training.checkpoint import read_config_json
 
 # Shown after an epoch and at the end, where they exist; everything is in metrics.jsonl and summary.json.
 HEADLINES = (

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.shapes import Array, Bool, Float
-from lensjax.state import TrainState, with_validation
+from lensjax.training.state import TrainState, with_validation
 from lensjax.types import Batch
 
 Step = Callable[..., tuple[TrainState, dict[str, Array]]]

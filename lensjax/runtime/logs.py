@@ -11,9 +11,9 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from lensjax.environment import environment
-from lensjax.records import append, plain, read, rewind, write_json
-from lensjax.tensorboard import scalar_log
+from lensjax.runtime.environment import environment
+from lensjax.runtime.records import append, plain, read, rewind, write_json
+from lensjax.training.tensorboard import scalar_log
 
 __all__ = ["append", "environment", "plain", "progress", "read", "rewind", "run_log", "write_json"]
 

@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
-from lensjax import logs, stacked
-from lensjax.checkpoint import read_config_json
 from lensjax.config import Config, EventData, LensData
 from lensjax.config_io import config_from_dict
 from lensjax.data.store import datasets
+from lensjax.runtime import logs
+from lensjax.training import seed_stack
+from lensjax.training.checkpoint import read_config_json
 
 Configs = Mapping[Path, Config]
 
@@ -39,7 +40,7 @@ def train_all(configs: Configs, jobs: int, desc: str = "training") -> list[Path]
     Raises:
       ValueError: a folder holds another run, or a training failed; names the file with its own message.
     """
-    groups = seeds_together(configs) if stacked.all_at_once() else [{k: v} for k, v in configs.items()]
+    groups = seeds_together(configs) if seed_stack.all_at_once() else [{k: v} for k, v in configs.items()]
     groups = [group for group in groups if not ended(group)]
     for data in dict.fromkeys(config.data for group in groups for config in group.values()):
         datasets.prepare(data)  # once, before several trainings want it

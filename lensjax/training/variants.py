@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from lensjax import ensemble_train, logs, run
 from lensjax.config import Config
-from lensjax.ensemble_train import Say
 from lensjax.evaluation import intervals, predict
+from lensjax.runtime import logs, run_folder
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.events.ablation_tables import spread
+from lensjax.training import loop
+from lensjax.training.loop import Say
 
 Rows = dict[str, list[dict[str, Any]]]
 """By variant, the metrics of the test split of every seed."""
@@ -49,7 +50,7 @@ def main(
             raise ValueError(f"variant {name} of {group}: {error}") from error
     for number, (name, variant) in enumerate(variants.items(), 1):
         say(f"variant {number} of {len(variants)}: {name}, {seeds} seeds")
-        if not ensemble_train.train(variant, range(seeds), workdir / name, say):
+        if not loop.train(variant, range(seeds), workdir / name, say):
             return
     write(config, group, {name: outcomes(workdir / name, seeds) for name in variants}, workdir, say)
 
@@ -101,7 +102,9 @@ def write(config: Config, group: str, rows: Rows, workdir: Path, say: Say) -> No
     """The table and its figure, and where they are."""
     from lensjax.report import studies as pictures
 
-    metrics = [name for name in run.HEADLINES if any(name in row for each in rows.values() for row in each)]
+    metrics = [
+        name for name in run_folder.HEADLINES if any(name in row for each in rows.values() for row in each)
+    ]
     compared = {name: {metric: difference(rows, name, metric) for metric in metrics} for name in rows}
     lines = table_lines(group, rows, compared)
     result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "base": asdict(config)}

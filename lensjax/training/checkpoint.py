@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from lensjax.stacked import Stacked
-from lensjax.state import TrainState
+from lensjax.training.seed_stack import Stacked
+from lensjax.training.state import TrainState
 
 State = TypeVar("State", TrainState, Stacked)
 preserve = ocp.training.preservation_policies

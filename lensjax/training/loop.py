@@ -17,16 +17,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax import checkpoint, logs, parallel, run, stacked
 from lensjax.config import Config
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
 from lensjax.evaluation import predict
 from lensjax.inspection.restore import restore
 from lensjax.models import count_parameters
-from lensjax.optim import make_optimiser, make_schedule
-from lensjax.stacked import Stacked
-from lensjax.state import init_state, make_train_step, start_from
+from lensjax.runtime import logs, parallel, run_folder
+from lensjax.training import checkpoint, seed_stack
+from lensjax.training.optim import make_optimiser, make_schedule
+from lensjax.training.seed_stack import Stacked
+from lensjax.training.state import init_state, make_train_step, start_from
 
 Say = Callable[[str], Any]
 
@@ -62,11 +63,11 @@ def train(config: Config, seeds: Sequence[int], folder: Path, say: Say, together
     if not missing:
         return True
     stack_folder = stack_of(folder, missing)
-    run.check(stack_folder, config)
-    run.start(stack_folder, config)
+    run_folder.check(stack_folder, config)
+    run_folder.start(stack_folder, config)
     for seed in missing:
-        run.start(folder / f"seed{seed}", replace(config, seed=seed))
-    together = stacked.all_at_once() if together is None else together
+        run_folder.start(folder / f"seed{seed}", replace(config, seed=seed))
+    together = seed_stack.all_at_once() if together is None else together
     parts, stack = prepare(config, missing, stack_folder, together)
     iterator = pipeline.stacked_iterator(parts.train, config.optim.batch_size, missing, config.data.augment)
     with checkpoint.stop_requests() as stop_asked, checkpoint.checkpointer(stack_folder) as ckpt:
@@ -100,16 +101,16 @@ def unfinished(config: Config, seeds: Sequence[int], folder: Path) -> tuple[int,
     Raises:
       ValueError: one of them is a run of another configuration, or one that train.py has begun.
     """
-    if run.has_checkpoints(stack_of(folder, seeds)):
+    if run_folder.has_checkpoints(stack_of(folder, seeds)):
         return tuple(seeds)
     missing = []
     for seed in seeds:
         workdir = folder / f"seed{seed}"
-        run.check(workdir, replace(config, seed=seed))
+        run_folder.check(workdir, replace(config, seed=seed))
         if not (workdir / "summary.json").exists():
             missing.append(seed)
-    began = [folder / f"seed{seed}" for seed in missing if run.has_checkpoints(folder / f"seed{seed}")]
-    if began and not run.has_checkpoints(stack_of(folder, missing)):
+    began = [folder / f"seed{seed}" for seed in missing if run_folder.has_checkpoints(folder / f"seed{seed}")]
+    if began and not run_folder.has_checkpoints(stack_of(folder, missing)):
         raise ValueError(f"'{began[0]}' was begun by itself: end it with train.py, or delete that folder.")
     return tuple(missing)
 
@@ -135,8 +136,8 @@ def prepare(config: Config, seeds: tuple[int, ...], folder: Path, together: bool
 
     # A seed is an argument: a run of its own has compiled the same.
     fresh = jax.jit(init, out_shardings=everywhere)
-    stack = stacked.fresh([fresh(jnp.uint32(seed)) for seed in seeds], everywhere)
-    if config.init and not run.has_checkpoints(folder):
+    stack = seed_stack.fresh([fresh(jnp.uint32(seed)) for seed in seeds], everywhere)
+    if config.init and not run_folder.has_checkpoints(folder):
         given = jax.tree.map(lambda x: jnp.stack([x] * len(seeds)), restore(Path(config.init)).params)
         params, _ = start_from(stack.now.params, given, config.init)
         stack = replace(stack, now=replace(stack.now, params=params))
@@ -147,8 +148,8 @@ def prepare(config: Config, seeds: tuple[int, ...], folder: Path, together: bool
         validation,
         test,
         parallel.data_mesh(),
-        stacked.make_step(make_train_step(config, model, optimiser), together, everywhere),
-        stacked.make_prediction_step(predict.make_prediction_step(config, model), together),
+        seed_stack.make_step(make_train_step(config, model, optimiser), together, everywhere),
+        seed_stack.make_prediction_step(predict.make_prediction_step(config, model), together),
         make_schedule(config.optim, total_steps),
         steps_per_epoch,
     )
@@ -187,16 +188,16 @@ def epoch(
     seconds = (time.perf_counter() - start) / going.sum()  # a seed's share
     summaries = evaluated(parts, parts.validation, states.params, "validation")
     scores = [predict.monitored(summary, parts.config.optim.monitor) for summary, _ in summaries]
-    stack = stacked.judged(stack, jnp.asarray(scores, jnp.float32), jnp.asarray(going))
+    stack = seed_stack.judged(stack, jnp.asarray(scores, jnp.float32), jnp.asarray(going))
     rows = jax.device_get([values for values, _ in history])
     for k in map(int, np.flatnonzero(going)):
-        means = run.means([{name: value[k] for name, value in row.items()} for row in rows])
+        means = run_folder.means([{name: value[k] for name, value in row.items()} for row in rows])
         record = {"epoch": number, "seconds": seconds, "steps": len(history)}
         record["learning_rate"] = float(parts.schedule(step))
         record |= {f"train/{name}": value for name, value in means.items()}
         record |= {f"validation/{name}": value for name, value in summaries[k][0].items()}
         write[k](step, record)
-        say(f"seed {parts.seeds[k]} · {run.epoch_line(number, means, summaries[k][0], seconds)}")
+        say(f"seed {parts.seeds[k]} · {run_folder.epoch_line(number, means, summaries[k][0], seconds)}")
     return stack, True
 
 
@@ -206,7 +207,7 @@ def require_finite(parts: Parts, going: np.ndarray, values: dict, rows: Any, ste
     for k in np.flatnonzero(going):
         if not all(np.isfinite(value[k]) for value in host.values()):
             named = {f"{name} of seed {parts.seeds[k]}": value[k] for name, value in host.items()}
-            run.require_finite(named, rows[k], parts.train.id, step)
+            run_folder.require_finite(named, rows[k], parts.train.id, step)
 
 
 def evaluated(
@@ -227,7 +228,10 @@ def finish(parts: Parts, stack: Stacked, iterator: Any, folder: Path) -> None:
     """Give every seed the checkpoints, the predictions and, last, the summary of a run of its own."""
     results = evaluated(parts, parts.test, stack.best.params, "test")
     for k, seed in enumerate(parts.seeds):
-        workdir, now, best = folder / f"seed{seed}", *(stacked.member(s, k) for s in (stack.now, stack.best))
+        workdir, now, best = (
+            folder / f"seed{seed}",
+            *(seed_stack.member(s, k) for s in (stack.now, stack.best)),
+        )
         shutil.rmtree(workdir / "checkpoints", ignore_errors=True)  # of a finish that was interrupted
         place = pipeline.train_iterator(
             parts.train, parts.config.optim.batch_size, seed, parts.config.data.augment
@@ -237,8 +241,8 @@ def finish(parts: Parts, stack: Stacked, iterator: Any, folder: Path) -> None:
             checkpoint.save(ckpt, best, place, float(best.best))
             if int(now.step) > int(best.step):
                 checkpoint.save(ckpt, now, place)
-        run.write_test_predictions(workdir, results[k][1], parts.test)
-        run.write_summary(
+        run_folder.write_test_predictions(workdir, results[k][1], parts.test)
+        run_folder.write_summary(
             workdir,
             results[k][0],
             steps_per_epoch=parts.steps_per_epoch,

@@ -1,0 +1,1 @@
+"""training: see the docstring of each file."""
