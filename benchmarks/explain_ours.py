@@ -68,7 +68,7 @@ def task_function(task: str) -> Callable[[], np.ndarray]:
 
     key = jax.random.key(0)
     if task.startswith("occlusion"):
-        from lensjax.explain.incremental import incremental_occlusion
+        from lensjax.explain.incremental.incremental import incremental_occlusion
         from lensjax.inspection.as_layers import describe
 
         stack = describe(model.config, params, lambda logits: logits[CLASS])  # type: ignore[attr-defined]

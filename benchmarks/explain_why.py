@@ -24,8 +24,8 @@ from explain_nets import images as the_images
 from explain_ours import network
 
 from lensjax.explain import METHODS, batched
-from lensjax.explain.incremental_plan import plan
-from lensjax.explain.stack import map_sizes
+from lensjax.explain.incremental.local_layers import map_sizes
+from lensjax.explain.incremental.plan import plan
 from lensjax.inspection.as_layers import describe
 from lensjax.inspection.targets import single
 from lensjax.runtime import jax_setup
@@ -81,7 +81,7 @@ def both_ways(name: str, run: Callable[[], jax.Array]) -> None:
     """Print the time of the host's loop and of one program."""
     taken = []
     for host in (True, False):
-        with patch("lensjax.explain.batch.loops_on_host", lambda host=host: host):
+        with patch("lensjax.explain.engine.batch.loops_on_host", lambda host=host: host):
             taken.append(milliseconds(run))
     print(f"{name}: host's loop {taken[0]:.1f} ms, one program {taken[1]:.1f} ms", flush=True)
 

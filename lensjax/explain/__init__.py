@@ -8,16 +8,33 @@
 raw and signed, positive = supports the score. This package imports jax and numpy and nothing else.
 """
 
-from lensjax.explain.ascent import Dream, ascend
-from lensjax.explain.batch import batched
-from lensjax.explain.cam import cams
-from lensjax.explain.chunked import map_chunks, sum_chunks
-from lensjax.explain.dream import DREAMS, activation_image, class_image, deep_dream, dream_options
-from lensjax.explain.faithfulness import FAITHFULNESS, max_sensitivity
-from lensjax.explain.features import activations_and_gradients, layers, split
-from lensjax.explain.flip import by_gradient, by_patches, margin
-from lensjax.explain.incremental import incremental_occlusion
-from lensjax.explain.localisation import (
+from lensjax.explain.dreams.ascent import Dream, ascend
+from lensjax.explain.dreams.dream import DREAMS, activation_image, class_image, deep_dream, dream_options
+from lensjax.explain.engine.baselines import REFERENCES, reference_image
+from lensjax.explain.engine.batch import batched
+from lensjax.explain.engine.loops import map_chunks, sum_chunks
+from lensjax.explain.engine.postprocess import normalise, positive, sum_channels, to_image_grid, upsample
+from lensjax.explain.engine.segments import slic
+from lensjax.explain.engine.taps import activations_and_gradients, layers, split
+from lensjax.explain.engine.targets import TARGETS, all_classes
+from lensjax.explain.incremental.incremental import incremental_occlusion
+from lensjax.explain.incremental.local_layers import Convolution, Gate, MaxPool, Pointwise, Stack
+from lensjax.explain.methods.cam import cams
+from lensjax.explain.methods.integrated_gradients import complete_gradients, completeness_error
+from lensjax.explain.methods.patch_regression import Surrogate
+from lensjax.explain.methods.registry import (
+    METHODS,
+    ON_FEATURES,
+    ON_IMAGE,
+    TRIVIAL,
+    get_method,
+    options_of,
+    parse,
+)
+from lensjax.explain.methods.surrogate import kernel_shap_fit, lime_fit
+from lensjax.explain.scores.faithfulness import FAITHFULNESS, max_sensitivity
+from lensjax.explain.scores.flip import by_gradient, by_patches, margin
+from lensjax.explain.scores.localisation import (
     SCORES,
     bootstrap_interval,
     centre_distance,
@@ -27,18 +44,9 @@ from lensjax.explain.localisation import (
     pointing,
     score_maps,
 )
-from lensjax.explain.methods import METHODS, ON_FEATURES, ON_IMAGE, TRIVIAL, get_method, options_of, parse
-from lensjax.explain.path import complete_gradients, completeness_error
-from lensjax.explain.postprocess import normalise, positive, sum_channels, to_image_grid, upsample
-from lensjax.explain.reference import REFERENCES, reference_image
-from lensjax.explain.regression import Surrogate
-from lensjax.explain.sanity import cascade, full_randomisation
-from lensjax.explain.segments import slic
-from lensjax.explain.similarity import similarity
-from lensjax.explain.stability import lime_top_patches, stability, top_patches
-from lensjax.explain.stack import Convolution, Gate, MaxPool, Pointwise, Stack
-from lensjax.explain.surrogate import kernel_shap_fit, lime_fit
-from lensjax.explain.targets import TARGETS, all_classes
+from lensjax.explain.scores.sanity import cascade, full_randomisation
+from lensjax.explain.scores.similarity import similarity
+from lensjax.explain.scores.stability import lime_top_patches, stability, top_patches
 
 __all__ = [
     "DREAMS",

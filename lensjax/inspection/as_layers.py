@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from lensjax.config import ModelConfig
-from lensjax.explain.stack import Convolution, Gate, Layer, MaxPool, Stack
+from lensjax.explain.incremental.local_layers import Convolution, Gate, Layer, MaxPool, Stack
 from lensjax.models.cnn import ACTIVATIONS, by_window, geometry, standardise
 from lensjax.models.heads import Head, mean_probability
 from lensjax.shapes import Array, Float

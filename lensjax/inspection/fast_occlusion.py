@@ -7,9 +7,9 @@ from typing import Any
 
 from jax.tree_util import Partial
 
-from lensjax.explain.incremental import incremental_occlusion
-from lensjax.explain.perturbation import occlusion
-from lensjax.explain.stack import Stack
+from lensjax.explain.incremental.incremental import incremental_occlusion
+from lensjax.explain.incremental.local_layers import Stack
+from lensjax.explain.methods.perturbation import occlusion
 from lensjax.inspection.as_layers import describe, refusal
 from lensjax.inspection.restore import Trained
 from lensjax.inspection.targets import COORDINATES, read_target, target_score

@@ -22,9 +22,9 @@ from lensjax.explain import (
     score_maps,
     to_image_grid,
 )
-from lensjax.explain.chunked import Chunk
-from lensjax.explain.cost import expected_passes
-from lensjax.explain.features import GATE
+from lensjax.explain.engine.compute_cost import expected_passes
+from lensjax.explain.engine.loops import Chunk
+from lensjax.explain.engine.taps import GATE
 from lensjax.inspection.fast_occlusion import occlusion_of
 from lensjax.inspection.restore import Trained
 from lensjax.inspection.targets import single, target_score

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from lensjax.explain.targets import TARGETS, log_odds
+from lensjax.explain.engine.targets import TARGETS, log_odds
 from lensjax.models import Network
 from lensjax.shapes import Array, Float
 from lensjax.types import Outputs

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain import to_image_grid
-from lensjax.explain.features import GATE
+from lensjax.explain.engine.taps import GATE
 from lensjax.losses.context import Context
 from lensjax.losses.supervised import class_weight, smoothed_target
 from lensjax.shapes import Array, Bool, Float

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from lensjax.explain import METHODS, ON_FEATURES, TARGETS, parse, to_image_grid
-from lensjax.explain.features import GATE, choose_layer, layers, spatial_layer
-from lensjax.explain.methods import near
+from lensjax.explain.engine.taps import GATE, choose_layer, layers, spatial_layer
+from lensjax.explain.methods.registry import near
 from lensjax.shapes import Array, Float, Int
 from lensjax.types import Batch, Outputs
 

@@ -9,7 +9,7 @@ import pytest
 from explain_oracles import m1_forward, m1_image, network
 
 from lensjax.explain import METHODS, activations_and_gradients, batched, cams, to_image_grid
-from lensjax.explain.cam import RULES
+from lensjax.explain.methods.cam import RULES
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 FAMILY = [*RULES, "eigen_cam", "score_cam", "ablation_cam"]

@@ -9,7 +9,7 @@ import pytest
 from explain_oracles import convolve, network, score_of
 
 from lensjax.explain import activation_image, ascend, class_image, deep_dream, dream_options, parse
-from lensjax.explain.ascent import filtered, total_variation, within
+from lensjax.explain.dreams.ascent import filtered, total_variation, within
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 KEY = jax.random.key(0)

@@ -34,9 +34,9 @@ import pytest
 from explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward, score_of
 
 from lensjax.explain import METHODS, completeness_error
-from lensjax.explain.gradient import gradient, input_x_gradient, smooth_grad
-from lensjax.explain.path import integrated_gradients
-from lensjax.explain.perturbation import occlusion
+from lensjax.explain.methods.gradient import gradient, input_x_gradient, smooth_grad
+from lensjax.explain.methods.integrated_gradients import integrated_gradients
+from lensjax.explain.methods.perturbation import occlusion
 
 grad_cam = METHODS["grad_cam"]
 close = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)

@@ -11,13 +11,13 @@ from explain_oracles import column, m2
 from scipy.stats import spearmanr
 
 from lensjax.explain import FAITHFULNESS, map_chunks, max_sensitivity
-from lensjax.explain.faithfulness import infidelity, mu_fidelity, random_parts, sparseness
-from lensjax.explain.gradient import gradient, input_x_gradient
-from lensjax.explain.imputation import impute, neighbours
-from lensjax.explain.masks import all_masks
-from lensjax.explain.path import integrated_gradients
-from lensjax.explain.removal import deletion, insertion, places, removal_curve, road
-from lensjax.explain.similarity import mean_ranks, rank_correlation
+from lensjax.explain.engine.patch_masks import all_masks
+from lensjax.explain.methods.gradient import gradient, input_x_gradient
+from lensjax.explain.methods.integrated_gradients import integrated_gradients
+from lensjax.explain.scores.deletion_insertion import deletion, insertion, places, removal_curve, road
+from lensjax.explain.scores.faithfulness import infidelity, mu_fidelity, random_parts, sparseness
+from lensjax.explain.scores.road_imputation import impute, neighbours
+from lensjax.explain.scores.similarity import mean_ranks, rank_correlation
 
 KEY = jax.random.key(3)
 IMAGE = jax.random.normal(jax.random.key(1), (8, 12, 2))

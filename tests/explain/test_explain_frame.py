@@ -25,11 +25,11 @@ from lensjax.explain import (
     to_image_grid,
     upsample,
 )
-from lensjax.explain.baselines import centre, sobel
-from lensjax.explain.cost import expected_passes
-from lensjax.explain.gradient import smooth_grad
-from lensjax.explain.path import integrated_gradients
-from lensjax.explain.perturbation import occlusion
+from lensjax.explain.engine.compute_cost import expected_passes
+from lensjax.explain.methods.gradient import smooth_grad
+from lensjax.explain.methods.integrated_gradients import integrated_gradients
+from lensjax.explain.methods.perturbation import occlusion
+from lensjax.explain.methods.trivial_maps import centre, sobel
 
 close = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
 FORWARD = network()

@@ -12,10 +12,10 @@ from jax.tree_util import Partial
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.config_io import load_config_file
 from lensjax.explain import Convolution, Gate, MaxPool, Pointwise, Stack, batched, incremental_occlusion
-from lensjax.explain.incremental_plan import intervals
-from lensjax.explain.perturbation import occlusion, window_starts
-from lensjax.explain.stack import map_sizes
-from lensjax.explain.targets import log_odds
+from lensjax.explain.engine.targets import log_odds
+from lensjax.explain.incremental.local_layers import map_sizes
+from lensjax.explain.incremental.plan import intervals
+from lensjax.explain.methods.perturbation import occlusion, window_starts
 from lensjax.inspection.as_layers import describe
 from lensjax.inspection.targets import single
 from lensjax.models import build

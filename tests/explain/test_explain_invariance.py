@@ -18,9 +18,9 @@ from lensjax.explain import (
     options_of,
     sum_chunks,
 )
-from lensjax.explain.gradient import smooth_grad
-from lensjax.explain.path import integrated_gradients
-from lensjax.explain.perturbation import occlusion
+from lensjax.explain.methods.gradient import smooth_grad
+from lensjax.explain.methods.integrated_gradients import integrated_gradients
+from lensjax.explain.methods.perturbation import occlusion
 
 KEY = jax.random.key(3)
 FORWARD = network()
@@ -112,7 +112,7 @@ def test_jit_of_a_batch_changes_nothing(name):
 @pytest.fixture
 def accelerator(monkeypatch):
     """Loops as on an accelerator, which compiles a chunk of examples whole."""
-    monkeypatch.setattr("lensjax.explain.batch.loops_on_host", lambda: False)
+    monkeypatch.setattr("lensjax.explain.engine.batch.loops_on_host", lambda: False)
 
 
 @pytest.mark.parametrize("name", [*CHUNKED, "grad_cam"])

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from lensjax.explain import SCORES, bootstrap_interval, centre_distance, centroid, chance, iou, score_maps
-from lensjax.explain.localisation import (
+from lensjax.explain.scores.localisation import (
     average_precision,
     energy_inside,
     pointing,

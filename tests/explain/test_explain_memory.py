@@ -9,9 +9,9 @@ import pytest
 from explain_oracles import network, score_of
 
 from lensjax.explain import METHODS, batched, sum_chunks
-from lensjax.explain.gradient import smooth_grad
-from lensjax.explain.memory import items_within, parse_bytes, peak_bytes
-from lensjax.explain.path import integrated_gradients
+from lensjax.explain.engine.memory import items_within, parse_bytes, peak_bytes
+from lensjax.explain.methods.gradient import smooth_grad
+from lensjax.explain.methods.integrated_gradients import integrated_gradients
 
 IMAGE = jax.random.normal(jax.random.key(1), (32, 32, 2))
 

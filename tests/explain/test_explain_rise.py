@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from explain_oracles import network, score_of
 
-from lensjax.explain.rise import rise, rise_mask
+from lensjax.explain.methods.rise import rise, rise_mask
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 KEY = jax.random.key(0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lensjax.explain import slic
-from lensjax.explain.segments import grid, grid_cells, label, owners, segment_mean
+from lensjax.explain.engine.segments import grid, grid_cells, label, owners, segment_mean
 
 IMAGE = jax.random.normal(jax.random.key(1), (8, 12, 2))
 

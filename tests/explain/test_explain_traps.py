@@ -15,9 +15,9 @@ from explain_oracles import network, score_of
 from jax.tree_util import Partial
 
 from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, normalise, positive, to_image_grid
-from lensjax.explain.gradient import smooth_grad, smooth_grad_squared
-from lensjax.explain.perturbation import occlusion
-from lensjax.explain.rules import guided_backprop
+from lensjax.explain.methods.gradient import smooth_grad, smooth_grad_squared
+from lensjax.explain.methods.guided_backprop import guided_backprop
+from lensjax.explain.methods.perturbation import occlusion
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 KEY = jax.random.key(0)

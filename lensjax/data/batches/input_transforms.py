@@ -26,7 +26,7 @@ from lensjax.data.images.min_max import min_max as to_unit
 from lensjax.data.images.min_max import span
 from lensjax.data.images.resample import area_weights
 from lensjax.event_axes import WINDOWS
-from lensjax.explain.methods import near, parse
+from lensjax.explain.methods.registry import near, parse
 from lensjax.shapes import Float
 from lensjax.types import Example
 

@@ -23,7 +23,7 @@ import numpy as np
 import tyro
 
 from lensjax.explain import TRIVIAL, parse
-from lensjax.explain.localisation import SCORES
+from lensjax.explain.scores.localisation import SCORES
 from lensjax.inspection import examples as items
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore

@@ -1,0 +1,1 @@
+"""dreams: see the docstring of each file."""

@@ -1,0 +1,1 @@
+"""engine: see the docstring of each file."""

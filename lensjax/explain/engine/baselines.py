@@ -1,0 +1,90 @@
+"""The image without evidence, which perturbation and path methods compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lensjax.explain.engine.loops import at_least_float32
+from lensjax.shapes import Array, Float, PRNGKeyArray
+
+Reference = float | int | str | Array | np.ndarray | Callable[[Array], Array]
+BLUR = 4.0
+"""Standard deviation in pixels of the `blur` baseline."""
+MAD = 1.4826
+"""Standard deviation of a Gaussian over its median absolute deviation."""
+
+
+def zero(image: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
+    """Nothing: in units of the background noise, the sky."""
+    return jnp.zeros_like(image)
+
+
+def mean(image: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
+    """Every channel's mean."""
+    return jnp.broadcast_to(image.mean(_space(image), keepdims=True), image.shape)
+
+
+def median(image: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
+    """Every channel's median: of an image that is mostly sky, the sky."""
+    return jnp.broadcast_to(jnp.median(image, _space(image), keepdims=True), image.shape)
+
+
+@partial(jax.jit, static_argnames=("sigma",))
+def blur(image: Float[Array, "*s c"], sigma: float = BLUR) -> Float[Array, "*s c"]:
+    """The image through a Gaussian `sigma` pixels wide, along rows and columns, the border repeated."""
+    reach = int(np.ceil(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    for axis in range(max(0, image.ndim - 3), image.ndim - 1):
+        pads = [(reach, reach) if i == axis else (0, 0) for i in range(image.ndim)]
+        padded, n = jnp.pad(image, pads, mode="edge"), image.shape[axis]
+        parts = [w * jax.lax.slice_in_dim(padded, i, i + n, axis=axis) for i, w in enumerate(kernel)]
+        image = sum(parts[1:], start=parts[0])
+    return image
+
+
+def noise(image: Float[Array, "*s c"], key: PRNGKeyArray) -> Float[Array, "*s c"]:
+    """Sky: Gaussian noise about every channel's median, as wide as its median absolute deviation says."""
+    centre = median(image)
+    width = MAD * jnp.median(jnp.abs(image - centre), _space(image), keepdims=True)
+    return centre + width * jax.random.normal(key, image.shape, image.dtype)
+
+
+REFERENCES: dict[str, Callable[[Array], Array]] = {"zero": zero, "mean": mean, "median": median, "blur": blur}
+DRAWN = {"noise": noise}
+
+
+def reference_image(
+    baseline: Reference, image: Float[Array, "*s c"], key: PRNGKeyArray | None = None
+) -> Float[Array, "*s c"]:
+    """What `baseline` means for this image: a number, an array, a function of the image, or a name.
+
+    Raises:
+      ValueError: an unknown name, one that draws numbers without a key, or a shape that does not broadcast to
+        the image's.
+    """
+    image = at_least_float32(image)
+    if isinstance(baseline, str):
+        if baseline in DRAWN:
+            if key is None:
+                raise ValueError(f"baseline {baseline} draws numbers; pass key=jax.random.key(seed).")
+            # Another stream than that of the method, which may split the same key.
+            return DRAWN[baseline](image, jax.random.fold_in(key, 0))
+        if baseline not in REFERENCES:
+            choices = ", ".join((*REFERENCES, *DRAWN))
+            raise ValueError(f"unknown baseline '{baseline}'; choose a number, or {choices}.")
+        baseline = REFERENCES[baseline]
+    value = jnp.asarray(baseline(image) if callable(baseline) else baseline, image.dtype)
+    try:
+        return at_least_float32(jnp.broadcast_to(value, image.shape))
+    except ValueError:
+        raise ValueError(f"baseline of shape {value.shape} does not fit an image of {image.shape}.") from None
+
+
+def _space(image: Array) -> tuple[int, ...]:
+    return tuple(range(image.ndim - 1))

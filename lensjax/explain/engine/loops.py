@@ -1,0 +1,156 @@
+"""The one place that loops: over samples beneath a method, over examples around it. Memory is a chunk's.
+
+Called as it is, a method loops on the host over jitted chunks; under `jax.jit` the same code becomes a
+`lax.scan`. Both hold one chunk of samples for one chunk of examples at a time, in any composition. On the CPU
+the host is faster: XLA runs the gradient of a convolution several times slower inside a loop (jax#12868), and
+does not bound the memory of an unrolled one. The remainder is padded, so that one body is compiled.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from lensjax.explain.engine.memory import items_within, parse_bytes
+from lensjax.shapes import Array
+
+Tree = Any
+AnyArray = Array | np.ndarray
+Chunk = int | str
+"""Items at a time, or how many bytes they may take: `256MB`."""
+
+
+def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tree:
+    """Σ over n of `term(samples[n])`, in float32 or better, without ever holding more than `chunk` terms.
+
+    `term` should call a jitted function that does the work: the loop around it is not compiled.
+    """
+
+    def part(index: AnyArray, valid: AnyArray) -> Tree:
+        return _masked_sum(jax.vmap(term)(_rows(samples, index)), valid)
+
+    add = functools.partial(jax.tree.map, operator.add)
+    indices, valid = _chunks(samples, items(term, samples, chunk))
+    if not staged():
+        return functools.reduce(add, map(part, indices, valid))
+    zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(part, indices[0], valid[0]))
+    return jax.lax.scan(lambda total, rows: (add(total, part(*rows)), None), zero, (indices, valid))[0]
+
+
+def map_chunks(
+    function: Callable[[Tree], Tree],
+    samples: Tree,
+    chunk: Chunk,
+    done: Callable[[int], object] | None = None,
+    many: Callable[[Tree], Tree] | None = None,
+) -> Tree:
+    """`function(samples[n])` for every n, stacked; at most `chunk` at a time.
+
+    On the host, `done(count)` is called after every chunk, once its `count` results are there. `many` is a
+    compiled `jax.vmap(function)`, where there is one: tracing takes milliseconds a chunk.
+    """
+
+    def part(index: AnyArray) -> Tree:
+        rows = _rows(samples, index)
+        if many is not None:
+            return many(rows)
+        if len(index) > 1 or staged():
+            return jax.vmap(function)(rows)
+        # One by itself: batching it would trace every jitted function beneath anew, which takes milliseconds.
+        one = function(jax.tree.map(lambda row: jnp.asarray(row[0]), rows))
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], one)
+
+    indices, valid = _chunks(samples, items(function, samples, chunk))
+    if not staged():
+        parts = []
+        for index, real in zip(indices, valid, strict=True):
+            parts.append(part(index))
+            if done is not None:
+                jax.block_until_ready(parts[-1])
+                done(int(real.sum()))
+        if len(parts) == 1:
+            return parts[0]  # which has no padding
+        return jax.tree.map(lambda *rows: jnp.concatenate(rows)[: valid.sum()], *parts)
+    stacked = jax.lax.map(part, indices)
+    return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:])[: valid.sum()], stacked)
+
+
+def jit_method(function: Callable | None = None, *, static: tuple[str, ...] = ()) -> Callable:
+    """`jax.jit` for functions whose first argument is a score function, compiled once a score function.
+
+    A `jax.tree_util.Partial` is compiled once for all values of its arrays: so one compilation explains every
+    class (`batched`, `given`).
+    """
+    if function is None:
+        return functools.partial(jit_method, static=static)
+    compiled = jax.jit(function, static_argnames=static)
+
+    @functools.wraps(function)
+    def call(score: Callable, *args: Any, **options: Any) -> Any:
+        return compiled(score if isinstance(score, Partial) else Partial(score), *args, **options)
+
+    return call
+
+
+def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
+    """The number of samples at a time that `chunk` means for this function.
+
+    Raises:
+      ValueError: neither a whole number of 1 or more, nor an amount of memory.
+    """
+    if isinstance(chunk, str):
+        return items_within(function, _rows(samples, np.array(0)), parse_bytes(chunk))
+    return at_least_one("chunk", chunk)
+
+
+def at_least_one(name: str, value: object) -> int:
+    """`value`, a whole number of 1 or more; a ValueError that says so otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} (={value!r}) must be a whole number, 1 or more.")
+    return int(value)
+
+
+def at_least_float32(x: Array) -> Array:
+    """Widen to float32; float32 and float64 pass unchanged."""
+    x = jnp.asarray(x)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _chunks(samples: Tree, chunk: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers [m chunk], the last row repeated as padding, and which of them are no padding."""
+    count = len(jax.tree.leaves(samples)[0])
+    chunk = min(at_least_one("chunk", chunk), count)
+    index = np.arange(math.ceil(count / chunk) * chunk).reshape(-1, chunk)
+    return np.minimum(index, count - 1), index < count
+
+
+def _rows(samples: Tree, index: AnyArray) -> Tree:
+    def pick(leaf: AnyArray) -> AnyArray:
+        if not isinstance(index, np.ndarray):
+            return jnp.asarray(leaf)[index]
+        # One chunk of all rows: picking them from an array of keys takes a millisecond.
+        return leaf if index.shape == leaf.shape[:1] else leaf[index]
+
+    return jax.tree.map(pick, samples)
+
+
+@jax.jit
+def _masked_sum(terms: Tree, valid: Array) -> Tree:
+    def total(leaf: Array) -> Array:
+        keep = valid.reshape(-1, *(1,) * (leaf.ndim - 1))
+        return jnp.where(keep, at_least_float32(leaf), 0).sum(0)
+
+    return jax.tree.map(total, terms)
+
+
+def staged() -> bool:
+    """Whether `jit` (or scan, …) is tracing: then even a constant is a tracer, and the host cannot loop."""
+    return isinstance(jnp.zeros(()), jax.core.Tracer)

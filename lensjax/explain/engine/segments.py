@@ -1,0 +1,157 @@
+"""Patches of an image: an integer array [*s] with labels 0 … K − 1, K known before anything is computed.
+
+    segments=250            about 250 cells of a grid
+    segments=(5, 8)         that many cells along each axis
+    segments="slic"         at most `patches` superpixels that follow the image, by scikit-image
+    segments=labels         your own, [*s]
+
+A label may own no pixel: that is how images whose superpixels differ in number share one K.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lensjax.explain.engine.loops import at_least_one
+from lensjax.shapes import Array, Float, Int
+
+Segments = Any  # a whole number, several of them, "slic", or labels [*s]: `label` checks
+
+
+def label(segments: Segments, patches: int, image: Float[Array, "*s c"]) -> tuple[Int[Array, "*s"], int]:
+    """What `segments` means for this image: labels [*s], and K.
+
+    K is the number of cells of a grid, `patches` for "slic", and one more than the largest label of an array.
+    Of an array whose values are not known (under `jit`; one an example under `vmap`), K is `patches`.
+
+    Raises:
+      ValueError: none of the forms above, or labels that are no whole numbers from 0, or of another shape.
+    """
+    space = image.shape[:-1]
+    at_least_one("patches", patches)
+    if isinstance(segments, str):
+        if segments != "slic":
+            raise ValueError(f"unknown segments '{segments}'; choose a number, one an axis, slic, or labels.")
+        return _slic_anywhere(image, patches), _slic_count(space, patches)
+    if isinstance(segments, jax.Array | np.ndarray) and segments.ndim > 0:
+        return _own(segments, patches, space)
+    cells = grid_cells(space, segments)
+    return jnp.asarray(grid(space, cells)), math.prod(cells)
+
+
+def grid_cells(space: tuple[int, ...], segments: Segments) -> tuple[int, ...]:
+    """Cells along each axis: as given, or about `segments` in all, nearly square.
+
+    Only the last two axes are cut for a number; along those before them every window is on its own. An axis
+    is never cut finer than its pixels.
+
+    Raises:
+      ValueError: another count than that of the axes, or a number below 1.
+    """
+    if isinstance(segments, list | tuple):
+        if len(segments) != len(space):
+            raise ValueError(f"segments (={segments!r}) must have {len(space)} numbers, one a spatial axis.")
+        return tuple(min(at_least_one("segments", k), n) for k, n in zip(segments, space, strict=True))
+    *windows, height, width = space if len(space) > 1 else (1, *space)
+    each = max(1.0, at_least_one("segments", segments) / math.prod(windows))
+    rows = min(max(1, round(math.sqrt(each * height / width))), height)
+    columns = min(max(1, round(each / rows)), width)
+    return (*windows, rows, columns) if len(space) > 1 else (columns,)
+
+
+def grid(space: tuple[int, ...], cells: tuple[int, ...]) -> np.ndarray:
+    """Labels of a grid, int32 [*s], in the order of the pixels; sides differ by one pixel at most."""
+    places = [np.arange(n) * k // n for n, k in zip(space, cells, strict=True)]
+    return np.ravel_multi_index(np.ix_(*places), cells).astype(np.int32)
+
+
+def slic(
+    image: np.ndarray, patches: int = 250, *, compactness: float = 0.1, sigma: float = 1.0
+) -> np.ndarray:
+    """At most `patches` superpixels of one image [h w c], int32 [h w]; of an event, of each window.
+
+    SLIC (Achanta et al. 2012) as in scikit-image, on the image's own scale, not as Lab colours: it is brought
+    to [0, 1] and smoothed by `sigma` pixels; a `compactness` of 1 weighs that range like a patch's side.
+
+    Raises:
+      ValueError: scikit-image is not installed, or the image has a single spatial axis.
+    """
+    try:
+        from skimage.segmentation import slic as superpixels
+    except ImportError as error:
+        raise ValueError("segments='slic' needs scikit-image: pip install scikit-image.") from error
+    image = np.asarray(image, np.float32)
+    if image.ndim < 3:
+        raise ValueError(f"segments='slic' needs two spatial axes, not an image of {image.shape}.")
+    each = _slic_count(image.shape[:-1], patches) // math.prod(image.shape[:-3])
+
+    def cut(window: np.ndarray) -> np.ndarray:
+        wanted = each
+        while wanted > 1:  # scikit-image takes the number as a hint
+            found = superpixels(
+                window,
+                n_segments=wanted,
+                compactness=compactness,
+                sigma=sigma,
+                channel_axis=-1,
+                convert2lab=False,
+            )
+            names, labels = np.unique(found, return_inverse=True)
+            if len(names) <= each:
+                return labels.reshape(found.shape)
+            wanted = min(wanted - 1, wanted * each // len(names))
+        return np.zeros(window.shape[:-1], int)
+
+    windows = image.reshape(-1, *image.shape[-3:])
+    labels = [cut(window) + i * each for i, window in enumerate(windows)]
+    return np.stack(labels).reshape(image.shape[:-1]).astype(np.int32)
+
+
+def _slic_count(space: tuple[int, ...], patches: int) -> int:
+    windows = math.prod(space[:-2])
+    return windows * max(1, patches // windows)
+
+
+def _slic_anywhere(image: Array, patches: int) -> Array:
+    """Under `vmap` and `jit` too: scikit-image is called back on the host, for one image after the other."""
+
+    def host(images: Any) -> np.ndarray:
+        images = np.asarray(images)
+        flat = images.reshape(-1, *shape)
+        return np.stack([slic(one, patches) for one in flat]).reshape(images.shape[:-1])
+
+    shape = image.shape
+    result = jax.ShapeDtypeStruct(shape[:-1], jnp.int32)
+    if not isinstance(image, jax.core.Tracer):
+        return jnp.asarray(host(image))
+    return jax.pure_callback(host, result, image, vmap_method="expand_dims")
+
+
+def _own(segments: Any, patches: int, space: tuple[int, ...]) -> tuple[Array, int]:
+    if segments.shape != space or not jnp.issubdtype(segments.dtype, jnp.integer):
+        raise ValueError(
+            f"segments of shape {segments.shape} and type {segments.dtype} must be whole numbers {space}."
+        )
+    if isinstance(segments, jax.core.Tracer):
+        return segments, patches
+    if segments.min() < 0:
+        raise ValueError(f"segments hold {segments.min()}; labels start at 0.")
+    return jnp.asarray(segments, jnp.int32), int(segments.max()) + 1
+
+
+def owners(segments: Int[Array, "*s"], count: int) -> Array:
+    """Which of the `count` labels own a pixel, bool [count]."""
+    return jnp.zeros(count, bool).at[segments.ravel()].set(True)
+
+
+def segment_mean(image: Float[Array, "*s c"], segments: Int[Array, "*s"], count: int) -> Array:
+    """Every patch filled with its own mean [*s c], the `lime` package's baseline."""
+    flat, where = image.reshape(-1, image.shape[-1]), segments.ravel()
+    total = jnp.zeros((count, flat.shape[-1]), flat.dtype).at[where].add(flat)
+    pixels = jnp.zeros((count, 1), flat.dtype).at[where].add(1)
+    return (total / jnp.maximum(pixels, 1))[segments]

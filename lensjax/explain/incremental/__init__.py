@@ -1,0 +1,1 @@
+"""incremental: see the docstring of each file."""

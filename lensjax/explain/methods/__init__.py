@@ -1,0 +1,1 @@
+"""methods: see the docstring of each file."""

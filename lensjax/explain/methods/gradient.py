@@ -1,0 +1,117 @@
+"""Explanations from the gradient of a score: plain, times the input, and over noisy copies of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.shapes import Array, Float, PRNGKeyArray
+
+Score = Callable[[Array], Array]
+
+
+@jit_method
+def value(score: Score, image: Float[Array, "*s c"]) -> Float[Array, ""]:
+    """The score of one image, in float32 or better.
+
+    Raises:
+      ValueError: the score is not a single number.
+    """
+    result = jnp.asarray(score(image))
+    if result.shape != ():
+        raise ValueError(f"score returns shape {result.shape}; it must return one number, say logits[1].")
+    return at_least_float32(result)
+
+
+@jit_method
+def gradient(
+    score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
+) -> Float[Array, "*s c"]:
+    """∂score/∂image: what a small change of each pixel does (Simonyan et al. 2013)."""
+    return jax.grad(lambda x: value(score, x))(at_least_float32(image))
+
+
+def input_x_gradient(
+    score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
+) -> Float[Array, "*s c"]:
+    """image · ∂score/∂image; sums to the score where the network has no biases (Shrikumar et al. 2016)."""
+    return image * gradient(score, image)
+
+
+def smooth_grad(
+    score: Score,
+    image: Float[Array, "*s c"],
+    *,
+    key: PRNGKeyArray | None = None,
+    samples: int = 32,
+    sigma: float = 0.15,
+    chunk: Chunk = 8,
+    method: Callable = gradient,
+) -> Float[Array, "*s c"]:
+    """Mean gradient over `samples` noisy copies of the image (Smilkov et al. 2017).
+
+    The noise is Gaussian, `sigma` of the image's range wide. `method` may be another one on the image: the
+    mean of integrated gradients, say, holds `chunk` × its own chunk at a time.
+    """
+    return _noisy_moments(score, image, key, samples, sigma, chunk, method)[0]
+
+
+def smooth_grad_squared(
+    score: Score,
+    image: Float[Array, "*s c"],
+    *,
+    key: PRNGKeyArray | None = None,
+    samples: int = 32,
+    sigma: float = 0.15,
+    chunk: Chunk = 8,
+    method: Callable = gradient,
+) -> Float[Array, "*s c"]:
+    """Mean square of the gradients that `smooth_grad` averages (Hooker et al. 2019): never negative."""
+    return _noisy_moments(score, image, key, samples, sigma, chunk, method)[1]
+
+
+def var_grad(
+    score: Score,
+    image: Float[Array, "*s c"],
+    *,
+    key: PRNGKeyArray | None = None,
+    samples: int = 32,
+    sigma: float = 0.15,
+    chunk: Chunk = 8,
+    method: Callable = gradient,
+) -> Float[Array, "*s c"]:
+    """Variance of the gradients that `smooth_grad` averages, E[g²] − E[g]² (Adebayo et al. 2018)."""
+    mean, square = _noisy_moments(score, image, key, samples, sigma, chunk, method)
+    return jnp.maximum(square - mean**2, 0)  # rounding may leave less than nothing
+
+
+def _noisy_moments(
+    score: Score,
+    image: Array,
+    key: Array | None,
+    samples: int,
+    sigma: float,
+    chunk: Chunk,
+    method: Callable,
+) -> tuple[Array, Array]:
+    """Means of g and of g² over noisy copies of the image."""
+    if key is None:
+        raise ValueError("noisy gradients draw numbers; pass key=jax.random.key(seed).")
+    if sigma < 0:
+        raise ValueError(f"sigma (={sigma}) must be 0 or more; it is a fraction of the image's range.")
+
+    def moments(key: Array) -> tuple[Array, Array]:
+        g = method(score, _noisy(image, key, sigma), key=key)
+        return g, g**2
+
+    total = sum_chunks(moments, jax.random.split(key, at_least_one("samples", samples)), chunk)
+    return total[0] / samples, total[1] / samples
+
+
+@jax.jit
+def _noisy(image: Array, key: Array, sigma: float | Array) -> Array:
+    image = at_least_float32(image)
+    return image + sigma * jnp.ptp(image) * jax.random.normal(key, image.shape, image.dtype)

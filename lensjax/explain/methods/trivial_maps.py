@@ -1,0 +1,73 @@
+"""Maps that know nothing of the network. An explanation that scores no better has found nothing.
+
+They have the signature of a method on the image, and take no notice of the score.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from lensjax.explain.engine.loops import at_least_float32, jit_method
+from lensjax.explain.methods.gradient import Score
+from lensjax.shapes import Array, Float, PRNGKeyArray
+
+
+@jit_method
+def random(
+    score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
+) -> Float[Array, "*s 1"]:
+    """Uniform noise in [0, 1): the chance level of every score."""
+    if key is None:
+        raise ValueError("random draws numbers; pass key=jax.random.key(seed).")
+    return jax.random.uniform(key, (*image.shape[:-1], 1))
+
+
+@jit_method(static=("sigma",))
+def centre(
+    score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None, sigma: float = 1 / 6
+) -> Float[Array, "*s 1"]:
+    """A Gaussian in the middle of the image, of each window of an event, `sigma` of each side wide."""
+    if sigma <= 0:
+        raise ValueError(f"sigma (={sigma}) must be positive; it is a fraction of the image's side.")
+    squared = jnp.zeros((*image.shape[:-1], 1))
+    for axis in range(max(0, image.ndim - 3), image.ndim - 1):
+        n = image.shape[axis]
+        fraction = (jax.lax.broadcasted_iota(jnp.float32, squared.shape, axis) + 0.5) / n
+        squared += ((fraction - 0.5) / sigma) ** 2
+    return jnp.exp(-squared / 2)
+
+
+@jit_method
+def abs_input(
+    score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
+) -> Float[Array, "*s c"]:
+    """The brightness itself: |image|."""
+    return jnp.abs(at_least_float32(image))
+
+
+@jit_method
+def sobel(
+    score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
+) -> Float[Array, "*s c"]:
+    """Edges: the length of the Sobel gradient (in units per pixel), the border repeated.
+
+    Along rows and columns only: the windows of an event have no edge between them.
+    """
+    image = at_least_float32(image)
+    axes = range(max(0, image.ndim - 3), image.ndim - 1)
+    squared = jnp.zeros_like(image)
+    for along in axes:
+        edge = image
+        for axis in axes:
+            edge = _filter(edge, axis, (-0.5, 0.0, 0.5) if axis == along else (0.25, 0.5, 0.25))
+        squared += edge**2
+    return jnp.sqrt(squared)
+
+
+def _filter(x: Array, axis: int, weights: tuple[float, float, float]) -> Array:
+    """Three-point correlation along an axis, the border repeated."""
+    padded = jnp.pad(x, [(1, 1) if i == axis else (0, 0) for i in range(x.ndim)], mode="edge")
+    n = x.shape[axis]
+    shifted = [w * jax.lax.slice_in_dim(padded, i, i + n, axis=axis) for i, w in enumerate(weights)]
+    return shifted[0] + shifted[1] + shifted[2]

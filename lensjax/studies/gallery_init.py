@@ -1,1 +1,0 @@
-"""`python -m lensjax.studies.gallery_init`: every class of event, simulated and real, side by side."""
