@@ -96,7 +96,9 @@ def main(command: Command) -> None:
     from lensjax.inspection.benchmark import write
     from lensjax.inspection.benchmark.methods import every_method
     from lensjax.inspection.targets import check_target
-    from lensjax.report import figures, html, render
+    from lensjax.report import pixels
+    from lensjax.report.figures import save_figures as figures
+    from lensjax.report.page import page as html
     from lensjax.runtime import logs
 
     # ---- what is asked for, checked before anything costs time -------------------------------------------
@@ -191,7 +193,7 @@ def main(command: Command) -> None:
     about["events"] = trained.events
     about["curves"] = result_files.curves(trained)
     test = trained.summary.get("test", {})
-    scales = render.shared_scales([entry.maps for entry in shown])
+    scales = pixels.shared_scales([entry.maps for entry in shown])
     files = figures.save_figures(
         out / "figures", shown[: command.figures], summary=test, scales=scales, **about
     )

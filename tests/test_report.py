@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lensjax.report import figures, render
+from lensjax.report import pixels
 from lensjax.report.entry import position_error, verdict
-from lensjax.report.html import Entry, write_page
-from lensjax.report.numbers import safe_json
+from lensjax.report.figures import save_figures
+from lensjax.report.page.filters import safe_json
+from lensjax.report.page.page import Entry, write_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = "<script>alert(1)</script>\"&'"
@@ -157,7 +158,7 @@ def test_position_is_told_in_both_units(tmp_path: Path) -> None:
 def test_events_show_their_windows_side_by_side(tmp_path: Path) -> None:
     text = page(tmp_path, event(), bands=("energy",), pixel_scale=None)
     assert "4 windows side by side" in text and "mistake: says Chirp, is Koi Fish" in text
-    assert f"--ratio:{4 * 12 + 3 * render.GAP}/10" in text
+    assert f"--ratio:{4 * 12 + 3 * pixels.GAP}/10" in text
 
 
 def test_size_stays_moderate(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_figures_are_written(tmp_path: Path) -> None:
     history = [{"epoch": e, "train/loss": 1 / e} for e in (1, 2)]
     table = [{"method": m, "energy": (0.5, 0.4, math.nan), "n": 3} for m in ("gradient", "random")]
     counts = {"confusion": [[3, 1], [0, 4]], "classes": ["non-lens", "lens"], "auroc": 0.9}
-    paths = figures.save_figures(
+    paths = save_figures.save_figures(
         tmp_path, [entry(), broken], bands=("g", "r", "i"), pixel_scale=0.1, summary=counts,
         score_table=table,
         curves={"roc": rows, "history": history},
@@ -214,18 +215,18 @@ def test_figures_are_written(tmp_path: Path) -> None:
 
 def test_figure_of_an_event_and_no_pyplot() -> None:
     code = (
-        "import sys, lensjax.report.figures, lensjax.report.html; "
+        "import sys, lensjax.report.figures.save_figures, lensjax.report.page.page; "
         "assert 'matplotlib.pyplot' not in sys.modules and 'jax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    figure = figures.example_figure(event())
+    figure = save_figures.example_figure(event())
     figure.canvas.draw()
     assert len(figure.axes) >= 2
 
 
 def test_confusion_must_be_square() -> None:
     with pytest.raises(ValueError, match="give \\[k k\\]"):
-        figures.confusion_figure(np.ones((2, 3)), ["a", "b"])
+        save_figures.confusion_figure(np.ones((2, 3)), ["a", "b"])
 
 
 # ---- behaviour, in a browser --------------------------------------------------
@@ -289,4 +290,4 @@ def test_scale_of_each_map_is_a_new_palette(tmp_path: Path) -> None:
         images[scale] = decode(base64.b64decode(found[0]))
     np.testing.assert_array_equal(images["shared"][0], images["own"][0])
     assert images["shared"][1][:, 3].max() < 60 < images["own"][1][:, 3].max()
-    np.testing.assert_array_equal(images["own"][1], render.ramp(True))
+    np.testing.assert_array_equal(images["own"][1], pixels.ramp(True))

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from lensjax.event_axes import EventGrid
-from lensjax.report import examples, exports, figures, panels, render
+from lensjax.report import pixels
 from lensjax.report.entry import Entry
-from lensjax.report.html import write_page
+from lensjax.report.figures import examples, panels, save_figures
+from lensjax.report.page import exports
+from lensjax.report.page.page import write_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 GRID = EventGrid((10, 12))
@@ -46,7 +48,7 @@ def test_a_reader_chooses_maps_and_sees_their_scales(tmp_path: Path) -> None:
     weak = replace(entry("b"), maps={k: 0.01 * v for k, v in entry("b").maps.items()})
     text = page(tmp_path, entry(), weak)
     assert re.findall(r'name="m" value="(\w+)" checked', text) == ["gradient", "grad_cam", "random"]
-    scale = render.shared_scales([entry().maps, weak.maps])["gradient"]
+    scale = pixels.shared_scales([entry().maps, weak.maps])["gradient"]
     assert (
         scale is not None and f"{scale.high:.1f}" in text.split('class="legend scales"')[1].split("</div>")[0]
     )
@@ -55,22 +57,22 @@ def test_a_reader_chooses_maps_and_sees_their_scales(tmp_path: Path) -> None:
 
 
 def test_a_map_that_is_zero_is_clear_on_the_scale_of_others() -> None:
-    scale = render.map_scale([np.zeros((2, 2)), np.array([[-1.0, 2.0], [0.0, 1.0]])])
+    scale = pixels.map_scale([np.zeros((2, 2)), np.array([[-1.0, 2.0], [0.0, 1.0]])])
     assert scale is not None and scale.diverging
-    indices, own = render.quantise(np.zeros((2, 2)), True)
-    assert (render.rescaled(render.ramp(True), own, scale)[indices][..., 3] == 0).all()
+    indices, own = pixels.quantise(np.zeros((2, 2)), True)
+    assert (pixels.rescaled(pixels.ramp(True), own, scale)[indices][..., 3] == 0).all()
 
 
 def test_windows_have_names_and_a_place_to_be_cut_from(tmp_path: Path) -> None:
     text = page(tmp_path, event(), events=GRID)
     assert re.findall(r'<option value="[0-3]">(.*?)</option>', text)[-4:] == ["0.5 s", "1 s", "2 s", "4 s"]
-    total, gap = 4 * 12 + 3 * render.GAP, render.GAP
+    total, gap = 4 * 12 + 3 * pixels.GAP, pixels.GAP
     assert f"--one:12/10;--wide:{total / 12:.5f};--step:{(12 + gap) / 12:.5f}" in text
     assert "window 4" in page(tmp_path, event())
 
 
 def test_figures_are_linked_from_the_page(tmp_path: Path) -> None:
-    files = figures.save_figures(tmp_path / "fig #1", [entry("a & b")])
+    files = save_figures.save_figures(tmp_path / "fig #1", [entry("a & b")])
     text = page(tmp_path, entry("a & b"), figures=[*files, tmp_path / "fig #1" / "roc.pdf"])
     linked = re.findall(r'href="([^"#]+)"', text)
     assert sorted(linked) == [
@@ -81,14 +83,14 @@ def test_figures_are_linked_from_the_page(tmp_path: Path) -> None:
 
 def test_pdf_has_its_fonts_and_no_date(tmp_path: Path) -> None:
     strange = replace(entry("漢$字"), maps={"gradient": entry().maps["gradient"]})
-    made = [figures.save_figures(tmp_path / name, [strange]) for name in ("one", "two")]
+    made = [save_figures.save_figures(tmp_path / name, [strange]) for name in ("one", "two")]
     data = [next(p for p in paths if p.suffix == ".pdf").read_bytes() for paths in made]
     assert data[0] == data[1] and b"/FontFile2" in data[0] and b"/Type3" not in data[0]
     assert panels.plain("漢$字") == r"?\$?"
 
 
 def test_maps_of_figures_are_on_the_scale_of_all_examples() -> None:
-    scale = render.Scale(-7.0, 7.0, True)
+    scale = pixels.Scale(-7.0, 7.0, True)
     figure = examples.example_figure(entry(), scales={"gradient": scale})
     drawn = next(axis for axis in figure.axes if axis.get_title() == "Gradient").get_images()[0]
     assert drawn.get_clim() == (-7.0, 7.0) and drawn.cmap(0.5)[:3] == pytest.approx(

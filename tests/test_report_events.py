@@ -20,9 +20,11 @@ from lensjax.inspection import result_files
 from lensjax.inspection.maps import Item, Predicted
 from lensjax.inspection.restore import Trained
 from lensjax.models import build
-from lensjax.report import confusion, event_cards, figures, marks, names, render, summary, windows
+from lensjax.report import event_windows, names, pixels
 from lensjax.report.entry import Entry
-from lensjax.report.html import write_page
+from lensjax.report.figures import save_figures
+from lensjax.report.page import confusion, event_cards, summary, svg_marks
+from lensjax.report.page.page import write_page
 
 SHAPE = (14, 20)
 GRID = EventGrid(SHAPE)
@@ -92,41 +94,41 @@ def photo(text: str) -> bytes:
 
 def test_time_maps_into_each_window_by_its_length() -> None:
     early = GRID.position(100.0, -0.2)
-    columns = [windows.in_window(early, GRID, i) for i in range(4)]
+    columns = [event_windows.in_window(early, GRID, i) for i in range(4)]
     times = [GRID.time(at[1], i) for i, at in enumerate(columns) if at]
     np.testing.assert_allclose(times, -0.2, atol=1e-6)
     assert {round(at[0], 6) for at in columns if at} == {round(float(early[0]), 6)}
-    assert windows.in_window(GRID.position(100.0, 0.4), GRID, 0) is None  # beyond ±0.25 s
-    assert windows.in_window(GRID.position(100.0, 0.4), GRID, 1) is not None
-    assert windows.in_window(np.full(2, np.nan), GRID, 0) is None
+    assert event_windows.in_window(GRID.position(100.0, 0.4), GRID, 0) is None  # beyond ±0.25 s
+    assert event_windows.in_window(GRID.position(100.0, 0.4), GRID, 1) is not None
+    assert event_windows.in_window(np.full(2, np.nan), GRID, 0) is None
 
 
 def test_a_mark_outside_of_a_window_is_not_drawn() -> None:
     late = replace(event(), position=GRID.position(100.0, 0.4), true_position=None)
-    assert marks.symbol(late, "s", None, GRID).count("mk dot") == 3
-    assert marks.symbol(event(), "s", None, GRID).count("mk true") == 4
+    assert svg_marks.symbol(late, "s", None, GRID).count("mk dot") == 3
+    assert svg_marks.symbol(event(), "s", None, GRID).count("mk true") == 4
 
 
 def test_errors_are_in_ms_and_octaves_with_their_signs() -> None:
-    assert windows.errors(event(), GRID) == pytest.approx((25.0, -1.0), abs=1e-3)
-    assert windows.errors(replace(event(), true_position=np.full(2, np.nan)), GRID) is None
-    assert windows.sigmas(event(), GRID) == pytest.approx((50.0, 0.05 * GRID.octaves))
+    assert event_windows.errors(event(), GRID) == pytest.approx((25.0, -1.0), abs=1e-3)
+    assert event_windows.errors(replace(event(), true_position=np.full(2, np.nan)), GRID) is None
+    assert event_windows.sigmas(event(), GRID) == pytest.approx((50.0, 0.05 * GRID.octaves))
 
 
 def test_ticks_lie_at_their_frequencies() -> None:
-    for at, text in windows.frequency_ticks(GRID):
+    for at, text in event_windows.frequency_ticks(GRID):
         assert GRID.frequency(at) == pytest.approx(float(text))
-    assert [text for _, text in windows.frequency_ticks(GRID)] == ["10", "30", "100", "300", "1000"]
+    assert [text for _, text in event_windows.frequency_ticks(GRID)] == ["10", "30", "100", "300", "1000"]
     old = EventGrid(SHAPE, frequency_range=(10.9, 900.0))
-    assert [text for _, text in windows.frequency_ticks(old)] == ["30", "100", "300"]
-    assert [GRID.time(at, 2) for at, _ in windows.time_ticks(GRID, 2)] == pytest.approx([-0.8, 0, 0.8])
+    assert [text for _, text in event_windows.frequency_ticks(old)] == ["30", "100", "300"]
+    assert [GRID.time(at, 2) for at, _ in event_windows.time_ticks(GRID, 2)] == pytest.approx([-0.8, 0, 0.8])
 
 
 def test_picture_and_maps_have_the_same_proportions() -> None:
     for shape in (SHAPE, (140, 170), (479, 569)):
-        photo, maps = render.layouts((4, *shape))
+        photo, maps = pixels.layouts((4, *shape))
         assert photo.total / photo.height == pytest.approx(maps.total / maps.height, rel=0.012)
-    assert render.layouts((64, 64)) == (render.layouts((64, 64))[1],) * 2  # images stay as they are
+    assert pixels.layouts((64, 64)) == (pixels.layouts((64, 64))[1],) * 2  # images stay as they are
 
 
 # ---- energy --------------------------------------------------
@@ -136,11 +138,11 @@ def test_picture_and_maps_have_the_same_proportions() -> None:
 def test_energy_is_read_from_both_encodings(encoding: str) -> None:
     energy = np.array([0.0, 1.0, 10.0, CLIP, 300.0], np.float32)[:, None]
     image = np.minimum(energy, CLIP) / CLIP if encoding == "clipped" else np.log1p(energy)
-    assert windows.is_log([image]) == (encoding == "log")
+    assert event_windows.is_log([image]) == (encoding == "log")
     np.testing.assert_allclose(
-        windows.energy(image, encoding == "log"), [0, 1, 10, CLIP, CLIP], rtol=1e-5, atol=1e-6
+        event_windows.energy(image, encoding == "log"), [0, 1, 10, CLIP, CLIP], rtol=1e-5, atol=1e-6
     )
-    assert np.all(np.isfinite(windows.energy(np.array([[np.nan], [np.inf], [-np.inf]]), True)))
+    assert np.all(np.isfinite(event_windows.energy(np.array([[np.nan], [np.inf], [-np.inf]]), True)))
 
 
 def test_energy_is_drawn_in_viridis_and_colours_as_they_are(tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_state_has_the_axes_for_the_pointer(tmp_path: Path) -> None:
     found = re.search(r'<script type="application/json" id="state">(.*?)</script>', text, re.S)
     assert found
     state = json.loads(found[1])
-    assert state["events"] == [10.0, 2048.0, 0.5, 1.0, 2.0, 4.0] and state["gap"] == render.GAP
+    assert state["events"] == [10.0, 2048.0, 0.5, 1.0, 2.0, 4.0] and state["gap"] == pixels.GAP
     assert state["entries"][0]["error"] == pytest.approx(25.0, abs=1e-3)
     assert state["entries"][0]["octaves"] == pytest.approx(1.0, abs=1e-3)
 
@@ -275,14 +277,16 @@ def test_labels_of_errors() -> None:
 
 def test_figures_of_events(tmp_path: Path) -> None:
     entries = [event("a"), replace(event("b"), true_position=GRID.position(90.0, 0.0))]
-    paths = figures.save_figures(tmp_path, entries, bands=("energy",), events=GRID, summary=run()["test"])
+    paths = save_figures.save_figures(
+        tmp_path, entries, bands=("energy",), events=GRID, summary=run()["test"]
+    )
     assert {"confusion.png", "positions.png", "example_000_a.png"} <= {p.name for p in paths}
-    axis = figures.example_figure(event(), events=GRID).axes[0]
+    axis = save_figures.example_figure(event(), events=GRID).axes[0]
     assert axis.get_xlabel() == "time from the trigger (s)" and axis.get_ylabel() == "frequency (Hz)"
     colours = replace(event(), image=np.full((4, *SHAPE, 3), 0.5, np.float32))
-    figures.example_figure(colours, events=GRID).canvas.draw()
+    save_figures.example_figure(colours, events=GRID).canvas.draw()
     with pytest.raises(ValueError, match="an event of 2 windows"):
-        figures.example_figure(event(), events=EventGrid(SHAPE, windows=(0.5, 1.0)))
+        save_figures.example_figure(event(), events=EventGrid(SHAPE, windows=(0.5, 1.0)))
 
 
 def test_predictions_are_written_in_seconds_and_hertz(tmp_path: Path) -> None:

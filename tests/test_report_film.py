@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lensjax.event_axes import EventGrid
-from lensjax.report.figures import save_film
-from lensjax.report.film import Film, alt, colours, film_figure, section
-from lensjax.report.html import write_page
+from lensjax.report.figures.film import Film, alt, colours, film_figure, section
+from lensjax.report.figures.save_figures import save_film
+from lensjax.report.page.page import write_page
 
 GRID = EventGrid(shape=(10, 12))
 

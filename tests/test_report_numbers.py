@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from lensjax.report import charts, summary
-from lensjax.report.numbers import fraction, number
+from lensjax.report.page import charts, summary
+from lensjax.report.page.filters import fraction, number
 
 
 def test_numbers_are_short_and_never_certain() -> None:

@@ -8,7 +8,8 @@ import zlib
 import numpy as np
 import pytest
 
-from lensjax.report import marks, png, render
+from lensjax.report import pixels as render
+from lensjax.report.page import png, svg_marks
 
 
 def decode(data: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -90,10 +91,10 @@ def test_large_images_are_averaged_down() -> None:
 def test_outline_encloses_the_mask() -> None:
     mask = np.zeros((5, 6), bool)
     mask[1:3, 2:5] = True
-    assert sorted(re.findall(r"M\d+ \d+[HV]\d+", marks.outline(mask))) == [
+    assert sorted(re.findall(r"M\d+ \d+[HV]\d+", svg_marks.outline(mask))) == [
         "M2 1H5",
         "M2 1V3",
         "M2 3H5",
         "M5 1V3",
     ]
-    assert marks.outline(np.zeros((3, 3), bool)) == ""
+    assert svg_marks.outline(np.zeros((3, 3), bool)) == ""

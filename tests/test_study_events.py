@@ -9,7 +9,7 @@ import pytest
 from lensjax import power
 from lensjax.data.store.datasets import Source
 from lensjax.event_axes import CLASSES
-from lensjax.report import studies as pictures
+from lensjax.report.figures import studies as pictures
 from lensjax.studies.events import ablation_tables, ablations
 
 CHIRP, BLIP, SCRATCHY = (CLASSES.index(name) for name in ("Chirp", "Blip", "Scratchy"))

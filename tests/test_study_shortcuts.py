@@ -14,7 +14,7 @@ from lensjax.config_io import load_config_file
 from lensjax.data.store.datasets import Source
 from lensjax.inspection.restore import Trained
 from lensjax.models import build
-from lensjax.report import studies as pictures
+from lensjax.report.figures import studies as pictures
 from lensjax.studies.maps import edit_tables, edits, proposals, shortcut_tables, shortcuts, swaps
 from lensjax.studies.maps import maps_of_variants as maps
 from lensjax.training import subprocesses

@@ -14,7 +14,7 @@ from lensjax.config_io import load_config_file
 from lensjax.data.store.datasets import Source
 from lensjax.inspection.restore import Trained
 from lensjax.models import build, count_parameters
-from lensjax.report import studies as pictures
+from lensjax.report.figures import studies as pictures
 from lensjax.studies.lenses import flags as flag_study
 from lensjax.studies.lenses import where
 

@@ -16,8 +16,8 @@ from lensjax.explain import DREAMS, Dream, dream_options, parse
 from lensjax.inspection.maps import Item, Method, Predicted, score_functions
 from lensjax.inspection.restore import Trained
 from lensjax.inspection.targets import read_target
-from lensjax.report.figures import save_film
-from lensjax.report.film import Film
+from lensjax.report.figures.film import Film
+from lensjax.report.figures.save_figures import save_film
 
 SHOWN = 3
 """Images that Deep Dream starts from: the first ones."""

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from lensjax.report.figures.panels import GREY, blank
 from lensjax.report.names import BY_ASKING, LOWER_IS_BETTER, NEUTRAL, method_label, score_label
-from lensjax.report.numbers import esc, number
-from lensjax.report.panels import GREY, blank
-from lensjax.report.summary import is_row_baseline, score_names, triple_of
+from lensjax.report.page.filters import esc, number
+from lensjax.report.page.summary import is_row_baseline, score_names, triple_of
 
 COSTS = {"passes": "forward passes", "seconds": "seconds a map", "megabytes": "MB (estimate)"}
 Row = Mapping[str, Any]

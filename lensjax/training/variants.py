@@ -100,7 +100,7 @@ def outcomes(folder: Path, seeds: int) -> list[dict[str, Any]]:
 
 def write(config: Config, group: str, rows: Rows, workdir: Path, say: Say) -> None:
     """The table and its figure, and where they are."""
-    from lensjax.report import studies as pictures
+    from lensjax.report.figures import studies as pictures
 
     metrics = [
         name for name in run_folder.HEADLINES if any(name in row for each in rows.values() for row in each)

@@ -14,7 +14,7 @@ from lensjax.inspection.benchmark import table
 from lensjax.inspection.maps import Method
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import benchmark as report
-from lensjax.report import html
+from lensjax.report.page import page as html
 from lensjax.runtime import logs
 
 

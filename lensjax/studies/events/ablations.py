@@ -27,7 +27,7 @@ from lensjax.config_io import load_config_file
 from lensjax.data.store import datasets
 from lensjax.evaluation import metrics
 from lensjax.event_axes import CLASSES, WINDOWS
-from lensjax.report import studies as pictures
+from lensjax.report.figures import studies as pictures
 from lensjax.runtime import logs
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.events.ablation_tables import (

@@ -28,7 +28,7 @@ def main() -> None:
         raise SystemExit(f"error: {error}") from None
     golden = {CLASSES[e["label"]]: e["image"] for e in real}
     events = {name: [e for e in made if CLASSES[e["label"]] == name] for name in CLASSES}
-    from lensjax.report.event_sheet import draw_sheet
+    from lensjax.report.figures.event_sheet import draw_sheet
 
     options.out.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(events, golden, options.out, not options.plain)

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"))
     options = parser.parse_args()
 
-    from lensjax.report.contact_sheet import draw_sheet
+    from lensjax.report.figures.contact_sheet import draw_sheet
 
     instrument = instrument_named(options.instrument)
     rows = {}

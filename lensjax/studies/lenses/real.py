@@ -26,7 +26,7 @@ import tyro
 from lensjax.explain import parse
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
-from lensjax.report import real as pictures
+from lensjax.report.figures import real_lenses as pictures
 from lensjax.runtime import jax_setup, logs
 from lensjax.studies.lenses import annuli
 from lensjax.studies.lenses.real_scores import Inputs, read, scored

@@ -26,7 +26,7 @@ from lensjax.config import Config, LensData
 from lensjax.config_io import load_config_file
 from lensjax.data.store import datasets
 from lensjax.inspection.restore import restore
-from lensjax.report import real as pictures
+from lensjax.report.figures import real_lenses as pictures
 from lensjax.runtime import jax_setup, logs
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.lenses.real_scores import read, scored

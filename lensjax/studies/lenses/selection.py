@@ -94,7 +94,7 @@ def main(command: Command) -> None:
     logs.write_json(command.out / "table.json", result)
     text = "\n".join(lines(result, QUANTITIES))
     (command.out / "table.md").write_text(text + "\n")
-    from lensjax.report import recall as pictures
+    from lensjax.report.figures import recall as pictures
 
     picture = pictures.save_selection(command.out / "selection.png", result, QUANTITIES)
     print(f"{text}\n\ntables: {command.out / 'table.md'}\nfigure: {picture}")

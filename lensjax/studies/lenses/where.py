@@ -32,7 +32,7 @@ from lensjax.explain import parse, score_maps
 from lensjax.inspection import examples
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
-from lensjax.report import studies as pictures
+from lensjax.report.figures import studies as pictures
 from lensjax.runtime import jax_setup, logs, parallel
 from lensjax.specs import check_names, defined_in
 from lensjax.training.subprocesses import sized, train_all

@@ -28,7 +28,7 @@ from lensjax.data.batches import input_transforms
 from lensjax.data.store import datasets
 from lensjax.evaluation import metrics
 from lensjax.inspection.restore import Trained, restore
-from lensjax.report import studies as pictures
+from lensjax.report.figures import studies as pictures
 from lensjax.runtime import jax_setup, logs
 from lensjax.studies.events.ablations import load_ablations
 from lensjax.studies.maps import proposals

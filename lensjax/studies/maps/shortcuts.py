@@ -30,7 +30,7 @@ from lensjax.explain import parse
 from lensjax.inspection import examples as items
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
-from lensjax.report import studies as pictures
+from lensjax.report.figures import studies as pictures
 from lensjax.runtime import jax_setup, logs
 from lensjax.specs import check_names
 from lensjax.studies.maps import swaps

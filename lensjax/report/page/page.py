@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from lensjax.event_axes import EventGrid
-from lensjax.report import cards, charts, confusion, controls, exports, film, render, windows
-from lensjax.report import summary as numbers_part
-from lensjax.report.cards import Page
+from lensjax.report import event_windows, pixels
 from lensjax.report.entry import Entry, check, verdict
+from lensjax.report.figures import film
 from lensjax.report.names import LOWER_IS_BETTER, is_baseline, method_label, method_text, score_label
-from lensjax.report.numbers import esc, safe_json
+from lensjax.report.page import cards, charts, confusion, controls, exports
+from lensjax.report.page import summary as numbers_part
+from lensjax.report.page.cards import Page
+from lensjax.report.page.filters import esc, safe_json
 
 __all__ = ["Entry", "write_page"]
 
@@ -60,7 +62,7 @@ def write_page(
     for entry in entries:
         check(entry, bands)
         if events is not None:
-            windows.check(entry, events)
+            event_windows.check(entry, events)
     out = Path(out)
     path = out if out.suffix == ".html" else out / "index.html"
     files = exports.addresses(figures, path)
@@ -90,7 +92,7 @@ def write_page(
         "ramps": {str(int(kind)): colours.ravel().tolist() for kind, colours in page.ramps.items()},
         "pixel_scale": pixel_scale,
         "events": None if events is None else [*events.frequency_range, *events.windows],
-        "gap": render.layouts(entries[0].image.shape[:-1])[0].gap if entries else 0,
+        "gap": pixels.layouts(entries[0].image.shape[:-1])[0].gap if entries else 0,
         "windows": controls.window_names(entries, events),
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lensjax.report.numbers import esc, fraction, number
+from lensjax.report.page.filters import esc, fraction, number
 
 FAINTEST = 12
 """Per cent of colour in a cell that counts anything."""

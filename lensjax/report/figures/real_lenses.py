@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lensjax.report.studies import BLUE, GREY, RED
+from lensjax.report.figures.studies import BLUE, GREY, RED
 
 COLOURS = (BLUE, "#c77700", "#2e7d32", "#7b3fa0", "#00838f")
 

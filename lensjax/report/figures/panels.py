@@ -15,11 +15,11 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Ellipse
 
 from lensjax.event_axes import EventGrid
-from lensjax.report import render
+from lensjax.report import pixels
 from lensjax.report.entry import Entry, finite_pair
+from lensjax.report.event_windows import in_window, zoom
 from lensjax.report.names import method_label
-from lensjax.report.numbers import number
-from lensjax.report.windows import in_window, zoom
+from lensjax.report.page.filters import number
 
 BLUE, GREY, GREEN, PINK = "#1f4e9c", "#9aa0aa", "#2fe07a", "#ff4fd8"
 
@@ -51,20 +51,20 @@ def save(figure: Figure, path: Path) -> Path:
 
 def between(width: int) -> int:
     """Pixels between windows of this width."""
-    return max(render.GAP, width // 40)
+    return max(pixels.GAP, width // 40)
 
 
 def joined(values: np.ndarray, spatial: int, fill: int | float) -> np.ndarray:
     """Windows of an event beside each other."""
-    return render.side_by_side(values, spatial, fill, between(values.shape[spatial - 1]))
+    return pixels.side_by_side(values, spatial, fill, between(values.shape[spatial - 1]))
 
 
 def draw_map(
-    axis: Axes, entry: Entry, method: str, values: np.ndarray, scale: render.Scale | None = None
+    axis: Axes, entry: Entry, method: str, values: np.ndarray, scale: pixels.Scale | None = None
 ) -> None:
     """On `scale`, or the map's own, which is written under it; a map that is not finite is named."""
     axis.set_title(plain(method_label(method)))
-    own = render.map_scale([values])
+    own = pixels.map_scale([values])
     scale = own if scale is None or own is None else scale
     if scale is None:
         bad = int(np.sum(~np.isfinite(values)))

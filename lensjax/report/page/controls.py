@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from lensjax.event_axes import EventGrid
-from lensjax.report import render, windows
-from lensjax.report.cards import Page
+from lensjax.report import event_windows, pixels
 from lensjax.report.entry import Entry, finite_pair, verdict
 from lensjax.report.names import method_label, method_text, score_label, score_text
-from lensjax.report.numbers import esc, number
+from lensjax.report.page.cards import Page
+from lensjax.report.page.filters import esc, number
 
 MANY = 4
 """Classes: with more, true and predicted ones are chosen apart."""
@@ -209,7 +209,7 @@ def _scales(page: Page) -> str:
     return f'<div class="legend scales"><span id="scale-note"></span>{bars}</div>'
 
 
-def _scale_text(scale: render.Scale | None) -> str:
+def _scale_text(scale: pixels.Scale | None) -> str:
     return "not available" if scale is None else f"{esc(number(scale.low))} to {esc(number(scale.high))}"
 
 
@@ -218,10 +218,10 @@ def ramp_css(page: Page) -> str:
 
     def gradient(colours: np.ndarray) -> str:
         stops = (
-            f"rgba({r},{g},{b},{a / 255:.2f})" for r, g, b, a in colours[:: render.LEVELS // 14].tolist()
+            f"rgba({r},{g},{b},{a / 255:.2f})" for r, g, b, a in colours[:: pixels.LEVELS // 14].tolist()
         )
         return f"linear-gradient(90deg,{','.join(stops)}),#fff"
 
     bars = (("d", page.ramps[True]), ("q", page.ramps[False]))
     css = "".join(f".ramp.{name}{{background:{gradient(colours)}}}" for name, colours in bars)
-    return css + (windows.ramp_css() if page.events else "")
+    return css + (event_windows.ramp_css() if page.events else "")

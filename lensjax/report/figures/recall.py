@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lensjax.report.studies import BLUE, GREY, RED
+from lensjax.report.figures.studies import BLUE, GREY, RED
 
 SHADES = ("#1f4e9c", "#2f8f6b", "#b3661e", "#6b3f8f")
 

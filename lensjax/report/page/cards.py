@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lensjax.event_axes import EventGrid
-from lensjax.report import event_cards, exports, marks, png, render, windows
+from lensjax.report import event_windows as windows
+from lensjax.report import pixels as render
 from lensjax.report.entry import Entry, finite_pair, position_error, verdict
 from lensjax.report.names import CHANCE, is_baseline, method_label, method_text, score_label
-from lensjax.report.numbers import esc, fraction, number
-from lensjax.report.render import Layout, Scale
+from lensjax.report.page import event_cards, exports, png, svg_marks
+from lensjax.report.page.filters import esc, fraction, number
+from lensjax.report.pixels import Layout, Scale
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def card(entry: Entry, index: int, page: Page) -> str:
     where = event_cards.position(entry, grid) if grid else _position(entry, page.pixel_scale)
     tiles = "".join(_map_tile(entry, index, method, page) for method in page.methods)
     notes = "".join(f"<li>{esc(n)}</li>" for n in entry.notes)
-    symbol = marks.symbol(entry, f"s{index}", page.pixel_scale, grid)
+    symbol = svg_marks.symbol(entry, f"s{index}", page.pixel_scale, grid)
     return (
         f'<article class="card{wide}" id="e{index}" data-i="{index}" aria-labelledby="h{index}" '
         f'style="--ratio:{layout.total}/{layout.height}{exports.window_css(layout)}"><style>.u{index}{{background-image:url({under})}}</style>'
@@ -124,7 +126,7 @@ def _image_tile(entry: Entry, index: int, page: Page) -> str:
     caption = f"Image{windows} ({esc(text)}).{gone}"
     return (
         f'<figure class="tile image"><button class="zoom" aria-label="Enlarge the image of {esc(entry.id)}">'
-        f'<span class="stack"><img class="photo" src="{uri}" alt="{_alt(entry)}"/>{marks.use(index)}</span>'
+        f'<span class="stack"><img class="photo" src="{uri}" alt="{_alt(entry)}"/>{svg_marks.use(index)}</span>'
         f"</button><figcaption>{caption}</figcaption></figure>"
     )
 
@@ -153,7 +155,7 @@ def _map_tile(entry: Entry, index: int, method: str, page: Page) -> str:
         f'{start}<button class="zoom" aria-label="Enlarge: {esc(what)}">'
         f'<span class="stack"><span class="under u{index}"></span>'
         f'<img class="map" src="{uri}" alt="{esc(alt)}" data-lo="{own.low:.6g}" data-hi="{own.high:.6g}"/>'
-        f"{marks.use(index)}</span></button>{caption}"
+        f"{svg_marks.use(index)}</span></button>{caption}"
     )
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lensjax.report import confusion
 from lensjax.report.names import (
     CHANCE,
     LOWER_IS_BETTER,
@@ -17,7 +16,8 @@ from lensjax.report.names import (
     score_label,
     score_text,
 )
-from lensjax.report.numbers import esc, fraction, interval, number
+from lensjax.report.page import confusion
+from lensjax.report.page.filters import esc, fraction, interval, number
 
 # Tiles, in this order where a summary has them: name → (label, unit, what it means).
 HEADLINES = {

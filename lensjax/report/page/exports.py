@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from lensjax.report.numbers import esc
-from lensjax.report.render import Layout
+from lensjax.report.page.filters import esc
+from lensjax.report.pixels import Layout
 
 EXAMPLE = "example_{:03d}_"
 """How the files of an example's figure start."""

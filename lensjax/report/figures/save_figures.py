@@ -12,15 +12,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lensjax.event_axes import EventGrid
-from lensjax.report import charts, windows
+from lensjax.report import event_windows
 from lensjax.report.entry import Entry, position_error
-from lensjax.report.examples import example_figure
-from lensjax.report.exports import EXAMPLE
-from lensjax.report.film import Film, film_figure
+from lensjax.report.figures.examples import example_figure
+from lensjax.report.figures.film import Film, film_figure
+from lensjax.report.figures.panels import BLUE, GREY, blank, plain, save
 from lensjax.report.names import method_label, quantity_label, readable, score_label
-from lensjax.report.panels import BLUE, GREY, blank, plain, save
-from lensjax.report.render import Scale, shared_scales
-from lensjax.report.summary import chance_level, is_row_baseline, score_names, triple_of
+from lensjax.report.page import charts
+from lensjax.report.page.exports import EXAMPLE
+from lensjax.report.page.summary import chance_level, is_row_baseline, score_names, triple_of
+from lensjax.report.pixels import Scale, shared_scales
 
 __all__ = ["example_figure", "save_figures", "save_film"]
 
@@ -167,8 +168,8 @@ def peak_figure(entries: Sequence[Entry], grid: EventGrid) -> Figure:
     Entries without a known truth are left out. Dashed: what naming the middle of a window would give.
     """
     middle = np.full(2, 0.5)
-    offset = np.array([v for e in entries if (v := windows.errors(e, grid))]).reshape(-1, 2)
-    naive = [windows.errors(replace(e, position=middle), grid) for e in entries]
+    offset = np.array([v for e in entries if (v := event_windows.errors(e, grid))]).reshape(-1, 2)
+    naive = [event_windows.errors(replace(e, position=middle), grid) for e in entries]
     centre = np.array([v for v in naive if v]).reshape(-1, 2)
     figure = blank(10.0, 3.4)
     plane, *cumulative = figure.subplots(1, 3)
@@ -202,7 +203,7 @@ def save_figures(
 
     Maps are drawn on `scales`, one a method (`render.shared_scales`); where not given, those of the entries.
     `summary` gives the confusion matrix (`confusion`, `classes`) and AUROC with its interval; `curves` as for
-    `lensjax.report.html.write_page`; the positions are those of the entries, in time and frequency where
+    `lensjax.report.page.page.write_page`; the positions are those of the entries, in time and frequency where
     `events` has the axes of their windows.
     """
     out = Path(out)

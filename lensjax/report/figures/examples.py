@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lensjax.event_axes import CLIP, EventGrid
-from lensjax.report import render, windows
+from lensjax.report import event_windows
+from lensjax.report import pixels as render
 from lensjax.report.entry import Entry, check, position_error
-from lensjax.report.numbers import fraction
-from lensjax.report.panels import between, blank, draw_map, draw_marks, joined, plain
+from lensjax.report.figures.panels import between, blank, draw_map, draw_marks, joined, plain
+from lensjax.report.page.filters import fraction
 
 TOP, ROW = 3.1, 1.7
 """Inches of an event's energy, and of a row of maps under it."""
@@ -66,22 +67,24 @@ def _title(entry: Entry) -> str:
 
 
 def _event_figure(entry: Entry, grid: EventGrid, scales: Mapping[str, render.Scale | None]) -> Figure:
-    windows.check(entry, grid)
+    event_windows.check(entry, grid)
     rows = -(-len(entry.maps) // 2)
     height = TOP + ROW * rows
     figure = blank(11.0, height, layout=None)
     axis = figure.add_axes((0.06, 1 - (TOP - 0.5) / height, 0.87, (TOP - 1.05) / height))
-    if windows.is_colour(entry.image):
-        axis.imshow(joined(windows.colours(entry.image), 3, 255), aspect="auto", interpolation="nearest")
+    if event_windows.is_colour(entry.image):
+        axis.imshow(
+            joined(event_windows.colours(entry.image), 3, 255), aspect="auto", interpolation="nearest"
+        )
     else:
-        energy = joined(windows.energy(entry.image, windows.is_log([entry.image])), 3, np.nan)
+        energy = joined(event_windows.energy(entry.image, event_windows.is_log([entry.image])), 3, np.nan)
         shown = axis.imshow(energy, cmap="viridis", vmin=0, vmax=CLIP, aspect="auto", interpolation="nearest")
         bar = figure.add_axes((0.94, 1 - (TOP - 0.5) / height, 0.012, (TOP - 1.05) / height))
         figure.colorbar(shown, cax=bar).set_label("normalised energy")
     draw_marks(axis, entry, "white", grid)
     _event_axes(axis, entry, grid)
     axis.set_title(_title(entry), loc="left")
-    if (error := windows.errors(entry, grid)) is not None:
+    if (error := event_windows.errors(entry, grid)) is not None:
         text = f"peak missed by {abs(error[0]):.1f} ms, {abs(error[1]):.2f} octaves"
         axis.set_title(text, loc="right", fontsize=10)
     for i, (method, values) in enumerate(entry.maps.items()):
@@ -98,11 +101,11 @@ def _event_axes(axis: Axes, entry: Entry, grid: EventGrid) -> None:
     places, names = [], []
     for window, length in enumerate(grid.windows):
         shift = window * (width + between(width)) - 0.5
-        for at, text in windows.time_ticks(grid, window):
+        for at, text in event_windows.time_ticks(grid, window):
             places.append(shift + at * width)
             names.append(text)
         axis.text(shift + 0.97 * width, 0.06 * height, f"{length:g} s", color="white", ha="right", va="top")
-    ticks = windows.frequency_ticks(grid)
+    ticks = event_windows.frequency_ticks(grid)
     axis.set_xticks(places, names, fontsize=8)
     axis.set_yticks([at * height - 0.5 for at, _ in ticks], [text for _, text in ticks], fontsize=8)
     axis.set(xlabel="time from the trigger (s)", ylabel="frequency (Hz)")

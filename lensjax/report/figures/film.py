@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lensjax.event_axes import CLIP, EventGrid
-from lensjax.report import png, render, windows
-from lensjax.report.numbers import esc, number
-from lensjax.report.panels import BLUE, blank, plain
+from lensjax.report import event_windows, pixels
+from lensjax.report.figures.panels import BLUE, blank, plain
+from lensjax.report.page import png
+from lensjax.report.page.filters import esc, number
 
 FRAME, CURVE, SIDE, BAR = 1.35, 1.25, 0.62, 0.75
 """Inches: a frame's width, the curve's height, left of the frames, right of those of events."""
@@ -40,7 +41,7 @@ def film_figure(film: Film, *, bands: Sequence[str] = (), events: EventGrid | No
     pictures = colours(film, bands, events is not None)
     count, rows, height, width = pictures.shape[:4]
     tall = FRAME * height / width * rows + 0.08 * (rows - 1)
-    right = BAR if events is not None and not windows.is_colour(film.frames) else 0.12
+    right = BAR if events is not None and not event_windows.is_colour(film.frames) else 0.12
     wide, total = SIDE + FRAME * count + right, 0.42 + tall + 0.62 + CURVE + 0.45
     figure = blank(wide, total, layout=None)
     grid = figure.add_gridspec(
@@ -72,10 +73,12 @@ def colours(film: Film, bands: Sequence[str], is_event: bool) -> np.ndarray:
     frames = film.frames if film.frames.ndim == 5 else film.frames[:, None]
     if not is_event:  # one tall image, so that stretch and colour balance are those of all frames
         tall = frames.reshape(-1, *frames.shape[-2:])
-        return render.composite(tall, bands)[0].reshape(*frames.shape[:-1], 3)
-    if windows.is_colour(frames):
-        return windows.colours(frames)
-    return windows.palette("viridis")[windows.indices(windows.energy(frames, film.log) / CLIP)][..., :3]
+        return pixels.composite(tall, bands)[0].reshape(*frames.shape[:-1], 3)
+    if event_windows.is_colour(frames):
+        return event_windows.colours(frames)
+    return event_windows.palette("viridis")[
+        event_windows.indices(event_windows.energy(frames, film.log) / CLIP)
+    ][..., :3]
 
 
 def section(strips: Sequence[tuple[Film, bytes]]) -> str:

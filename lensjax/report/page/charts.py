@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lensjax.report.names import quantity_label, readable
-from lensjax.report.numbers import esc, number
+from lensjax.report.page.filters import esc, number
 
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 34

@@ -6,8 +6,8 @@ import numpy as np
 
 from lensjax.event_axes import EventGrid
 from lensjax.report.entry import Entry, finite_pair
-from lensjax.report.render import Layout, layouts, shrink, side_by_side
-from lensjax.report.windows import in_window, zoom
+from lensjax.report.event_windows import in_window, zoom
+from lensjax.report.pixels import Layout, layouts, shrink, side_by_side
 
 Pair = tuple[float, float]
 

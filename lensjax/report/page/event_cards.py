@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from lensjax.event_axes import CLIP, EventGrid
-from lensjax.report import marks, png, render, windows
+from lensjax.report import event_windows, pixels
 from lensjax.report.entry import Entry, finite_pair
-from lensjax.report.numbers import esc, fraction, number
+from lensjax.report.page import png, svg_marks
+from lensjax.report.page.filters import esc, fraction, number
 
 
 def image_tile(entry: Entry, index: int, grid: EventGrid, log: bool) -> str:
@@ -25,37 +26,41 @@ def image_tile(entry: Entry, index: int, grid: EventGrid, log: bool) -> str:
 
 def picture(entry: Entry, log: bool) -> bytes:
     """A PNG of the energy in viridis; colours as they are."""
-    layout = render.layouts(entry.image.shape[:-1])[0]
-    if windows.is_colour(entry.image):
-        small = render.shrink(entry.image.astype(np.float32), layout.factor, (1, 2))
-        return png.encode(render.side_by_side(windows.colours(small), 3, 255, layout.gap))
-    small = render.shrink(windows.energy(entry.image, log), layout.factor, (1, 2))
-    joined = render.side_by_side(windows.indices(small / CLIP), 3, windows.BETWEEN, layout.gap)
-    return png.encode(joined, windows.palette("viridis"))
+    layout = pixels.layouts(entry.image.shape[:-1])[0]
+    if event_windows.is_colour(entry.image):
+        small = pixels.shrink(entry.image.astype(np.float32), layout.factor, (1, 2))
+        return png.encode(pixels.side_by_side(event_windows.colours(small), 3, 255, layout.gap))
+    small = pixels.shrink(event_windows.energy(entry.image, log), layout.factor, (1, 2))
+    joined = pixels.side_by_side(event_windows.indices(small / CLIP), 3, event_windows.BETWEEN, layout.gap)
+    return png.encode(joined, event_windows.palette("viridis"))
 
 
 def under(entry: Entry, log: bool) -> bytes:
     """A grey PNG on the pixels of the maps."""
-    layout = render.layouts(entry.image.shape[:-1])[1]
-    small = render.shrink(windows.grey(entry.image, log), layout.factor, (1, 2))
-    joined = render.side_by_side(windows.indices(small), 3, windows.BETWEEN, layout.gap)
-    return png.encode(joined, windows.palette("gray"))
+    layout = pixels.layouts(entry.image.shape[:-1])[1]
+    small = pixels.shrink(event_windows.grey(entry.image, log), layout.factor, (1, 2))
+    joined = pixels.side_by_side(event_windows.indices(small), 3, event_windows.BETWEEN, layout.gap)
+    return png.encode(joined, event_windows.palette("gray"))
 
 
 def _plot(uri: str, words: str, index: int, grid: EventGrid) -> str:
     """Axes around the windows; page.js takes them for an enlarged map too."""
     heads = "".join(f"<b>{length:g} s</b>" for length in grid.windows)
-    rows = "".join(f'<i style="top:{100 * at:.1f}%">{text}</i>' for at, text in windows.frequency_ticks(grid))
+    rows = "".join(
+        f'<i style="top:{100 * at:.1f}%">{text}</i>' for at, text in event_windows.frequency_ticks(grid)
+    )
     columns = "".join(
         "<b>"
-        + "".join(f'<i style="left:{100 * at:.0f}%">{text}</i>' for at, text in windows.time_ticks(grid, i))
+        + "".join(
+            f'<i style="left:{100 * at:.0f}%">{text}</i>' for at, text in event_windows.time_ticks(grid, i)
+        )
         + "</b>"
         for i in range(len(grid.windows))
     )
     return (
         f'<span class="plot" style="--windows:{len(grid.windows)}"><span class="heads">{heads}</span>'
         f'<span class="freq">{rows}</span><span class="stack"><img class="photo" src="{uri}" alt="{words}"/>'
-        f'{marks.use(index)}</span><span class="time">{columns}</span></span>'
+        f'{svg_marks.use(index)}</span><span class="time">{columns}</span></span>'
     )
 
 
@@ -89,14 +94,14 @@ def _decided(entry: Entry) -> str:
 
 def position(entry: Entry, grid: EventGrid) -> str:
     """Time and frequency of the peak as predicted, its stated spread, the truth, and the error."""
-    if (said := windows.peak(entry.position, grid)) is None:
+    if (said := event_windows.peak(entry.position, grid)) is None:
         return ""
     lines = [("Predicted peak", _peak(*said))]
-    if (true := windows.peak(entry.true_position, grid)) is not None:
+    if (true := event_windows.peak(entry.true_position, grid)) is not None:
         lines.append(("True peak", _peak(*true)))
-    if (spread := windows.sigmas(entry, grid)) is not None:
+    if (spread := event_windows.sigmas(entry, grid)) is not None:
         lines.append(("Stated 1σ", _spread(*spread)))
-    if (error := windows.errors(entry, grid)) is not None:
+    if (error := event_windows.errors(entry, grid)) is not None:
         lines.append(("Error", f"<b>{_spread(*map(abs, error))}</b>"))
     rows = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in lines)
     return f'<dl class="where">{rows}</dl>'
@@ -104,11 +109,11 @@ def position(entry: Entry, grid: EventGrid) -> str:
 
 def alt(entry: Entry, grid: EventGrid) -> str:
     """The event in words: windows, evidence, where the peak is and where it is said to be."""
-    parts = [f"Energy of {entry.id} in windows of {windows.lengths(grid)}"]
+    parts = [f"Energy of {entry.id} in windows of {event_windows.lengths(grid)}"]
     if entry.mask is not None and entry.mask.any():
         parts.append(f"true evidence covers {fraction(float(entry.mask.mean()))} of it, outlined")
     for name, pair in (("true peak", entry.true_position), ("predicted peak", entry.position)):
-        if finite_pair(pair) is not None and (at := windows.peak(pair, grid)) is not None:
+        if finite_pair(pair) is not None and (at := event_windows.peak(pair, grid)) is not None:
             parts.append(f"{name} at {_peak(*at)}")
     return esc("; ".join(parts))
 

@@ -1,0 +1,1 @@
+"""figures: see the docstring of each file."""

@@ -1,0 +1,1 @@
+"""page: see the docstring of each file."""

@@ -1,0 +1,1 @@
+"""static: see the docstring of each file."""
