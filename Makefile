@@ -38,12 +38,12 @@ test-slow: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python benchmarks/simulate.py
-	$(BIN)/python benchmarks/train.py
+	PYTHONPATH=. $(BIN)/python benchmarks/simulate.py
+	PYTHONPATH=. $(BIN)/python benchmarks/train.py
 
 bench-explain: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 captum==0.9.0 lime==0.2.0.1 saliency==0.2.1
-	$(BIN)/python benchmarks/explain.py
+	PYTHONPATH=. $(BIN)/python benchmarks/explain.py
 
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

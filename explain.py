@@ -9,7 +9,8 @@
 Writes predictions.csv, attributions.npz (one array a method), scores.csv (where the truth is known),
 dreams.npz (of --dreams), figures/ and index.html, a page that needs no network. Of lens finders,
 predictions.csv has a `flag` (with --target lens, the default): how far evidence, attention and position
-disagree, 0 if not at all, 1 if by a galaxy (rule: lensjax/evaluation/disagreement_flag.py). Of an ensemble, probabilities and maps
+disagree, 0 if not at all, 1 if by a galaxy (rule: lensjax/evaluation/disagreement_flag.py). Of an ensemble,
+probabilities and maps
 are means over its networks, `disagreement` (nats) is theirs, and each map's spread is shown beside it.
 """
 

@@ -1,6 +1,7 @@
 """The study's networks trained as the talk did: a constant rate, until three epochs bring nothing.
 
-    python -m lensjax.studies.events.ablations configs/gravity_spy_patience.py --out runs/events_patience --jobs 2 \
+    python -m lensjax.studies.events.ablations configs/gravity_spy_patience.py \
+        --out runs/events_patience --jobs 2 \
         --only image_2d event_3d attention_3d_two_layers attention_2d_two_layers
 
 Data and networks are those of `gravity_spy_study.py`; its "epochs" column is what this is for.

@@ -1,6 +1,7 @@
 """`lens_hst.py` at a size that trains in minutes on one core, and what is varied in it.
 
-    python -m lensjax.studies.lenses.real_variants configs/lens_hst_study.py --lenses ../shared/data/lens_hst \
+    python -m lensjax.studies.lenses.real_variants configs/lens_hst_study.py \
+        --lenses ../shared/data/lens_hst \
         --galaxies ../shared/data/galaxies_hst_cosmos --rings ../shared/data/galaxies_decals_rings \
         --out runs/real_variants
 

@@ -35,8 +35,8 @@ class LensData:
     lens_fraction: float = 0.5
     kinds: tuple[str, ...] = ()
     """Only these kinds of scene, as many of each (`lens_fraction` does not apply): names in
-    lensjax.simulate.lenses.kinds.ALL_KINDS, or single, non_lens, jackpot for several. Empty for the usual mix, which
-    has no double source planes (compound_arcs, double_ring)."""
+    lensjax.simulate.lenses.kinds.ALL_KINDS, or single, non_lens, jackpot for several. Empty for the usual
+    mix, which has no double source planes (compound_arcs, double_ring)."""
     min_theta_e: float = 0.25
     """Least Einstein radius of a lens, arcsec."""
     min_snr: float = 20.0
@@ -50,9 +50,11 @@ class LensData:
     augment: tuple[str, ...] = ("dihedral", "shift")
     """Names in lensjax.data.batches.augment.AUGMENTATIONS, in order."""
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.batches.input_transforms."""
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of
+    lensjax.data.batches.input_transforms."""
     negatives: str = ""
-    """Folder of real galaxies (lensjax.data.surveys.galaxies) that replace some non-lenses of the training split."""
+    """Folder of real galaxies (lensjax.data.surveys.galaxies) that replace some non-lenses of the training
+    split."""
     negative_share: float = 0.3
     """Share of the training split's non-lenses that are replaced, where there is a folder."""
     shuffle_labels: bool = False
@@ -84,7 +86,8 @@ class EventData:
     augment: tuple[str, ...] = ()
     """Names in lensjax.data.batches.augment.AUGMENTATIONS, in order."""
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.batches.input_transforms."""
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of
+    lensjax.data.batches.input_transforms."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
@@ -107,7 +110,8 @@ class GravitySpyData:
     """CSV of the training set, joined by gravityspy_id where given."""
     augment: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of lensjax.data.batches.input_transforms."""
+    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of
+    lensjax.data.batches.input_transforms."""
     shuffle_labels: bool = False
     directory: str = "runs/data"
     """Where data sets are made once and then read."""

@@ -1,4 +1,7 @@
-"""The data that flows through the project: Example → Batch → Outputs. Axis letters: `lensjax.shapes`.
+"""The data that flows through the project, Example → Batch → Outputs, and the annotations of array shapes.
+
+Axis letters, everywhere in the project: `b` batch, `*s` space (`h w`, or `t h w` for an event of `t`
+windows), `c` channels, `k` classes. Channels come last; axes are counted from the right.
 
 A position is a pair of fractions of the image, (row, column): pixel `i` of `n` has its centre at
 `(i + 0.5) / n`, so a flip maps `p` to `1 - p` and the middle of the image is 0.5 at every size.
@@ -14,6 +17,33 @@ from typing import Any, NotRequired, TypedDict
 
 import jax
 import numpy as np
+from jax import Array
+
+try:
+    from jaxtyping import Bool, Float, Int, Num, PRNGKeyArray, Shaped, UInt8
+except ImportError:
+    # `lensjax.explain` imports with jax and numpy alone: this stand-in takes any subscript.
+
+    class _AnyShape:
+        def __class_getitem__(cls, _: Any) -> Any:
+            return Any
+
+    Bool = Float = Int = Num = Shaped = UInt8 = _AnyShape  # type: ignore[assignment,misc]
+    PRNGKeyArray = Any  # type: ignore[assignment,misc]
+
+__all__ = [
+    "Array",
+    "Batch",
+    "Bool",
+    "Example",
+    "Float",
+    "Int",
+    "Num",
+    "Outputs",
+    "PRNGKeyArray",
+    "Shaped",
+    "UInt8",
+]
 
 
 class Example(TypedDict):

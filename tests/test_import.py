@@ -12,7 +12,7 @@ import lensjax
 
 ROOT = Path(lensjax.__file__).parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "lensjax."))
-ALLOWED_IN_EXPLAIN = {"jax", "numpy", "lensjax.explain", "lensjax.shapes"}
+ALLOWED_IN_EXPLAIN = {"jax", "numpy", "lensjax.explain", "lensjax.types"}
 LAZY_IN_EXPLAIN = {"skimage.segmentation"}  # inside the one function that needs it
 
 

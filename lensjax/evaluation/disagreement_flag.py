@@ -18,7 +18,7 @@ import numpy as np
 from lensjax.evaluation import intervals, rank_metrics
 from lensjax.evaluation.intervals import Summary, bounds
 from lensjax.evaluation.position_metrics import centroids
-from lensjax.shapes import Bool, Float, Num
+from lensjax.types import Bool, Float, Num
 
 GALAXY = 2.0
 """Arcsec."""

@@ -15,7 +15,7 @@ from lensjax.evaluation.rank_metrics import (
     average_precision,
     average_precision_influence,
 )
-from lensjax.shapes import Bool, Float, Shaped
+from lensjax.types import Bool, Float, Shaped
 
 Interval = tuple[float, float]
 Columns = Float[np.ndarray, "n c"]

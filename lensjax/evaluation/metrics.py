@@ -1,7 +1,9 @@
 """Metrics of a whole evaluation set, in NumPy, and their summaries with 95 % intervals for `summary.json`.
 
-Rank metrics live in `lensjax.evaluation.rank_metrics`, position errors in `lensjax.evaluation.position_metrics`, intervals in
-`lensjax.evaluation.intervals`. Keys with "error" in them are better when lower. Pass no padding: drop such rows first.
+Rank metrics live in `lensjax.evaluation.rank_metrics`, position errors in
+`lensjax.evaluation.position_metrics`, intervals in
+`lensjax.evaluation.intervals`. Keys with "error" in them are better when lower. Pass no padding: drop such
+rows first.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from lensjax.evaluation import intervals, rank_metrics
 from lensjax.evaluation.intervals import Summary, bounds
 from lensjax.evaluation.position_metrics import event_position_summary, position_errors, position_summary
 from lensjax.evaluation.rank_metrics import auroc, average_precision, tpr_at_false_positives, tpr_at_fpr
-from lensjax.shapes import Float, Int
+from lensjax.types import Float, Int
 
 __all__ = [
     "accuracy",

@@ -7,7 +7,7 @@ import numpy as np
 from lensjax.evaluation import intervals, rank_metrics
 from lensjax.evaluation.intervals import Summary, bounds, share
 from lensjax.event_axes import EventGrid
-from lensjax.shapes import Bool, Float, Num
+from lensjax.types import Bool, Float, Num
 
 
 def position_errors(

@@ -22,9 +22,8 @@ from lensjax.losses.objective import check_weights, objective
 from lensjax.models import Network, build
 from lensjax.models.cnn import grids
 from lensjax.runtime import parallel
-from lensjax.shapes import Array
 from lensjax.training.optim import frozen
-from lensjax.types import Batch
+from lensjax.types import Array, Batch
 
 TERM = "term:"  # prefix of the columns that hold loss terms
 

@@ -1,14 +1,15 @@
 """Exact metrics of a ranking: a score per example, 1 for a lens (positive) and 0 for a non-lens (negative).
 
 All work on whole evaluation sets, in float64, with ties handled; NaN where a metric is undefined. Rank logit
-differences (`lensjax.evaluation.metrics.class_scores`), never probabilities: those saturate, and ties make TPR0 zero.
+differences (`lensjax.evaluation.metrics.class_scores`), never probabilities: those saturate, and ties make
+TPR0 zero.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from lensjax.shapes import Float, Num, Shaped
+from lensjax.types import Float, Num, Shaped
 
 Scores = Num[np.ndarray, " n"]
 Labels = Shaped[np.ndarray, " n"]  # 0 and 1, or bool

@@ -14,7 +14,7 @@ from lensjax.config import ModelConfig
 from lensjax.explain.incremental.local_layers import Convolution, Gate, Layer, MaxPool, Stack
 from lensjax.models.cnn import ACTIVATIONS, by_window, geometry, standardise
 from lensjax.models.heads import Head, mean_probability
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 
 def describe(

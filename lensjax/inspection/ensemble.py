@@ -22,7 +22,7 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.maps import Item, Method, Predicted
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime import run_folder
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 Members = tuple[Trained, ...]
 

@@ -12,8 +12,7 @@ import jax
 
 from lensjax.explain.engine.targets import TARGETS, log_odds
 from lensjax.models import Network
-from lensjax.shapes import Array, Float
-from lensjax.types import Outputs
+from lensjax.types import Array, Float, Outputs
 
 __all__ = ["COORDINATES", "check_target", "log_odds", "read_target", "single", "target_score"]
 

@@ -16,8 +16,7 @@ from lensjax.explain import to_image_grid
 from lensjax.explain.engine.taps import GATE
 from lensjax.losses.context import Context
 from lensjax.losses.supervised import class_weight, smoothed_target
-from lensjax.shapes import Array, Bool, Float
-from lensjax.types import Batch
+from lensjax.types import Array, Batch, Bool, Float
 
 # The logarithm of less is as good as that of nothing, and has no usable gradient.
 LEAST = 1e-6

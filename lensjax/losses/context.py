@@ -14,8 +14,7 @@ from jax.tree_util import Partial
 from lensjax.explain import METHODS, ON_FEATURES, TARGETS, parse, to_image_grid
 from lensjax.explain.engine.taps import GATE, choose_layer, layers, spatial_layer
 from lensjax.explain.methods.registry import near
-from lensjax.shapes import Array, Float, Int
-from lensjax.types import Batch, Outputs
+from lensjax.types import Array, Batch, Float, Int, Outputs
 
 Term = Callable[..., Array]
 Grid = tuple[tuple[float, ...], tuple[float, ...]]

@@ -17,8 +17,7 @@ import jax.numpy as jnp
 from lensjax.explain import normalise, positive, reference_image
 from lensjax.losses.attention import annotated, binary_cross_entropy, total_variation
 from lensjax.losses.context import Context
-from lensjax.shapes import Array, Float
-from lensjax.types import Batch
+from lensjax.types import Array, Batch, Float
 
 # A map that sums to less says nothing, and its direction is rounding.
 NOTHING = 1e-7

@@ -14,8 +14,7 @@ from lensjax.config import LossConfig, Ramp
 from lensjax.data.batches.augment import as_float
 from lensjax.losses import LOSSES, Context, Term
 from lensjax.losses.custom import load, options_of
-from lensjax.shapes import Array, Float, Int
-from lensjax.types import Batch, Outputs
+from lensjax.types import Array, Batch, Float, Int, Outputs
 
 FRACTION = "fraction"  # the option that every term has
 

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.losses.context import Context
-from lensjax.shapes import Array, Float
-from lensjax.types import Batch
+from lensjax.types import Array, Batch, Float
 
 # Below a thousandth of the image a distance counts as a square, whose gradient is smooth at 0.
 SOFTENING = 1e-3

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.ops.conv import conv
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 
 class SpatialAttention(nn.Module):

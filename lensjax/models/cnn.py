@@ -18,8 +18,7 @@ from lensjax.models.attention import SpatialAttention
 from lensjax.models.event_views import FLAT, only, view
 from lensjax.models.heads import Head, mean_probability
 from lensjax.ops.conv import conv, max_pool
-from lensjax.shapes import Array, Float
-from lensjax.types import Outputs
+from lensjax.types import Array, Float, Outputs
 
 Taps = Mapping[str, Array] | None
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "softplus": nn.softplus}

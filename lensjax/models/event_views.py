@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 FLAT = ("mosaic", "channels")
 """Views that make an image of an event: the trunk is 2D, and its cells have no place on the event's grid."""

@@ -16,7 +16,7 @@ import numpy as np
 from lensjax.event_axes import WINDOWS
 from lensjax.models.attention import WindowAttention
 from lensjax.ops.conv import conv
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 # A position is never trusted to better than 1/1000 of the image, nor to worse than the whole of it.
 SMALLEST_SIGMA, LARGEST_SIGMA = 1e-3, 1.0

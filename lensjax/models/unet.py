@@ -14,8 +14,7 @@ import jax.numpy as jnp
 from lensjax.models.cnn import ACTIVATIONS, Network, Taps, convolution, geometry, grids, tap
 from lensjax.models.heads import Head, mean_position
 from lensjax.ops.conv import conv, max_pool
-from lensjax.shapes import Array, Float
-from lensjax.types import Outputs
+from lensjax.types import Array, Float, Outputs
 
 
 class UNet(Network):

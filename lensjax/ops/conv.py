@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.ops.conv_blocks import LAYOUT, Tangents, correlate_blocks, gain_by_blocks, product_rule
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 
 def conv(x: Float[Array, "b *s c"], kernel: Array, padding: str = "SAME") -> Array:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 FEW = 4
 """Channels that gain; of more, the zeros cost as much as the loop saves."""

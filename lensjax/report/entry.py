@@ -12,9 +12,9 @@ import numpy as np
 class Entry:
     """An example with its prediction, its truth as far as it is known, and its explanations.
 
-    `image` is [*s c] in asinh units, or an event [t h w c] in an encoding of `lensjax.event_axes`; `maps` are raw
-    and signed [*s]; positions and their sigma are fractions (row, column), of an event's first window. A
-    score that is undefined is NaN. `window_weights` say how much each window of an event counted.
+    `image` is [*s c] in asinh units, or an event [t h w c] in an encoding of `lensjax.event_axes`; `maps`
+    are raw and signed [*s]; positions and their sigma are fractions (row, column), of an event's first
+    window. A score that is undefined is NaN. `window_weights` say how much each window of an event counted.
     """
 
     id: str

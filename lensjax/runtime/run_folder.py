@@ -15,8 +15,8 @@ from lensjax.config_io import changes, config_from_dict
 from lensjax.data.store.datasets import Source
 from lensjax.evaluation.predict import Predictions
 from lensjax.runtime import logs
-from lensjax.shapes import Array
 from lensjax.training.checkpoint import read_config_json
+from lensjax.types import Array
 
 # Shown after an epoch and at the end, where they exist; everything is in metrics.jsonl and summary.json.
 HEADLINES = (

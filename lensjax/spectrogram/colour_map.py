@@ -12,7 +12,7 @@ import functools
 import numpy as np
 from scipy.spatial import cKDTree
 
-from lensjax.shapes import Float, UInt8
+from lensjax.types import Float, UInt8
 
 # 256 entries × (red, green, blue), one byte each.
 _TABLE = (

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from lensjax.shapes import Array, Bool, Float, Int, Num
 from lensjax.spectrogram.q_batches import Group, Layout
 from lensjax.spectrogram.q_planes import ScanConfig, plan
+from lensjax.types import Array, Bool, Float, Int, Num
 
 Medians = Literal["measured", "white"]
 """measured: over the row, as in the official pictures; white: that of unit-variance white noise, for signals

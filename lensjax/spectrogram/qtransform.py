@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float, Int, Num
 from lensjax.spectrogram.q_batches import Layout, layout
 from lensjax.spectrogram.q_energy import Medians, Rows, kept_rows
 from lensjax.spectrogram.q_planes import Plan, ScanConfig, carried, plan
 from lensjax.spectrogram.whitening import asd, whiten
+from lensjax.types import Array, Float, Int, Num
 
 __all__ = ["Plan", "Scan", "ScanConfig", "asd", "carried", "plan", "q_scan", "q_scan_all_planes", "whiten"]
 

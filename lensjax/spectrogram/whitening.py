@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 Strain = Float[Array | np.ndarray, " n"]
 

@@ -14,9 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Bool, Float
 from lensjax.training.state import TrainState, with_validation
-from lensjax.types import Batch
+from lensjax.types import Array, Batch, Bool, Float
 
 Step = Callable[..., tuple[TrainState, dict[str, Array]]]
 

@@ -15,9 +15,8 @@ from lensjax.config import Config
 from lensjax.losses.objective import objective
 from lensjax.models import Network
 from lensjax.models.cnn import grids
-from lensjax.shapes import Array, Bool, Float
 from lensjax.training.optim import hold, name_of
-from lensjax.types import Batch
+from lensjax.types import Array, Batch, Bool, Float
 
 
 @jax.tree_util.register_dataclass

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import m1_forward, m1_image, network
+from tests.oracles.explain_oracles import m1_forward, m1_image, network
 
 from lensjax.explain import METHODS, activations_and_gradients, batched, cams, to_image_grid
 from lensjax.explain.methods.cam import RULES

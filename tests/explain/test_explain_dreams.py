@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import convolve, network, score_of
+from tests.oracles.explain_oracles import convolve, network, score_of
 
 from lensjax.explain import activation_image, ascend, class_image, deep_dream, dream_options, parse
 from lensjax.explain.dreams.ascent import filtered, total_variation, within

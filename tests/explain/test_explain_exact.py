@@ -31,7 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward, score_of
+from tests.oracles.explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward, score_of
 
 from lensjax.explain import METHODS, completeness_error
 from lensjax.explain.methods.gradient import gradient, input_x_gradient, smooth_grad

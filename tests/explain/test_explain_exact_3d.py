@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward
+from tests.oracles.explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward
 
 from lensjax.explain import METHODS, activations_and_gradients
 from lensjax.explain.methods.gradient import gradient, input_x_gradient

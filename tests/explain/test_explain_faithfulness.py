@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import column, m2
+from tests.oracles.explain_oracles import column, m2
 from scipy.stats import spearmanr
 
 from lensjax.explain import FAITHFULNESS, map_chunks, max_sensitivity

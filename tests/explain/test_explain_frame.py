@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import m1, m1_forward, m1_image, network, score_of
+from tests.oracles.explain_oracles import m1, m1_forward, m1_image, network, score_of
 
 from lensjax.explain import (
     METHODS,

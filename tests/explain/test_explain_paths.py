@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import m1, m1_image, network, score_of
+from tests.oracles.explain_oracles import m1, m1_image, network, score_of
 
 from lensjax.explain import METHODS, TARGETS, all_classes, batched, complete_gradients, reference_image
 from lensjax.explain.engine.targets import signed_logit

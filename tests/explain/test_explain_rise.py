@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import network, score_of
+from tests.oracles.explain_oracles import network, score_of
 
 from lensjax.explain.methods.rise import rise, rise_mask
 

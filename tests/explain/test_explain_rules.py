@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import m1, m1_forward, m1_image
+from tests.oracles.explain_oracles import m1, m1_forward, m1_image
 
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.explain import METHODS, batched

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lensjax.explain import cascade, full_randomisation
-from lensjax.explain.scores import similarity
 from lensjax.explain.scores.sanity import redrawn, replace_group
+from lensjax.explain.scores.similarity import similarity
 
 KEY = jax.random.key(0)
 PARAMS = {"head": {"kernel": jnp.arange(12.0)}, "stage1": jnp.arange(12.0)[::-1], "stage10": jnp.ones(12)}

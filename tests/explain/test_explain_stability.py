@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from lensjax.explain import Surrogate, kernel_shap_fit, lime_top_patches, top_patches
-from lensjax.explain.scores import stability
-from lensjax.explain.scores.stability import _rank_correlation
+from lensjax.explain.scores.stability import _rank_correlation, stability
 
 KEY = jax.random.key(0)
 

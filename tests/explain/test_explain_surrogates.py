@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import column, m2, network, score_of
+from tests.oracles.explain_oracles import column, m2, network, score_of
 from sklearn.linear_model import Ridge
 
 from lensjax.explain import METHODS, batched, kernel_shap_fit, lime_fit, to_image_grid

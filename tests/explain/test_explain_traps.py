@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from explain_oracles import network, score_of
+from tests.oracles.explain_oracles import network, score_of
 from jax.tree_util import Partial
 
 from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, normalise, positive, to_image_grid

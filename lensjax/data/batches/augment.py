@@ -12,9 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from lensjax.shapes import Array, Float, Int, Num, Shaped
 from lensjax.spectrogram.colour_map import colour
-from lensjax.types import Example
+from lensjax.types import Array, Example, Float, Int, Num, Shaped
 
 Augmentation = Callable[[Example, np.random.Generator], Example]
 Images = TypeVar("Images", np.ndarray, Array)

@@ -21,8 +21,7 @@ from lensjax.data.batches.augment import (
     shift_steps,
 )
 from lensjax.data.store.datasets import Source
-from lensjax.shapes import Int
-from lensjax.types import Batch
+from lensjax.types import Batch, Int
 
 
 def suits(source: Source, steps: Sequence[Augmentation]) -> bool:

@@ -27,8 +27,7 @@ from lensjax.data.images.min_max import span
 from lensjax.data.images.resample import area_weights
 from lensjax.event_axes import WINDOWS
 from lensjax.explain.methods.registry import near, parse
-from lensjax.shapes import Float
-from lensjax.types import Example
+from lensjax.types import Example, Float
 
 Generator = np.random.Generator
 Step = tuple[str, dict[str, Any]]

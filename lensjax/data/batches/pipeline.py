@@ -21,8 +21,7 @@ from lensjax.data.batches import augment as transforms
 from lensjax.data.batches import batch_augment
 from lensjax.data.batches.augment import Augmentation, as_pixels
 from lensjax.data.store.datasets import Source, Stored
-from lensjax.shapes import Int, Num
-from lensjax.types import Batch, Example
+from lensjax.types import Batch, Example, Int, Num
 
 # Threads keep ahead of a step; the elements are whole batches, so few are buffered. They are half as many as
 # cores: moving small images is mostly Python, where two threads on two cores hinder each other (19,000 images

@@ -13,9 +13,8 @@ import numpy as np
 from scipy import ndimage
 
 from lensjax.data.batches.augment import with_light
-from lensjax.shapes import Bool, Float
 from lensjax.spectrogram.colour_map import colour
-from lensjax.types import Example
+from lensjax.types import Bool, Example, Float
 
 BLUR = 4.0
 """Pixels, as the `blur` baseline of the explanations."""

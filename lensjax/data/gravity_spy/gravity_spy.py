@@ -19,8 +19,7 @@ from lensjax.data.gravity_spy.spectrograms import encode_energy, encode_rgb, ene
 from lensjax.data.gravity_spy.trigger_table import Trigger
 from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
-from lensjax.shapes import Shaped
-from lensjax.types import Example
+from lensjax.types import Example, Shaped
 
 TRUTH = {
     "snr": "signal-to-noise ratio of the trigger",
@@ -134,7 +133,10 @@ def _example(event: EventFiles, image: np.ndarray) -> Example:
 def _refusal(archive: Archive) -> ValueError:
     count = len(archive.problems)
     many = f"{count} problems, the first: " if count > 1 else ""
-    fix = "list them with `python -m lensjax.data.gravity_spy.gravity_spy PATH`; `--data.on-problem skip` leaves them out"
+    fix = (
+        "list them with `python -m lensjax.data.gravity_spy.gravity_spy PATH`; "
+        "`--data.on-problem skip` leaves them out"
+    )
     return ValueError(f"'{archive.path}': {many}{archive.problems[0]} ({fix}).")
 
 

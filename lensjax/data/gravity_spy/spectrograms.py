@@ -14,8 +14,8 @@ from PIL import Image, UnidentifiedImageError
 
 from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLIP, Encoding
-from lensjax.shapes import Float, Shaped, UInt8
 from lensjax.spectrogram.colour_map import VIRIDIS, colour, invert
+from lensjax.types import Float, Shaped, UInt8
 
 FIGURE = (600, 800)
 CROP = (slice(66, 532), slice(105, 671))

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lensjax.data.images.noise import sky_and_sigma
-from lensjax.shapes import Float, Num
-from lensjax.types import Example
+from lensjax.types import Example, Float, Num
 
 
 def min_max(band: Num[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:

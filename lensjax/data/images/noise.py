@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lensjax.shapes import Bool, Float
+from lensjax.types import Bool, Float
 
 TILE = 8  # pixels; wide enough for a median, narrow enough to fit between galaxies
 

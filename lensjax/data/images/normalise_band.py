@@ -11,7 +11,7 @@ from lensjax.data.images.band_layout import BadInput, Plane
 from lensjax.data.images.min_max import min_max
 from lensjax.data.images.noise import sky_and_sigma
 from lensjax.data.images.resample import SAME_SCALE, Grid, crop, fill_missing, resample
-from lensjax.shapes import Bool, Float
+from lensjax.types import Bool, Float
 
 MAX_PADDING = 0.2  # of a side that a cutout may lack of the model's field
 Units = Literal["sigma", "min_max"]

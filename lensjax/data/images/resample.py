@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from lensjax.data.images.band_layout import BadInput
-from lensjax.shapes import Bool, Float, Shaped
+from lensjax.types import Bool, Float, Shaped
 
 SAME_SCALE = (
     0.01  # scales this close are taken as equal: no pixel of a 64-pixel image moves by more than 0.32

@@ -14,8 +14,7 @@ from lensjax.config import Data, EventData, GravitySpyData, LensData
 from lensjax.data.store import serialised
 from lensjax.data.store.checksums import verify
 from lensjax.event_axes import EventGrid, channels
-from lensjax.shapes import Int
-from lensjax.types import Example
+from lensjax.types import Example, Int
 
 MEMORY = 8 * 2**30
 

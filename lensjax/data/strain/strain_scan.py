@@ -11,9 +11,9 @@ import numpy as np
 from lensjax.data.batches.augment import as_float
 from lensjax.data.strain.strain import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
 from lensjax.event_axes import WINDOWS, Encoding
-from lensjax.shapes import Float
 from lensjax.simulate.events.glitches import encode, pictured, pictures
 from lensjax.spectrogram.qtransform import Scan, ScanConfig, carried, q_scan, whiten
+from lensjax.types import Float
 
 LOCAL = 64.0
 """Seconds of strain around a time of which the noise is measured, as in the official pictures."""

@@ -24,7 +24,7 @@ from lensjax.data.strain.strain_scan import (
 )
 from lensjax.event_axes import CLIP, Encoding
 from lensjax.runtime.logs import progress
-from lensjax.shapes import Float
+from lensjax.types import Float
 
 Classify = Callable[[np.ndarray], np.ndarray]
 """Images [n t h w c] → probabilities [n k]."""

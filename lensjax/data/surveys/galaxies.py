@@ -19,7 +19,7 @@ from lensjax.data.images.band_layout import BadInput
 from lensjax.data.images.noise import sky_and_sigma
 from lensjax.data.images.resample import model_grid, resample
 from lensjax.data.store.datasets import Source, Stored, pixel_scale
-from lensjax.shapes import Float
+from lensjax.types import Float
 
 COLUMNS = (
     "IDENT",

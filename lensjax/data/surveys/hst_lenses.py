@@ -17,7 +17,7 @@ import numpy as np
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.images.readers import read_cutouts
 from lensjax.data.images.resample import model_grid
-from lensjax.shapes import Float
+from lensjax.types import Float
 
 FILTERS = ("F814W", "F600LP", "F606W", "F555W", "F475X", "F435W", "F390W")
 """The one taken of a lens is the first of these that it has: nearest to what the network was trained on."""

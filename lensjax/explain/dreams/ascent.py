@@ -19,7 +19,7 @@ import numpy as np
 
 from lensjax.explain.engine.loops import at_least_float32, at_least_one, jit_method, map_chunks, staged
 from lensjax.explain.methods.gradient import Score, value
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 PARAMETRISATIONS = ("pixel", "fourier")
 Pair = tuple[int, int]

@@ -19,7 +19,7 @@ from lensjax.explain.dreams.ascent import Dream, ascend
 from lensjax.explain.engine.taps import Forward, layers, spatial_layer
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.registry import near
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 WHERE = ("mean", "centre")
 

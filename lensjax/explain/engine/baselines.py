@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.loops import at_least_float32
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 Reference = float | int | str | Array | np.ndarray | Callable[[Array], Array]
 BLUR = 4.0

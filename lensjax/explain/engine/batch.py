@@ -13,7 +13,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from lensjax.explain.engine.loops import AnyArray, Chunk, at_least_one, map_chunks, staged
-from lensjax.shapes import Array
+from lensjax.types import Array
 
 
 def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:

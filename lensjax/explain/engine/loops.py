@@ -20,7 +20,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from lensjax.explain.engine.memory import items_within, parse_bytes
-from lensjax.shapes import Array
+from lensjax.types import Array
 
 Tree = Any
 AnyArray = Array | np.ndarray

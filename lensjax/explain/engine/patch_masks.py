@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
+from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
 def all_masks(count: int) -> Bool[Array, "n k"]:

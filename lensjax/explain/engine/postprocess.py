@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 
 def sum_channels(attribution: Float[Array, "*s c"]) -> Float[Array, "*s"]:

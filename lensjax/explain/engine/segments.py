@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.loops import at_least_one
-from lensjax.shapes import Array, Float, Int
+from lensjax.types import Array, Float, Int
 
 Segments = Any  # a whole number, several of them, "slic", or labels [*s]: `label` checks
 

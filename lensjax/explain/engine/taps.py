@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import at_least_float32
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 Forward = Callable[[Array, dict[str, Array] | None], tuple[Array, dict[str, Array]]]
 GATE = "attention:"  # an end of this prefix is a gate [*s], not an activation [*s k]

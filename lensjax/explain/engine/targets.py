@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from lensjax.shapes import Array, Float, Int
+from lensjax.types import Array, Float, Int
 
 Index = Int[Array, ""] | int
 

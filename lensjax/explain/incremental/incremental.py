@@ -24,7 +24,7 @@ from lensjax.explain.engine.loops import Chunk, at_least_float32, map_chunks
 from lensjax.explain.incremental.local_layers import Layer, Stack, map_sizes, maps, pad
 from lensjax.explain.incremental.plan import Lengths, plan
 from lensjax.explain.methods.perturbation import PerAxis, per_axis
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 
 def incremental_occlusion(

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.ops.conv_blocks import correlate_blocks, gain_by_blocks
-from lensjax.shapes import Array, Float, Int
+from lensjax.types import Array, Float, Int
 
 LARGEST_SHIFTED = 125
 """Taps of a kernel on one channel that are summed one by one: each is compiled by itself."""

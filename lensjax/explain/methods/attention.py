@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lensjax.explain.engine.loops import at_least_float32, jit_method
 from lensjax.explain.engine.taps import GATE, Forward, choose_layer, layers
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 
 @jit_method(static=("layer", "centre"))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import jit_method
 from lensjax.explain.engine.taps import Forward, activations_and_gradients, spatial_layer
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 Rule = Callable[[Array, Array], Array]  # activations [*grid k], gradients [*grid k] -> map [*grid]
 

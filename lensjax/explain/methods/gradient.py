@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 Score = Callable[[Array], Array]
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from lensjax.explain.engine.loops import Chunk, at_least_float32, jit_method, map_chunks
 from lensjax.explain.engine.postprocess import upsample
 from lensjax.explain.engine.taps import Forward, spatial_layer
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 
 @jit_method(static=("layer",))

@@ -21,7 +21,7 @@ from lensjax.explain.engine.postprocess import positive, upsample
 from lensjax.explain.engine.taps import Forward, spatial_layer
 from lensjax.explain.methods.cam import grad_cam
 from lensjax.explain.methods.gradient import Score, value
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 UNDEFINED = (
     "relu6",

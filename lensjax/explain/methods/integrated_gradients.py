@@ -12,7 +12,7 @@ import numpy as np
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.explain.methods.gradient import Score, gradient, value
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 
 def integrated_gradients(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.segments import owners
-from lensjax.shapes import Array, Bool, Float, Int
+from lensjax.types import Array, Bool, Float, Int
 
 
 @jax.tree_util.register_dataclass

@@ -13,7 +13,7 @@ import numpy as np
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.explain.methods.gradient import Score, value
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 PerAxis = Any  # a whole number, or a sequence of them, one a spatial axis: `per_axis` checks
 

@@ -14,7 +14,7 @@ from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, 
 from lensjax.explain.engine.postprocess import upsample
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.methods.perturbation import PerAxis, per_axis
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 
 def rise(

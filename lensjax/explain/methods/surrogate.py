@@ -15,7 +15,7 @@ from lensjax.explain.engine.patch_masks import all_masks, coin_masks, paired_mas
 from lensjax.explain.engine.segments import Segments, label, owners, segment_mean
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.patch_regression import Surrogate, fit_lime, fit_shapley
-from lensjax.shapes import Array, Bool, Float, Int, PRNGKeyArray
+from lensjax.types import Array, Bool, Float, Int, PRNGKeyArray
 
 
 def lime(

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import at_least_float32, jit_method
 from lensjax.explain.methods.gradient import Score
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 
 @jit_method

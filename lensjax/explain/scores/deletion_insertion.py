@@ -21,7 +21,7 @@ from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.scores.road_imputation import NOISE, impute
-from lensjax.shapes import Array, Float, Int, PRNGKeyArray
+from lensjax.types import Array, Float, Int, PRNGKeyArray
 
 FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 """Of the pixels, that ROAD removes."""

@@ -21,7 +21,7 @@ from lensjax.explain.engine.segments import Segments, label
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.scores.deletion_insertion import deletion, insertion, road
 from lensjax.explain.scores.similarity import rank_correlation
-from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
+from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
 def infidelity(

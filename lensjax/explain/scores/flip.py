@@ -21,7 +21,7 @@ from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
 from lensjax.explain.engine.segments import Segments, label, owners
 from lensjax.explain.methods.gradient import Score, gradient, value
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 BISECTIONS = 10
 OVERSHOOT = 1e-3

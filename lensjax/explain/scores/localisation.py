@@ -13,7 +13,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
+from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
 def chance(mask: Bool[Array, "*s"]) -> Float[Array, ""]:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import at_least_float32
-from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
+from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 DIRECT, DIAGONAL = 1 / 6, 1 / 12
 NOISE = 0.01

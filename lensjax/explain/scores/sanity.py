@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.scores.similarity import similarity
-from lensjax.shapes import Array, Float, PRNGKeyArray
+from lensjax.types import Array, Float, PRNGKeyArray
 
 Params = Any
 Group = str | Callable[[str], bool]

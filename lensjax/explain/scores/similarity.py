@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 
 def mean_ranks(values: Float[Array, "n"]) -> Float[Array, "n"]:

@@ -14,7 +14,7 @@ from lensjax.explain.engine.segments import Segments
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.patch_regression import Surrogate
 from lensjax.explain.methods.surrogate import lime_fit
-from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
+from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
 def lime_top_patches(

@@ -126,7 +126,8 @@ def _image_tile(entry: Entry, index: int, page: Page) -> str:
     caption = f"Image{windows} ({esc(text)}).{gone}"
     return (
         f'<figure class="tile image"><button class="zoom" aria-label="Enlarge the image of {esc(entry.id)}">'
-        f'<span class="stack"><img class="photo" src="{uri}" alt="{_alt(entry)}"/>{svg_marks.use(index)}</span>'
+        f'<span class="stack"><img class="photo" src="{uri}" alt="{_alt(entry)}"/>'
+        f"{svg_marks.use(index)}</span>"
         f"</button><figcaption>{caption}</figcaption></figure>"
     )
 

@@ -1,6 +1,6 @@
 """A self-contained page of explained examples: what a model said, where it looked, whether to believe it.
 
-Styles and behaviour are the .css and .js files beside this one, put inline; nothing is loaded.
+Styles and behaviour are the .css and .js files in static/, put inline; nothing is loaded.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _document(title: str, body: str, state: Mapping[str, Any], page: Page) -> st
 
 
 def _read(name: str) -> str:
-    return resources.files("lensjax.report").joinpath(name).read_text("utf-8")
+    return resources.files("lensjax.report.page").joinpath("static", name).read_text("utf-8")
 
 
 def _header(title: str, entries: Sequence[Entry], command: str | None, files: Sequence[str]) -> str:

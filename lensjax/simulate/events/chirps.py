@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float
 from lensjax.simulate.events.detector import FREQUENCIES, SAMPLE_RATE, SAMPLES, design_asd, times
 from lensjax.simulate.events.signals import between, log_between, scaled
+from lensjax.types import Array, Float
 
 SUN = 4.925491e-6
 """G Msun / c³ in seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lensjax.event_axes import CLASSES
-from lensjax.shapes import Int
+from lensjax.types import Int
 
 SHARES: dict[str, int] = {
     "1080Lines": 328, "1400Ripples": 81, "Air_Compressor": 58, "Blip": 1821, "Chirp": 60,

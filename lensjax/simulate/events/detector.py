@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 SAMPLE_RATE = 8192.0
 """Hz: enough for the widest tile at 2048 Hz."""

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.event_axes import CLASSES
-from lensjax.shapes import Array, Float
 from lensjax.simulate.events.chirps import chirp
 from lensjax.simulate.events.line_glitches import (
     low_frequency_lines,
@@ -23,6 +22,7 @@ from lensjax.simulate.events.line_glitches import (
     whistle,
 )
 from lensjax.simulate.events.signals import BLIPS, DOTS, Parts, between, log_between, table
+from lensjax.types import Array, Float
 
 UNIFORM = (12, DOTS)
 _DOT, _BLIP = np.arange(DOTS), np.arange(BLIPS)

@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.event_axes import CLASSES, CLIP, PLANES, Encoding, EventGrid, channels
-from lensjax.shapes import Array, Float, Int, PRNGKeyArray
 from lensjax.simulate.events.chirps import phenom_d
 from lensjax.simulate.events.class_balance import labels
 from lensjax.simulate.events.detector import SAMPLE_RATE, SAMPLES
@@ -27,7 +26,7 @@ from lensjax.simulate.events.signals import as_arrays, draw
 from lensjax.simulate.one_core import jit_for_threads
 from lensjax.spectrogram import colour_map
 from lensjax.spectrogram.qtransform import Scan, ScanConfig, q_scan, q_scan_all_planes
-from lensjax.types import Example
+from lensjax.types import Array, Example, Float, Int, PRNGKeyArray
 
 TRUTH: dict[str, str] = {
     "snr": "optimal signal-to-noise ratio of the whole signal, sqrt(Σ h²) in whitened strain",

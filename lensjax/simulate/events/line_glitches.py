@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from lensjax.shapes import Array
 from lensjax.simulate.events.detector import SAMPLES, times
 from lensjax.simulate.events.signals import TURN, Parts, between, line, log_between, plateau, scaled
+from lensjax.types import Array
 
 
 def low_frequency_lines(u: Array) -> Parts:

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float, PRNGKeyArray
 from lensjax.simulate.events.detector import FREQUENCIES, LOWEST, SAMPLE_RATE, SAMPLES, design_asd, times
+from lensjax.types import Array, Float, PRNGKeyArray
 
 DOTS, BLIPS = 160, 5
 _WHITE = np.where(FREQUENCIES < LOWEST, 0.0, 1e-24 / design_asd(FREQUENCIES)).astype(np.float32)

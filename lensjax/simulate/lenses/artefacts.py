@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, PRNGKeyArray
 from lensjax.simulate.lenses.instruments import Instrument
+from lensjax.types import Array, PRNGKeyArray
 
 ARTEFACTS: tuple[str, ...] = ("star", "saturated_neighbour", "chip_gap", "hot_column", "cosmic_rays")
 STAR, SATURATED, GAP, COLUMN, COSMIC = range(1, len(ARTEFACTS) + 1)

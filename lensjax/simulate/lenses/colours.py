@@ -10,8 +10,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float
 from lensjax.simulate.lenses.interpolation import piecewise_linear
+from lensjax.types import Array, Float
 
 REFERENCE_WAVELENGTH = 0.72  # micrometres: the population's magnitudes are Euclid VIS magnitudes
 

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtronomy.LensModel.Profiles.sie import SIE
 
-from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
 from lensjax.simulate.lenses import light, optics, render
 from lensjax.simulate.lenses.artefacts import EVERY, draw_artefact
 from lensjax.simulate.lenses.evidence import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise
@@ -30,6 +29,7 @@ from lensjax.simulate.lenses.lenses import background_sigma, photograph, until
 from lensjax.simulate.lenses.population import ARCSECONDS, SPEED_OF_LIGHT, einstein_radius, ellipticity
 from lensjax.simulate.lenses.scene import LENS_NUMBERS, draw_scene, lens_galaxy, lens_of
 from lensjax.simulate.lenses.scene_batches import Scene
+from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 MIN_GAP = 0.1  # of redshift, from the lens to the nearer source and from that to the further
 MIN_RATIO = 1.15  # f: below it the two sources make one set of images

@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float, PRNGKeyArray
 from lensjax.simulate.lenses import compound_lenses, lenses, render
 from lensjax.simulate.lenses.colours import magnitudes
 from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.simulate.lenses.scene import COMPANION_SLOTS
 from lensjax.simulate.one_core import jit_for_threads
+from lensjax.types import Array, Float, PRNGKeyArray
 
 BLUE, RED = 0.075, 0.6  # weight of the old spectrum, the middle of what sources of either class have
 Parameters = dict[str, Array]

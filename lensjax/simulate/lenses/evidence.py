@@ -19,10 +19,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Bool, Float
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.simulate.lenses.kinds import KINDS, RING
 from lensjax.simulate.lenses.optics import variance_kept
+from lensjax.types import Array, Bool, Float
 
 MIN_PIXELS, MIN_MAGNIFICATION = 20, 3.0
 

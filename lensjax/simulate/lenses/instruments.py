@@ -15,7 +15,8 @@ class Band:
 
     name: str
     wavelength: float
-    """Pivot wavelength, micrometres: it gives the colours of every galaxy (`lensjax.simulate.lenses.colours`)."""
+    """Pivot wavelength, micrometres: it gives the colours of every galaxy
+    (`lensjax.simulate.lenses.colours`)."""
     zero_point: float
     """AB magnitude of a source of flux 1."""
     sigma: float
@@ -36,7 +37,8 @@ class Band:
 
 @dataclass(frozen=True)
 class Population:
-    """How the lenses of a survey differ from Euclid's, whose tables `lensjax.simulate.lenses.population` has."""
+    """How the lenses of a survey differ from Euclid's, whose tables `lensjax.simulate.lenses.population`
+    has."""
 
     z_lens: float = 1.0
     z_source: float = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array
+from lensjax.types import Array
 
 
 def piecewise_linear(x: Array, nodes: np.ndarray, values: np.ndarray) -> Array:

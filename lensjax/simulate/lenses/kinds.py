@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lensjax.shapes import Array, Float
+from lensjax.types import Array, Float
 
 LENS_KINDS: tuple[str, ...] = ("arc", "quad", "ring")
 NON_LENS_KINDS: tuple[str, ...] = (

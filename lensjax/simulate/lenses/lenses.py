@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Bool, Float, PRNGKeyArray
 from lensjax.simulate.lenses import optics, render
 from lensjax.simulate.lenses.artefacts import ARTEFACTS, EVERY, add_artefacts, draw_artefact
 from lensjax.simulate.lenses.evidence import (
@@ -42,7 +41,7 @@ from lensjax.simulate.lenses.kinds import is_lens as is_lens_kind
 from lensjax.simulate.lenses.scene import draw_lens, draw_scene, lens_galaxy
 from lensjax.simulate.lenses.scene_batches import Scene, in_order, stored
 from lensjax.simulate.one_core import jit_for_threads
-from lensjax.types import Example
+from lensjax.types import Array, Bool, Example, Float, PRNGKeyArray
 
 __all__ = ["KINDS", "LENS_KINDS", "NON_LENS_KINDS", "TRUTH", "Scene", "examples", "simulate"]
 

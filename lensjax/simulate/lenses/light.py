@@ -12,8 +12,8 @@ from jaxtronomy.LensModel.Profiles.shear import Shear
 from jaxtronomy.LensModel.Profiles.sie import SIE
 from jaxtronomy.LightModel.Profiles.sersic_ellipse import SersicElliptic
 
-from lensjax.shapes import Array
 from lensjax.simulate.lenses.population import ellipticity
+from lensjax.types import Array
 
 Grid = tuple[Array, Array]
 

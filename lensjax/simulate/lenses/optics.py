@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float, PRNGKeyArray
 from lensjax.simulate.lenses.instruments import Band, Instrument
+from lensjax.types import Array, Float, PRNGKeyArray
 
 
 def jittered_fwhm(u: Float[Array, "c"], instrument: Instrument) -> Float[Array, "c"]:

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 
-from lensjax.shapes import Array, Float
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.simulate.lenses.interpolation import piecewise_linear
 from lensjax.simulate.lenses.kinds import QUAD, RING
+from lensjax.types import Array, Float
 
 SPEED_OF_LIGHT = 299_792.458  # km/s
 ARCSECONDS = 206_264.806  # a radian

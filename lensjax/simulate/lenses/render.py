@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float
 from lensjax.simulate.lenses import light, optics
 from lensjax.simulate.lenses.colours import magnitudes
 from lensjax.simulate.lenses.instruments import Instrument
+from lensjax.types import Array, Float
 
 SPIRAL = ("spiral_radius", "spiral_q", "phi", "x", "y", "spiral_arms", "spiral_pitch")
 ANNULUS = tuple(f"annulus_{name}" for name in ("radius", "width", "q", "phi", "x", "y", "extent"))

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, Float, PRNGKeyArray
 from lensjax.simulate.lenses import kinds as K
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.simulate.lenses.population import NUMBERS, system
+from lensjax.types import Array, Float, PRNGKeyArray
 
 FIELD_SLOTS = 4
 FIELD_DENSITY = 0.017  # galaxies brighter than VIS 25.8 an arcsec²

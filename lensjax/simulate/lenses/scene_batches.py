@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lensjax.shapes import Array, Bool, Float
 from lensjax.simulate.lenses.kinds import is_lens
-from lensjax.types import Example
+from lensjax.types import Array, Bool, Example, Float
 
 
 class Scene(NamedTuple):

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.shapes import Array, PRNGKeyArray
 from lensjax.simulate.lenses import lenses
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
 from lensjax.simulate.lenses.compound_lenses import (
@@ -23,7 +22,7 @@ from lensjax.simulate.lenses.instruments import Instrument, instrument_named
 from lensjax.simulate.lenses.kinds import ALL_KINDS, KINDS, kind_index, shares
 from lensjax.simulate.lenses.scene_batches import Scene, in_order, stored
 from lensjax.simulate.one_core import jit_for_threads
-from lensjax.types import Example
+from lensjax.types import Array, Example, PRNGKeyArray
 
 
 def simulate(

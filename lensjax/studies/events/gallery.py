@@ -1,4 +1,4 @@
-"""`python -m lensjax.studies.gallery_init --out sheet.png`: see what events are simulated, beside real ones."""
+"""Draw simulated events of every class, beside real ones: `python -m lensjax.studies.events.gallery`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from lensjax.simulate.events.glitches import examples
 
 def main() -> None:
     """Writes a contact sheet, a row for every class; masks are outlined, positions marked."""
-    parser = argparse.ArgumentParser(prog="python -m lensjax.studies.gallery_init", description=main.__doc__)
+    name = "python -m lensjax.studies.events.gallery"
+    parser = argparse.ArgumentParser(prog=name, description=main.__doc__)
     parser.add_argument("--columns", type=int, default=2, help="simulated events of each class")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plane", default="loudest", choices=PLANES[:-1])

@@ -1,6 +1,7 @@
 """A trained network on real strain: the first detections, and stretches of the same files without a signal.
 
-    python lensjax/studies/events/real_events.py runs/events_demo [--data /path/to/ligo_strain] [--csv table.csv]
+    python -m lensjax.studies.events.real_events runs/events_demo \
+        [--data /path/to/ligo_strain] [--csv table.csv]
 
 GW150914 (H1, L1), LVT151012 (H1) and GW151226 (H1, L1) at their published times, two transients that nobody
 has labelled, and eight times a file at least 3 s from the event. For GW150914 the evidence is known from the

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lensjax.shapes import Bool, Float
+from lensjax.types import Bool, Float
 
 WIDTH = 0.2  # arcsec, of a ring
 OUTER = 2.3  # arcsec, of the disc: what a field of 4.8″ holds whole

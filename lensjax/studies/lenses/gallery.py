@@ -1,4 +1,4 @@
-"""`python -m lensjax.simulate --instrument euclid --size 64 --out sheet.png`: see what is simulated.
+"""Draw simulated scenes of every kind: `python -m lensjax.studies.lenses.gallery --instrument euclid`.
 
 `--kinds compound_arcs double_ring` shows double source planes ("jackpot" lenses) alone.
 """
@@ -17,7 +17,8 @@ from lensjax.simulate.lenses.scenes_of_kinds import simulate
 
 def main() -> None:
     """Writes a contact sheet, a row for every kind of scene."""
-    parser = argparse.ArgumentParser(prog="python -m lensjax.simulate", description=main.__doc__)
+    name = "python -m lensjax.studies.lenses.gallery"
+    parser = argparse.ArgumentParser(prog=name, description=main.__doc__)
     parser.add_argument("--instrument", default="euclid", choices=INSTRUMENTS)
     parser.add_argument("--size", type=int, default=64, help="pixels on a side")
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=ALL_KINDS, metavar="KIND",

@@ -21,12 +21,12 @@ import tyro
 
 from lensjax.config import LensData
 from lensjax.runtime import jax_setup, logs
-from lensjax.shapes import Float
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import instrument_named
 from lensjax.simulate.lenses.kinds import COMPANIONS, KINDS, NON_LENS_KINDS
 from lensjax.studies.lenses import recall as R
+from lensjax.types import Float
 
 NO_SOURCE = np.zeros(2, np.float32)
 REMOVED = "companions removed"

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, shift
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.images.noise import sky_and_sigma
 from lensjax.data.surveys import galaxies, hst_lenses
-from lensjax.shapes import Bool, Float
+from lensjax.types import Bool, Float
 
 NEAR = 1.0  # arcsec about the middle within which the galaxy's peak of light is looked for
 OFFSET = 0.4  # arcsec, half-width of the offset of a cutout's middle from its lens

@@ -1,6 +1,6 @@
 """Class and position of a trained network on files of real lenses, measured from the galaxy's peak of light.
 
-    python lensjax/studies/lenses/real_positions.py runs/hst --pixel-scale 0.05 --inputs FILE [FILE …]
+    python -m lensjax.studies.lenses.real_positions runs/hst --pixel-scale 0.05 --inputs FILE [FILE …]
 
 The peak is the brightest pixel, within 1″ of the middle of the cutout, of the first band smoothed by 0.1″.
 """
@@ -38,6 +38,8 @@ def main() -> None:
         print(f"skipped {problem}")
     predicted = maps.predict(trained, images, 8)
     for i, item in enumerate(images):
+        assert trained.pixel_scale is not None and predicted.position is not None
+        assert predicted.position_sigma is not None  # a lens finder has a scale and a position
         side = np.array(item.image.shape[:2]) * trained.pixel_scale
         miss = (predicted.position[i] - peak_of_light(item.image, trained.pixel_scale)) * side
         sigma = np.sqrt(np.mean((predicted.position_sigma[i] * side) ** 2))

@@ -20,8 +20,8 @@ from lensjax.data.store.datasets import Source
 from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection import maps
 from lensjax.inspection.restore import Trained
-from lensjax.shapes import Bool, Float
 from lensjax.studies.lenses import real_inputs as inputs
+from lensjax.types import Bool, Float
 
 FPR = 1e-2
 Scores = dict[str, Float[np.ndarray, "r n"]]

@@ -1,6 +1,7 @@
 """What moves the number on real lenses: variants of one configuration over several seeds, in one table.
 
-    python -m lensjax.studies.lenses.real_variants configs/lens_hst_study.py --lenses ../shared/data/lens_hst \
+    python -m lensjax.studies.lenses.real_variants configs/lens_hst_study.py --lenses \\
+        ../shared/data/lens_hst \
         --galaxies ../shared/data/galaxies_hst_cosmos --rings ../shared/data/galaxies_decals_rings \
         --out runs/real_variants
 

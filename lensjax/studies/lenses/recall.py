@@ -1,6 +1,7 @@
 """What the studies of recall share: scores of several networks, thresholds at false-positive rates, recall.
 
-A threshold is the exact rank of `lensjax.evaluation.rank_metrics`: the lowest with at most that share of non-lenses above it.
+A threshold is the exact rank of `lensjax.evaluation.rank_metrics`: the lowest with at most that share of
+non-lenses above it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection.maps import predictor
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime import logs
-from lensjax.shapes import Bool, Float
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
+from lensjax.types import Bool, Float
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # images [n h w c] -> scores [networks n]
 CHUNK = 64

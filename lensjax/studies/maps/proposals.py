@@ -20,7 +20,7 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained
 from lensjax.inspection.targets import single
 from lensjax.runtime import logs
-from lensjax.shapes import Array, Bool, Float
+from lensjax.types import Array, Bool, Float
 
 Row = dict[str, Any]
 SHARE = 0.05

@@ -1,7 +1,8 @@
 """What a network might use and should not: how much accuracy each shortcut alone buys, and what a swap costs.
 
     python -m lensjax.studies.maps.shortcuts configs/gravity_spy_demo.py --out runs/shortcuts --seeds 5
-    python -m lensjax.studies.maps.shortcuts configs/lens_demo.py --out runs/shortcuts_loss --runs runs/*/seed0
+    python -m lensjax.studies.maps.shortcuts configs/lens_demo.py --out runs/shortcuts_loss --runs \\
+        runs/*/seed0
 
 Trains the configuration, and controls that see only a part of every input, over the seeds (a finished run is
 kept); with --runs it evaluates those networks instead, however they were trained. Writes table.md, table.json

@@ -14,7 +14,7 @@ import numpy as np
 from lensjax.data.batches import input_transforms, region_fills
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store.datasets import Source
-from lensjax.shapes import Bool, Float, Int
+from lensjax.types import Bool, Float, Int
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from lensjax.studies.maps import edit_tables, edits, proposals, shortcut_tables,
 from lensjax.studies.maps import maps_of_variants as maps
 from lensjax.training import subprocesses
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DREAMS = (
     "class_image(steps=6,keep=3,octaves=1)",
     "deep_dream(steps=6,keep=3,octaves=1,layer=stage1)",

@@ -23,7 +23,7 @@ from lensjax.inspection import restore
 from lensjax.training import checkpoint
 from lensjax.training.state import with_validation
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def launch(config: Path, workdir: Path, *options: str, **environment: str) -> subprocess.Popen:

@@ -13,7 +13,7 @@ from PIL import Image
 from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.spectrogram.colour_map import colour
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 from lensjax.config import AttentionConfig, Config, {data}, LossConfig, ModelConfig, OptimConfig
 from lensjax.events import CLASSES

@@ -22,7 +22,7 @@ from lensjax.inspection.targets import single
 from lensjax.models import build, count_parameters, published
 from lensjax.models.cnn import grids
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = {
     "OU-J": 201_842,
     "OU-Y": 201_842,

@@ -24,7 +24,7 @@ from lensjax.models import published
 from lensjax.report import benchmark as report
 from lensjax.studies.maps import benchmark as study
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TRUTH = {"energy_inside", "pointing", "rank_accuracy", "average_precision", "pointing_near", "iou"}
 ASKED = {"deletion", "insertion", "road_most", "road_least", "infidelity", "mu_fidelity", "sparseness"}
 AGAIN = {"max_sensitivity", "randomised"}

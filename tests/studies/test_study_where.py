@@ -18,7 +18,7 @@ from lensjax.report.figures import studies as pictures
 from lensjax.studies.lenses import flags as flag_study
 from lensjax.studies.lenses import where
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "where.py"
 
 

@@ -27,9 +27,9 @@ from lensjax.studies.maps import maps_of_variants as maps
 from lensjax.training import checkpoint, loop, seed_stack, variants
 from lensjax.training.optim import make_optimiser
 from lensjax.training.state import init_state, make_train_step
-from tests.test_train import final_state, records
+from tests.training.test_train import final_state, records
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ABLATIONS = ROOT / "configs" / "ablations.py"
 NET = ModelConfig(
     features=(3,), hidden=0, dropout=0.2, head="class", attention=AttentionConfig(at=("stage1",))

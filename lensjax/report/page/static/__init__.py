@@ -1,1 +1,0 @@
-"""static: see the docstring of each file."""
