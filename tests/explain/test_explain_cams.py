@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import m1_forward, m1_image, network
 
 from lensjax.explain import METHODS, activations_and_gradients, batched, cams, to_image_grid
 from lensjax.explain.methods.cam import RULES
+from tests.oracles.explain_oracles import m1_forward, m1_image, network
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 FAMILY = [*RULES, "eigen_cam", "score_cam", "ablation_cam"]

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import convolve, network, score_of
 
 from lensjax.explain import activation_image, ascend, class_image, deep_dream, dream_options, parse
 from lensjax.explain.dreams.ascent import filtered, total_variation, within
+from tests.oracles.explain_oracles import convolve, network, score_of
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 KEY = jax.random.key(0)

@@ -31,12 +31,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward, score_of
 
 from lensjax.explain import METHODS, completeness_error
 from lensjax.explain.methods.gradient import gradient, input_x_gradient, smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.methods.perturbation import occlusion
+from tests.oracles.explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward, score_of
 
 grad_cam = METHODS["grad_cam"]
 close = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)

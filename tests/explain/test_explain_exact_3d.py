@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward
 
 from lensjax.explain import METHODS, activations_and_gradients
 from lensjax.explain.methods.gradient import gradient, input_x_gradient
 from lensjax.explain.methods.guided_backprop import deconvnet, guided_grad_cam
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.methods.perturbation import occlusion
+from tests.oracles.explain_oracles import column, m1, m1_forward, m1_image, m2, m2_forward
 
 close = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
 IMAGE = m1_image(3)

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import column, m2
 from scipy.stats import spearmanr
 
 from lensjax.explain import FAITHFULNESS, map_chunks, max_sensitivity
@@ -18,6 +17,7 @@ from lensjax.explain.scores.deletion_insertion import deletion, insertion, place
 from lensjax.explain.scores.faithfulness import infidelity, mu_fidelity, random_parts, sparseness
 from lensjax.explain.scores.road_imputation import impute, neighbours
 from lensjax.explain.scores.similarity import mean_ranks, rank_correlation
+from tests.oracles.explain_oracles import column, m2
 
 KEY = jax.random.key(3)
 IMAGE = jax.random.normal(jax.random.key(1), (8, 12, 2))

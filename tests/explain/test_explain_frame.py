@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import m1, m1_forward, m1_image, network, score_of
 
 from lensjax.explain import (
     METHODS,
@@ -30,6 +29,7 @@ from lensjax.explain.methods.gradient import smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.methods.perturbation import occlusion
 from lensjax.explain.methods.trivial_maps import centre, sobel
+from tests.oracles.explain_oracles import m1, m1_forward, m1_image, network, score_of
 
 close = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
 FORWARD = network()

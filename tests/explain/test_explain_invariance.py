@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import network, score_of
 
 from lensjax.explain import (
     METHODS,
@@ -21,6 +20,7 @@ from lensjax.explain import (
 from lensjax.explain.methods.gradient import smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.methods.perturbation import occlusion
+from tests.oracles.explain_oracles import network, score_of
 
 KEY = jax.random.key(3)
 FORWARD = network()

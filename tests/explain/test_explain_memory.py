@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import network, score_of
 
 from lensjax.explain import METHODS, batched, sum_chunks
 from lensjax.explain.engine.memory import items_within, parse_bytes, peak_bytes
 from lensjax.explain.methods.gradient import smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
+from tests.oracles.explain_oracles import network, score_of
 
 IMAGE = jax.random.normal(jax.random.key(1), (32, 32, 2))
 

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import m1, m1_image, network, score_of
 
 from lensjax.explain import METHODS, TARGETS, all_classes, batched, complete_gradients, reference_image
 from lensjax.explain.engine.targets import signed_logit
 from lensjax.explain.methods.gradient import gradient, smooth_grad, smooth_grad_squared, var_grad
 from lensjax.explain.methods.integrated_gradients import expected_gradients, integrated_gradients
+from tests.oracles.explain_oracles import m1, m1_image, network, score_of
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 KEY = jax.random.key(0)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import network, score_of
 
 from lensjax.explain.methods.rise import rise, rise_mask
+from tests.oracles.explain_oracles import network, score_of
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 KEY = jax.random.key(0)

@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import m1, m1_forward, m1_image
 
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.explain import METHODS, batched
 from lensjax.explain.methods.guided_backprop import deconvnet, guided_backprop, guided_grad_cam
 from lensjax.inspection.targets import log_odds, single
 from lensjax.models import build
+from tests.oracles.explain_oracles import m1, m1_forward, m1_image
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 

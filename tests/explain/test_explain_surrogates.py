@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import column, m2, network, score_of
 from sklearn.linear_model import Ridge
 
 from lensjax.explain import METHODS, batched, kernel_shap_fit, lime_fit, to_image_grid
 from lensjax.explain.engine.patch_masks import all_masks, coin_masks, paired_masks
 from lensjax.explain.methods.patch_regression import proximity
+from tests.oracles.explain_oracles import column, m2, network, score_of
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 KEY = jax.random.key(0)

@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.oracles.explain_oracles import network, score_of
 from jax.tree_util import Partial
 
 from lensjax.explain import METHODS, ON_FEATURES, TRIVIAL, batched, normalise, positive, to_image_grid
 from lensjax.explain.methods.gradient import smooth_grad, smooth_grad_squared
 from lensjax.explain.methods.guided_backprop import guided_backprop
 from lensjax.explain.methods.perturbation import occlusion
+from tests.oracles.explain_oracles import network, score_of
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 KEY = jax.random.key(0)
