@@ -25,6 +25,7 @@ from typing import Annotated, Any
 import tyro
 
 from lensjax.runtime import jax_setup
+from lensjax.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def main(command: Command) -> None:
     dreaming = dreams.read(command.dreams)
     members = ensemble.restore_all(command.run, command.weights)
     if len(members) > 1 and (dreaming or command.benchmark):
-        raise ValueError("--dreams and --benchmark take one run: give one of its seeds' folders.")
+        raise UserError("--dreams and --benchmark take one run: give one of its seeds' folders.")
     trained = ensemble.as_one(members, command.run)
     usual = every_method if command.benchmark else default_methods.default_methods
     methods = default_methods.with_trivial(methods or usual(trained))
@@ -132,7 +133,7 @@ def main(command: Command) -> None:
     else:
         images = examples.held_out(trained, command.count)
     if not images:
-        raise ValueError("none of the inputs could be read; the lines above say why.")
+        raise UserError("none of the inputs could be read; the lines above say why.")
 
     # ---- predictions, maps, scores -------------------------------------------------------------------------
     out.mkdir(parents=True, exist_ok=True)

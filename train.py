@@ -25,6 +25,7 @@ import tyro
 from lensjax.config import Config
 from lensjax.config_io import load_config_file
 from lensjax.runtime import jax_setup
+from lensjax.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ def main(command: Command) -> None:
     say(f"{jax.device_count()} × {jax.devices()[0].device_kind} · jax {jax.__version__} · workdir {workdir}")
 
     if command.only and not command.ablate:
-        raise ValueError("--only names variants of --ablate; give that too.")
+        raise UserError("--only names variants of --ablate; give that too.")
     if command.ablate or command.seeds is not None:
         if command.multihost:
-            raise ValueError("--ablate and --seeds train in one process, on all its devices: no --multihost.")
+            raise UserError("--ablate and --seeds train in one process, on all its devices: no --multihost.")
         seeds = 5 if command.seeds is None else command.seeds
         if seeds < 1:
-            raise ValueError(f"--seeds (={seeds}) must be 1 or more.")
+            raise UserError(f"--seeds (={seeds}) must be 1 or more.")
         if command.ablate:
             return ablate.main(config, command.ablate, seeds, workdir, command.ablations, say, command.only)
         if loop.train(config, range(seeds), workdir, say):

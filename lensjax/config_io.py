@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from lensjax.config import DATA, Config, Data
+from lensjax.runtime.errors import UserError
 from lensjax.specs import defined_in
 
 T = TypeVar("T")
@@ -17,20 +18,20 @@ def load_config_file(path: str | Path) -> Config:
     """Run `get_config()` of a configuration file, or read the config.json of an earlier run.
 
     Raises:
-      ValueError: the file is missing, has no `get_config`, or returns something else than a Config.
+      UserError: the file is missing, has no `get_config`, or returns something else than a Config.
     """
     path = Path(path)
     if not path.is_file():
         known = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none there"
-        raise ValueError(f"configuration file '{path}' does not exist; files beside it: {known}.")
+        raise UserError(f"configuration file '{path}' does not exist; files beside it: {known}.")
     if path.suffix == ".json":
         try:
             return config_from_dict(json.loads(path.read_text()))
         except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
-            raise ValueError(f"'{path}' is no configuration of a run ({error}).") from None
+            raise UserError(f"'{path}' is no configuration of a run ({error}).") from None
     config = defined_in(path, "get_config", "`def get_config() -> Config`")()
     if not isinstance(config, Config):
-        raise ValueError(f"get_config() of '{path}' gave a {type(config).__name__}; return a lensjax.Config.")
+        raise UserError(f"get_config() of '{path}' gave a {type(config).__name__}; return a lensjax.Config.")
     return config
 
 
@@ -38,13 +39,13 @@ def config_from_dict(values: dict[str, Any], cls: type[T] = Config, where: str =
     """Rebuild a configuration from the JSON of an earlier run; fields added since take their defaults.
 
     Raises:
-      ValueError: a field is unknown, so the run was made by another version.
+      UserError: a field is unknown, so the run was made by another version.
     """
     hints = get_type_hints(cls)
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"{where} has the unknown field {', '.join(unknown)}; known: {', '.join(sorted(known))}."
         )
 
@@ -52,7 +53,7 @@ def config_from_dict(values: dict[str, Any], cls: type[T] = Config, where: str =
         if hints[name] == Data:
             kind = value.get("name") if isinstance(value, dict) else None
             if kind not in DATA:
-                raise ValueError(f"{where}.data.name is '{kind}'; choose from {', '.join(DATA)}.")
+                raise UserError(f"{where}.data.name is '{kind}'; choose from {', '.join(DATA)}.")
             return config_from_dict(value, DATA[kind], f"{where}.{name}")
         if is_dataclass(hints[name]):
             return config_from_dict(value, hints[name], f"{where}.{name}")  # type: ignore[arg-type]

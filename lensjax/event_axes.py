@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from lensjax.runtime.errors import UserError
+
 CLASSES = (
     "1080Lines", "1400Ripples", "Air_Compressor", "Blip", "Chirp", "Extremely_Loud", "Helix", "Koi_Fish",
     "Light_Modulation", "Low_Frequency_Burst", "Low_Frequency_Lines", "No_Glitch", "None_of_the_Above",
@@ -67,10 +69,10 @@ def channels(encoding: Encoding, plane: str = "loudest") -> tuple[str, ...]:
     """Names of the last axis.
 
     Raises:
-      ValueError: colours are asked of all planes.
+      UserError: colours are asked of all planes.
     """
     if plane == "all" and encoding == "rgb":
-        raise ValueError("plane all has four channels, which encoding rgb cannot show: use clipped or log.")
+        raise UserError("plane all has four channels, which encoding rgb cannot show: use clipped or log.")
     if plane == "all":
         return tuple(f"energy, plane {number}" for number in PLANES[1:-1])
     return ("red", "green", "blue") if encoding == "rgb" else ("energy",)

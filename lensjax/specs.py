@@ -7,20 +7,22 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from lensjax.runtime.errors import UserError
+
 
 def defined_in(path: Path, name: str, form: str) -> Any:
     """What a Python file, which is run, defines under a name.
 
     Raises:
-      ValueError: it is no Python file, or defines no such thing; `form` says what to add.
+      UserError: it is no Python file, or defines no such thing; `form` says what to add.
     """
     spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
     if spec is None or spec.loader is None:
-        raise ValueError(f"'{path}' is no Python file; give one that has {form}.")
+        raise UserError(f"'{path}' is no Python file; give one that has {form}.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, name):
-        raise ValueError(f"'{path}' defines no {name}; add {form}.")
+        raise UserError(f"'{path}' defines no {name}; add {form}.")
     return getattr(module, name)
 
 
@@ -28,9 +30,9 @@ def check_names(what: str, names: Collection[str], choices: Collection[str], of:
     """That all names are among the choices; `what` is what they name, `of` where.
 
     Raises:
-      ValueError: an unknown name; lists the choices.
+      UserError: an unknown name; lists the choices.
     """
     unknown = sorted(set(names) - set(choices))
     if unknown:
         where = f" of {of}" if of else ""
-        raise ValueError(f"unknown {what} {', '.join(unknown)}{where}: choose from {', '.join(choices)}.")
+        raise UserError(f"unknown {what} {', '.join(unknown)}{where}: choose from {', '.join(choices)}.")

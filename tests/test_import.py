@@ -12,7 +12,15 @@ import lensjax
 
 ROOT = Path(lensjax.__file__).parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "lensjax."))
-ALLOWED_IN_EXPLAIN = {"jax", "numpy", "lensjax.explain", "lensjax.types"}
+ALLOWED_IN_EXPLAIN = {
+    "jax",
+    "numpy",
+    "lensjax.explain",
+    "lensjax.ops",
+    "lensjax.specs",
+    "lensjax.types",
+    "lensjax.runtime.errors",
+}
 LAZY_IN_EXPLAIN = {"skimage.segmentation"}  # inside the one function that needs it
 
 

@@ -15,6 +15,7 @@ from lensjax.evaluation.rank_metrics import (
     average_precision,
     average_precision_influence,
 )
+from lensjax.runtime.errors import UserError
 from lensjax.types import Bool, Float, Shaped
 
 Interval = tuple[float, float]
@@ -31,7 +32,7 @@ def _z(level: float) -> float:
 def wilson(k: float | int, n: float | int, level: float = 0.95) -> Interval:
     """Interval of a proportion, `k` of `n`. Wilson 1927, J. Am. Stat. Assoc. 22, 209."""
     if not 0 <= k <= n:
-        raise ValueError(f"{k} of {n} is no proportion; 0 <= k <= n must hold.")
+        raise UserError(f"{k} of {n} is no proportion; 0 <= k <= n must hold.")
     if n == 0:
         return NAN
     z2 = _z(level) ** 2
@@ -116,7 +117,7 @@ def bootstrap(
     """
     rows = len(arrays[0])
     if any(len(a) != rows for a in arrays) or (strata is not None and len(strata) != rows):
-        raise ValueError(
+        raise UserError(
             f"arrays of {[len(a) for a in arrays]} rows were given; all, and strata, need as many."
         )
     if rows == 0:

@@ -18,6 +18,7 @@ from lensjax.evaluation import intervals, rank_metrics
 from lensjax.evaluation.intervals import Summary, bounds
 from lensjax.evaluation.position_metrics import event_position_summary, position_errors, position_summary
 from lensjax.evaluation.rank_metrics import auroc, average_precision, tpr_at_false_positives, tpr_at_fpr
+from lensjax.runtime.errors import UserError
 from lensjax.types import Float, Int
 
 __all__ = [
@@ -44,12 +45,10 @@ def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     """Log odds of each class against the rest, float64; of two classes exactly the difference of the logits.
 
     Raises:
-      ValueError: fewer than two classes, or a logit is not finite.
+      UserError: fewer than two classes, or a logit is not finite.
     """
     if logits.ndim != 2 or logits.shape[1] < 2:
-        raise ValueError(
-            f"logits have shape {logits.shape}; rows of at least two classes, [n k], are needed."
-        )
+        raise UserError(f"logits have shape {logits.shape}; rows of at least two classes, [n k], are needed.")
     rank_metrics.check_finite(logits, "rows of logits")
     logits = logits.astype(np.float64)
     rest = [logsumexp(np.delete(logits, c, axis=1), axis=1) for c in range(logits.shape[1])]
@@ -59,10 +58,10 @@ def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
 def confusion(
     predicted: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], k: int
 ) -> Int[np.ndarray, "{k} {k}"]:
-    """Counts [true, predicted]. Raises ValueError for a class outside 0 … k − 1."""
+    """Counts [true, predicted]. Raises UserError for a class outside 0 … k − 1."""
     for name, values in (("predictions", predicted), ("labels", labels)):
         if values.size and not 0 <= values.min() <= values.max() < k:
-            raise ValueError(f"{name} lie in {values.min()} … {values.max()}; {k} classes are 0 … {k - 1}.")
+            raise UserError(f"{name} lie in {values.min()} … {values.max()}; {k} classes are 0 … {k - 1}.")
     return np.bincount(labels.astype(int) * k + predicted, minlength=k * k).reshape(k, k)
 
 
@@ -115,11 +114,11 @@ def classification_summary(
     (rows are the truth) follow `classes`.
 
     Raises:
-      ValueError: no rows, a logit that is not finite, or labels or classes that do not match the logits.
+      UserError: no rows, a logit that is not finite, or labels or classes that do not match the logits.
     """
     k = len(classes)
     if logits.shape != (len(labels), k) or len(labels) == 0:
-        raise ValueError(
+        raise UserError(
             f"logits {logits.shape} for {len(labels)} labels and {k} classes; [n k] with n > 0 is needed."
         )
     scores = class_scores(logits)

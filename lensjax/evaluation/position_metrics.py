@@ -7,6 +7,7 @@ import numpy as np
 from lensjax.evaluation import intervals, rank_metrics
 from lensjax.evaluation.intervals import Summary, bounds, share
 from lensjax.event_axes import EventGrid
+from lensjax.runtime.errors import UserError
 from lensjax.types import Bool, Float, Num
 
 
@@ -22,7 +23,7 @@ def position_errors(
     NaN where `valid` is False or there is no true position.
     """
     if len(shape) != predicted.shape[1]:
-        raise ValueError(f"positions have {predicted.shape[1]} coordinates but the image shape is {shape}.")
+        raise UserError(f"positions have {predicted.shape[1]} coordinates but the image shape is {shape}.")
     difference = (predicted.astype(np.float64) - true) * np.array(shape)
     pixels = np.where(valid, np.sqrt(np.sum(difference**2, axis=1)), np.nan)
     return pixels, pixels * pixel_scale
@@ -62,7 +63,7 @@ def position_summary(
     For the lenses detected at a threshold only, pass `valid & (score > threshold)`.
 
     Raises:
-      ValueError: a prediction (or its sigma) for a known true position is not finite.
+      UserError: a prediction (or its sigma) for a known true position is not finite.
     """
     known = valid & np.isfinite(true).all(axis=1)
     rows = known[:, None]
@@ -91,7 +92,7 @@ def event_position_summary(
     `sigma` (fractions) adds the share of truths within 1 and 2 predicted sigma, as in `position_summary`.
 
     Raises:
-      ValueError: a prediction (or its sigma) for a known true position is not finite.
+      UserError: a prediction (or its sigma) for a known true position is not finite.
     """
     known = valid & np.isfinite(true).all(axis=1)
     rank_metrics.check_finite(np.where(known[:, None], predicted, 0), "predicted positions")

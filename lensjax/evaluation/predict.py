@@ -22,6 +22,7 @@ from lensjax.losses.objective import check_weights, objective
 from lensjax.models import Network, build
 from lensjax.models.cnn import grids
 from lensjax.runtime import parallel
+from lensjax.runtime.errors import UserError
 from lensjax.training.optim import frozen
 from lensjax.types import Array, Batch
 
@@ -119,7 +120,7 @@ def check(config: Config) -> tuple[Network, tuple[int, ...]]:
     """The network and the shape [*s c] of its images; refuses now what would fail after it cost time.
 
     Raises:
-      ValueError: parts of the configuration contradict each other, or there is no such thing.
+      UserError: parts of the configuration contradict each other, or there is no such thing.
     """
     parallel.check_batch_size(config.optim.batch_size)
     check_weights(config.loss)
@@ -137,16 +138,16 @@ def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
     """Trace the objective on shapes alone: a loss without its head, or too much pooling, fails now.
 
     Raises:
-      ValueError: parts of the configuration contradict each other.
+      UserError: parts of the configuration contradict each other.
     """
     rows, grid = config.optim.batch_size, datasets.event_grid(config.data)
     if grid and config.model.head == "heatmap" and config.model.windows != grid.windows:
-        raise ValueError(
+        raise UserError(
             f"model.windows (={config.model.windows}) are {grid.windows} s with data.inputs "
             f"{config.data.inputs}: set them so, or the head reads times off wrongly."
         )
     if config.optim.epochs < 1 or rows < 1:
-        raise ValueError(f"optim.epochs (={config.optim.epochs}) and batch_size (={rows}) must be 1 or more.")
+        raise UserError(f"optim.epochs (={config.optim.epochs}) and batch_size (={rows}) must be 1 or more.")
     batch = {
         "image": jax.ShapeDtypeStruct((rows, *shape), jnp.float32),
         "label": jax.ShapeDtypeStruct((rows,), jnp.int32),
@@ -166,10 +167,10 @@ def check_classes(config: Config, source: Source) -> None:
     """The network's class names must be those of the data, in their order.
 
     Raises:
-      ValueError: they differ.
+      UserError: they differ.
     """
     if source.classes and tuple(source.classes) != config.model.classes:
-        raise ValueError(
+        raise UserError(
             f"model.classes {config.model.classes} must be those of the data, {source.classes}, in order."
         )
 
@@ -178,7 +179,7 @@ def check_monitor(config: Config) -> None:
     """Refuse an unknown `optim.monitor` before training, by summarising made-up examples.
 
     Raises:
-      ValueError: with the metrics there are.
+      UserError: with the metrics there are.
     """
     classes = len(config.model.classes)
     labels = np.arange(2 * classes, dtype=np.int32) % classes
@@ -194,10 +195,10 @@ def monitored(summary: dict[str, Any], name: str) -> float:
     """The validation score of early stopping, larger is better; minus infinity where it is undefined.
 
     Raises:
-      ValueError: no such metric.
+      UserError: no such metric.
     """
     names = [key for key, value in summary.items() if isinstance(value, int | float)]
     if name not in names:
-        raise ValueError(f"optim.monitor '{name}' is no validation metric; choose from {', '.join(names)}.")
+        raise UserError(f"optim.monitor '{name}' is no validation metric; choose from {', '.join(names)}.")
     value = -summary[name] if name == "loss" or "error" in name else summary[name]
     return float(value) if np.isfinite(value) else -np.inf

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lensjax.runtime.errors import UserError
 from lensjax.types import Float, Num, Shaped
 
 Scores = Num[np.ndarray, " n"]
@@ -16,29 +17,27 @@ Labels = Shaped[np.ndarray, " n"]  # 0 and 1, or bool
 
 
 def check_finite(values: np.ndarray, what: str) -> None:
-    """Raise a ValueError that counts the rows of `values` which are not finite and names the first few."""
+    """Raise a UserError that counts the rows of `values` which are not finite and names the first few."""
     bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
     if bad.size:
         rows = ", ".join(map(str, bad[:10])) + (", …" if bad.size > 10 else "")
-        raise ValueError(
-            f"{bad.size} of {len(values)} {what} are not finite (rows {rows}); look there first."
-        )
+        raise UserError(f"{bad.size} of {len(values)} {what} are not finite (rows {rows}); look there first.")
 
 
 def split(scores: Scores, labels: Labels) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " m"]]:
     """The scores of the positives and of the negatives, each sorted upwards.
 
     Raises:
-      ValueError: shapes differ, a score is not finite, or a label is neither 0 nor 1.
+      UserError: shapes differ, a score is not finite, or a label is neither 0 nor 1.
     """
     if scores.ndim != 1 or scores.shape != labels.shape:
-        raise ValueError(
+        raise UserError(
             f"scores {scores.shape} and labels {labels.shape} must be one row of the same length."
         )
     check_finite(scores, "scores")
     positive = labels == 1
     if not (positive | (labels == 0)).all():
-        raise ValueError(
+        raise UserError(
             f"labels hold {np.unique(labels)[:5]}; a ranking needs 0 (negative) and 1 (positive)."
         )
     scores = scores.astype(np.float64)
@@ -115,7 +114,7 @@ def threshold_at_false_positives(scores: Scores, labels: Labels, n: int) -> floa
     Strictly above it lie fewer than `n` negatives (none for `n = 0`).
     """
     if n < 0:
-        raise ValueError(f"{n} false positives were asked for; give 0 or more.")
+        raise UserError(f"{n} false positives were asked for; give 0 or more.")
     _, negatives = split(scores, labels)
     rank = max(n, 1)
     return float(negatives[-rank]) if negatives.size >= rank else float("nan")
@@ -127,7 +126,7 @@ def threshold_at_fpr(scores: Scores, labels: Labels, fpr: float) -> float:
     −inf where every negative may pass; NaN with fewer than 1/fpr negatives, which cannot resolve the rate.
     """
     if not 0 <= fpr <= 1:
-        raise ValueError(f"a false positive rate of {fpr} was asked for; give a fraction from 0 to 1.")
+        raise UserError(f"a false positive rate of {fpr} was asked for; give a fraction from 0 to 1.")
     negatives = int(np.sum(labels == 0))
     allowed = int(np.floor(fpr * negatives * (1 + 1e-12)))  # 0.29 · 100 is a hair below 29
     if not negatives or (fpr > 0 and not allowed):

@@ -14,6 +14,7 @@ from lensjax.config import ModelConfig
 from lensjax.explain.incremental.local_layers import Convolution, Gate, Layer, MaxPool, Stack
 from lensjax.models.cnn import ACTIVATIONS, by_window, geometry, standardise
 from lensjax.models.heads import Head, mean_probability
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 
@@ -23,11 +24,11 @@ def describe(
     """The network with `score` of its logits as a description, which is a function of an image too.
 
     Raises:
-      ValueError: the network is no stack of local layers; says why.
+      UserError: the network is no stack of local layers; says why.
     """
     why = refusal(config)
     if why:
-        raise ValueError(f"the network cannot be computed in parts: {why}.")
+        raise UserError(f"the network cannot be computed in parts: {why}.")
     layers: list[Layer] = []
     for stage in range(len(config.features)):
         name = f"stage{stage + 1}"

@@ -12,6 +12,7 @@ from lensjax.explain.engine.memory import parse_bytes
 from lensjax.inspection.maps import Method
 from lensjax.inspection.restore import Trained
 from lensjax.models.event_views import FLAT
+from lensjax.runtime.errors import UserError
 
 
 def default_methods(trained: Trained) -> list[Method]:
@@ -56,7 +57,7 @@ def with_common(methods: Sequence[Method], *, baseline: str | None, memory: str 
     """Options for all methods that have them and do not set their own.
 
     Raises:
-      ValueError: no such baseline, or no amount of memory.
+      UserError: no such baseline, or no amount of memory.
     """
     common: dict[str, Any] = {}
     if memory is not None:
@@ -68,7 +69,7 @@ def with_common(methods: Sequence[Method], *, baseline: str | None, memory: str 
         except ValueError:
             if baseline not in (*REFERENCES, *DRAWN):
                 choices = ", ".join((*REFERENCES, *DRAWN))
-                raise ValueError(
+                raise UserError(
                     f"--baseline '{baseline}' is unknown; choose a number, or {choices}."
                 ) from None
             common["baseline"] = baseline

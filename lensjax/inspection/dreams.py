@@ -18,6 +18,7 @@ from lensjax.inspection.restore import Trained
 from lensjax.inspection.targets import read_target
 from lensjax.report.figures.film import Film
 from lensjax.report.figures.save_figures import save_film
+from lensjax.runtime.errors import UserError
 
 SHOWN = 3
 """Images that Deep Dream starts from: the first ones."""
@@ -46,7 +47,7 @@ def read(texts: Sequence[str]) -> list[Method]:
     """Requests as `--dreams` takes them.
 
     Raises:
-      ValueError: no such dream or option; lists the choices.
+      UserError: no such dream or option; lists the choices.
     """
     return [(text, *parse(text, dream_options)) for text in texts]
 
@@ -65,7 +66,7 @@ def dream(
     from, or than the median of all images explained: so none gains its score by brightness alone.
 
     Raises:
-      ValueError: an option out of range, no such layer or channel; names the request.
+      UserError: an option out of range, no such layer or channel; names the request.
     """
     found, key, shape = [], jax.random.key(seed), items[0].image.shape
     functions: dict[str, tuple[Callable, Callable]] = {}
@@ -83,7 +84,7 @@ def dream(
         try:
             made = DREAMS[name](function, shape if row is None else items[row].image, key=key, **options)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"--dreams '{spec}': {str(error).splitlines()[0]}") from error
+            raise UserError(f"--dreams '{spec}': {str(error).splitlines()[0]}") from error
         found.append(Dreamt(spec, subject, jax.tree.map(np.asarray, made)))
     return found
 

@@ -22,6 +22,7 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.maps import Item, Method, Predicted
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime import run_folder
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 Members = tuple[Trained, ...]
@@ -31,16 +32,16 @@ def load_ensemble(folders: Sequence[Path]) -> Members:
     """Runs of one configuration but for the seed.
 
     Raises:
-      ValueError: no run given, one is none or has not been trained, or their configurations differ.
+      UserError: no run given, one is none or has not been trained, or their configurations differ.
     """
     if not folders:
-        raise ValueError("an ensemble needs one run or more: give folders of train.py.")
+        raise UserError("an ensemble needs one run or more: give folders of train.py.")
     members = tuple(restore(folder) for folder in folders)
     wanted = run_folder.comparable(replace(members[0].config, seed=0))
     for folder, member in zip(folders, members, strict=True):
         differing = changes(wanted, run_folder.comparable(replace(member.config, seed=0)))
         if differing:
-            raise ValueError(
+            raise UserError(
                 f"'{folder}' and '{folders[0]}' are of other configurations ({'; '.join(differing[:5])}): an "
                 "ensemble is of one, over seeds."
             )
@@ -51,7 +52,7 @@ def restore_all(folder: Path, weights: Path | None = None) -> Members:
     """The seeds in a folder, or the one run (or published network) that it is.
 
     Raises:
-      ValueError: as `load_ensemble` and `restore`.
+      UserError: as `load_ensemble` and `restore`.
     """
     seeds = sorted(folder.glob("seed[0-9]*/config.json"), key=lambda path: (len(path.parent.name), path))
     if seeds and weights is None and not (folder / "config.json").exists():

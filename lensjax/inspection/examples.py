@@ -16,6 +16,7 @@ from lensjax.data.store import datasets
 from lensjax.event_axes import CLIP
 from lensjax.inspection.maps import Item
 from lensjax.inspection.restore import Trained
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses.kinds import ALL_KINDS
 from lensjax.types import Example
 
@@ -46,7 +47,7 @@ def with_evidence(trained: Trained, count: int) -> list[Item]:
     """The first examples of the test split whose true evidence is known: lenses, or events with a glitch.
 
     Raises:
-      ValueError: there is none.
+      UserError: there is none.
     """
     source = datasets.load(datasets.prepare(trained.config.data), "test")
     found: list[Item] = []
@@ -54,7 +55,7 @@ def with_evidence(trained: Trained, count: int) -> list[Item]:
         if len(found) < count and (item := held_out_item(source[row])).mask.any():  # type: ignore[union-attr]
             found.append(item)
     if not found:
-        raise ValueError("no held-out example has a true mask, so no map can be scored: use simulations.")
+        raise UserError("no held-out example has a true mask, so no map can be scored: use simulations.")
     return found
 
 
@@ -78,7 +79,7 @@ def read(trained: Trained, command: Any, out: Path) -> tuple[list[Item], list[Pr
     """What the command line of explain.py names: images of the sky, spectrograms, or strain.
 
     Raises:
-      ValueError: the options contradict each other, or the network is not made for such inputs.
+      UserError: the options contradict each other, or the network is not made for such inputs.
     """
     items, problems = _read(trained, command, out)
     return [with_inputs(item, trained) for item in items], problems
@@ -122,7 +123,7 @@ def from_spectrograms(trained: Trained, inputs: Sequence[Path]) -> tuple[list[It
     data = trained.config.data
     assert not isinstance(data, LensData)  # `read` has seen that these are events
     if isinstance(data, EventData) and data.plane == "all":
-        raise ValueError(
+        raise UserError(
             "a picture shows one Q plane, and this network (data.plane all) wants four: give it strain."
         )
     found, problems = read_events(inputs, data.size, data.encoding)

@@ -29,6 +29,7 @@ from lensjax.inspection.fast_occlusion import occlusion_of
 from lensjax.inspection.restore import Trained
 from lensjax.inspection.targets import single, target_score
 from lensjax.models.cnn import Grid, grids
+from lensjax.runtime.errors import UserError
 
 Method = tuple[str, str, dict[str, Any]]  # as written, name, options
 START = 1000
@@ -140,7 +141,7 @@ def explain(
                 maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
             except (TypeError, AttributeError, ValueError) as error:  # an option that the method refuses
                 said = str(error).splitlines()[0].removeprefix(f"--methods '{name}': ")
-                raise ValueError(f"--methods '{written}': {said}") from error
+                raise UserError(f"--methods '{written}': {said}") from error
     return maps
 
 
@@ -179,7 +180,7 @@ def unwritten_options(
     """What a command line cannot write: images to compare with, where the cells of a layer lie."""
     if name == "expected_gradients":
         if trained.published is not None:
-            raise ValueError(
+            raise UserError(
                 "expected_gradients compares with images of the training, which published networks come "
                 "without: use integrated_gradients."
             )
@@ -195,7 +196,7 @@ def cells(trained: Trained, name: str, layer: str | None, shape: tuple[int, ...]
     """Where the cells of a layer, or of a gate, lie on the image: origin and step.
 
     Raises:
-      ValueError: under the network's view they have no place there.
+      UserError: under the network's view they have no place there.
     """
     places, at = grids(trained.config.model, shape[:-1]), trained.config.model.attention.at
     if name == "attention":
@@ -205,7 +206,7 @@ def cells(trained: Trained, name: str, layer: str | None, shape: tuple[int, ...]
         end = f"stage{len(trained.config.model.features)}" if layer is None else layer
     if end not in places:
         view = trained.config.model.view
-        raise ValueError(
+        raise UserError(
             f"--methods '{name}': '{end}' of a network with view '{view}' has no place on the event."
         )
     return places[end]

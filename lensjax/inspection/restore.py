@@ -16,6 +16,7 @@ from lensjax.data.store import datasets
 from lensjax.event_axes import WINDOWS, EventGrid
 from lensjax.models import Network, build, published
 from lensjax.runtime import parallel, records
+from lensjax.runtime.errors import UserError
 from lensjax.training.checkpoint import read_config_json, restore_best
 from lensjax.training.optim import make_optimiser
 from lensjax.training.state import TrainState, init_state
@@ -58,13 +59,13 @@ def restore(workdir: Path, weights: Path | None = None) -> Trained:
     """Read the best checkpoint of a run, or, for `published:NAME`, the weights of a published network.
 
     Raises:
-      ValueError: the folder is no run, has no checkpoint, or is damaged; or so are the weights.
+      UserError: the folder is no run, has no checkpoint, or is damaged; or so are the weights.
     """
     if str(workdir).startswith(PUBLISHED):
         return restore_published(str(workdir).removeprefix(PUBLISHED), weights)
     if weights is not None:
         names = ", ".join(PUBLISHED + name for name in published.NETWORKS)
-        raise ValueError(f"--weights (={weights}) belongs to a published network ({names}), not to a run.")
+        raise UserError(f"--weights (={weights}) belongs to a published network ({names}), not to a run.")
     config = config_of(workdir)
     state = restore_best(workdir, blank_state(config))
     path = workdir / "summary.json"
@@ -87,13 +88,11 @@ def restore_published(name: str, weights: Path | None) -> Trained:
     """A published network; its data are simulations of Euclid that show its field of view.
 
     Raises:
-      ValueError: no such network, or no usable weights.
+      UserError: no such network, or no usable weights.
     """
     network = published.named(name)
     if weights is None:
-        raise ValueError(
-            f"{PUBLISHED}{name} needs --weights FILE, the published .pt or an .npz made from it."
-        )
+        raise UserError(f"{PUBLISHED}{name} needs --weights FILE, the published .pt or an .npz made from it.")
     model, variables = published.load(name, weights)
     data = LensData(train=1, validation=1, test=SIMULATIONS, min_theta_e=0.5, min_snr=40.0)
     scale = datasets.pixel_scale(data)

@@ -17,18 +17,19 @@ from lensjax.explain import TRIVIAL, bootstrap_interval
 from lensjax.inspection.maps import Item, Predicted
 from lensjax.inspection.restore import Trained
 from lensjax.report.entry import Entry
+from lensjax.runtime.errors import UserError
 
 
 def check_counts(**counts: int) -> None:
     """Chunk and count must be 1 or more, what is shown 0 or more.
 
     Raises:
-      ValueError: with the option and its value.
+      UserError: with the option and its value.
     """
     for name, value in counts.items():
         least = 1 if name in ("chunk", "count", "benchmark_examples") else 0
         if value < least:
-            raise ValueError(f"--{name.replace('_', '-')} (={value}) must be {least} or more.")
+            raise UserError(f"--{name.replace('_', '-')} (={value}) must be {least} or more.")
 
 
 def write_predictions(

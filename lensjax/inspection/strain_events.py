@@ -26,6 +26,7 @@ from lensjax.event_axes import CLIP
 from lensjax.inspection import maps
 from lensjax.inspection.maps import Item
 from lensjax.inspection.restore import Trained
+from lensjax.runtime.errors import UserError
 
 __all__ = ["classifier", "event_at", "items_from_strain", "settings"]
 
@@ -38,11 +39,11 @@ def settings(trained: Trained) -> dict[str, Any]:
     """How a network wants its events: size, encoding and plane.
 
     Raises:
-      ValueError: it is a network for images of the sky.
+      UserError: it is a network for images of the sky.
     """
     data = trained.config.data
     if isinstance(data, LensData):
-        raise ValueError(f"{trained.workdir} was trained on images of the sky; strain needs a run on events.")
+        raise UserError(f"{trained.workdir} was trained on images of the sky; strain needs a run on events.")
     return {"size": data.size, "encoding": data.encoding, "plane": getattr(data, "plane", "loudest")}
 
 
@@ -62,17 +63,17 @@ def items_from_strain(
     it, the one with the most strain around it is taken. A trigger of a scan is louder than `min_energy`.
 
     Raises:
-      ValueError: neither files nor a detector, neither times nor a scan, an energy that is not positive, or a
+      UserError: neither files nor a detector, neither times nor a scan, an energy that is not positive, or a
         network not made for events.
     """
     wanted = settings(trained)
     gps = list(dict.fromkeys(gps))
     if not gps and candidates is None:
-        raise ValueError("strain without a time: give --gps T, or --scan to look through all of it.")
+        raise UserError("strain without a time: give --gps T, or --scan to look through all of it.")
     if not inputs and (detector is None or not gps):
-        raise ValueError("no strain: give GWOSC files by --inputs, or --detector H1 and --gps T to fetch it.")
+        raise UserError("no strain: give GWOSC files by --inputs, or --detector H1 and --gps T to fetch it.")
     if not min_energy > 0:
-        raise ValueError(f"--min-energy (={min_energy:g}) must be above 0; 42 is the official threshold.")
+        raise UserError(f"--min-energy (={min_energy:g}) must be above 0; 42 is the official threshold.")
     strains, problems = _open(inputs, detector) if inputs else _fetch(detector or "", gps)
     if candidates is not None:
         items, faults = _scan(trained, strains, wanted, candidates, min_energy)

@@ -12,6 +12,7 @@ import jax
 
 from lensjax.explain.engine.targets import TARGETS, log_odds
 from lensjax.models import Network
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Outputs
 
 __all__ = ["COORDINATES", "check_target", "log_odds", "read_target", "single", "target_score"]
@@ -36,10 +37,10 @@ def check_target(target: str, classes: Sequence[str], has_position: bool) -> Non
     """A target as `--target` takes it: see `read_target`.
 
     Raises:
-      ValueError: it is none of these, or the network gives no position.
+      UserError: it is none of these, or the network gives no position.
     """
     if read_target(target, classes)[0] in COORDINATES and not has_position:
-        raise ValueError(f"--target '{target}' is a position, which this network does not give.")
+        raise UserError(f"--target '{target}' is a position, which this network does not give.")
 
 
 def read_target(target: str, classes: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -50,7 +51,7 @@ def read_target(target: str, classes: Sequence[str]) -> tuple[str, tuple[str, ..
     for events `frequency` and `time`.
 
     Raises:
-      ValueError: another name or number of classes; lists the choices.
+      UserError: another name or number of classes; lists the choices.
     """
     found = re.fullmatch(r"\s*([^()]+?)\s*(?:\((.*)\))?\s*", target)
     name, inside = found.groups() if found else (target, None)
@@ -65,7 +66,7 @@ def read_target(target: str, classes: Sequence[str]) -> tuple[str, tuple[str, ..
     if name not in TARGETS or len(given) != wanted or any(one not in known for one in given):
         near = get_close_matches(target, [*known, *TARGETS], 1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ValueError(
+        raise UserError(
             f"--target '{target}' is not known to this network.{hint} Choose a class ({', '.join(known)}), "
             f"{', '.join(f'{one}(class)' for one in TARGETS if one != 'difference')}, "
             "difference(class, class), "

@@ -16,6 +16,7 @@ from lensjax.explain import to_image_grid
 from lensjax.explain.engine.taps import GATE
 from lensjax.losses.context import Context
 from lensjax.losses.supervised import class_weight, smoothed_target
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Bool, Float
 
 # The logarithm of less is as good as that of nothing, and has no usable gradient.
@@ -94,7 +95,7 @@ def attention_branch(context: Context, batch: Batch) -> Float[Array, "b"]:
     """
     logits = context.outputs.branch_logits
     if logits is None:
-        raise ValueError(
+        raise UserError(
             "loss attention_branch needs a gate and its branch: set model.attention.at and "
             "model.attention.branch, or weight 0."
         )
@@ -127,13 +128,13 @@ def gates(context: Context, name: str, at: str) -> dict[str, Array]:
     """Gates [b *grid] by place.
 
     Raises:
-      ValueError: the network has none, or none there.
+      UserError: the network has none, or none there.
     """
     found = context.attention
     if not found:
-        raise ValueError(f"loss {name} needs attention; set model.attention.at, or weight 0.")
+        raise UserError(f"loss {name} needs attention; set model.attention.at, or weight 0.")
     if at != "all" and at not in found:
-        raise ValueError(f"loss {name}: no gate at '{at}'; choose all, {', '.join(found)}.")
+        raise UserError(f"loss {name}: no gate at '{at}'; choose all, {', '.join(found)}.")
     return found if at == "all" else {at: found[at]}
 
 

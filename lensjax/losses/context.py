@@ -14,6 +14,7 @@ from jax.tree_util import Partial
 from lensjax.explain import METHODS, ON_FEATURES, TARGETS, parse, to_image_grid
 from lensjax.explain.engine.taps import GATE, choose_layer, layers, spatial_layer
 from lensjax.explain.methods.registry import near
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Float, Int, Outputs
 
 Term = Callable[..., Array]
@@ -93,7 +94,7 @@ class Context:
         through it.
 
         Raises:
-          ValueError: no such method or target, or none to train through; lists the choices.
+          UserError: no such method or target, or none to train through; lists the choices.
         """
         raw, where = self.attributions(method, batch, target), {}
         name, options = read_map(method)
@@ -143,12 +144,12 @@ class Context:
         """Options of `upsample` that bring the cells of an end to where they see the image.
 
         Raises:
-          ValueError: under the network's view they have no place there.
+          UserError: under the network's view they have no place there.
         """
         if not self.places:
             return {}
         if end not in self.places:
-            raise ValueError(f"'{end}' has no place on the image under this model.view: use view event.")
+            raise UserError(f"'{end}' has no place on the image under this model.view: use view event.")
         return dict(zip(("origin", "step"), self.places[end], strict=True))
 
 
@@ -167,13 +168,13 @@ def of_class(logits: Float[Array, "k"], target: str, label: Int[Array, ""]) -> F
     """The number a map explains.
 
     Raises:
-      ValueError: no such target; lists those there are.
+      UserError: no such target; lists those there are.
     """
     if target == "log_probabilities":
         return jax.nn.log_softmax(logits).sum()
     choices = [name for name in TARGETS if name != "difference"]
     if target not in choices:
-        raise ValueError(f"unknown target '{target}'; choose {', '.join(choices)} or log_probabilities.")
+        raise UserError(f"unknown target '{target}'; choose {', '.join(choices)} or log_probabilities.")
     return TARGETS[target](logits, label)
 
 
@@ -181,12 +182,12 @@ def read_map(method: str) -> tuple[str, dict[str, Any]]:
     """Name and options of an explanation to train through.
 
     Raises:
-      ValueError: no such method or option, or none to train through; lists the choices.
+      UserError: no such method or option, or none to train through; lists the choices.
     """
     name, options = parse(method)
     if name not in TRAINABLE:
         hint = near(name, dict.fromkeys(TRAINABLE))
-        raise ValueError(
+        raise UserError(
             f"a loss cannot train through the map '{name}'{hint}; choose from {', '.join(TRAINABLE)}."
         )
     options = FEWER.get(name, {}) | options

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from lensjax.losses.context import Term
+from lensjax.runtime.errors import UserError
 from lensjax.specs import defined_in
 
 
@@ -32,13 +33,13 @@ def written(name: str, term: Callable | str) -> str:
     """Where a term is defined, as text: "MODULE:NAME" or "FILE.py:NAME".
 
     Raises:
-      ValueError: it is no function at the top of a file, so it could not be found again.
+      UserError: it is no function at the top of a file, so it could not be found again.
     """
     if isinstance(term, str):
         return term
     function = getattr(term, "__name__", "")
     if not inspect.isfunction(term) or term.__qualname__ != function or not function.isidentifier():
-        raise ValueError(
+        raise UserError(
             f"loss {name} (={term}) must be a function defined at the top of a file, or 'MODULE:NAME': a run "
             "that is resumed has to find it again."
         )
@@ -53,17 +54,17 @@ def load(name: str, where: str) -> Term:
     """The term that `written` wrote down.
 
     Raises:
-      ValueError: it cannot be imported; says why.
+      UserError: it cannot be imported; says why.
     """
     place, _, function = where.rpartition(":")
     if not place:
-        raise ValueError(f"loss {name} (='{where}') must be a function, 'MODULE:NAME' or 'FILE.py:NAME'.")
+        raise UserError(f"loss {name} (='{where}') must be a function, 'MODULE:NAME' or 'FILE.py:NAME'.")
     if place.endswith(".py"):
         return defined_in(Path(place), function, f"`def {function}(context, batch)`, the loss {name}")
     try:
         return getattr(importlib.import_module(place), function)
     except (ImportError, AttributeError) as error:
-        raise ValueError(
+        raise UserError(
             f"loss {name} (='{where}') cannot be imported ({error}): install the module, or set PYTHONPATH."
         ) from error
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from lensjax.explain import normalise, positive, reference_image
 from lensjax.losses.attention import annotated, binary_cross_entropy, total_variation
 from lensjax.losses.context import Context
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Float
 
 # A map that sums to less says nothing, and its direction is rounding.
@@ -125,7 +126,7 @@ def saliency_guided(
     lensjax.explain.REFERENCES, or noise. Which ones they are has no gradient, so the term is of first order.
     """
     if not 0 < share < 1:
-        raise ValueError(f"loss saliency_guided: share (={share}) must be between 0 and 1.")
+        raise UserError(f"loss saliency_guided: share (={share}) must be between 0 and 1.")
     raw = jax.lax.stop_gradient(context.attributions(map, batch, target))
     on_pixels = raw.ndim == context.images.ndim
     saliency = jnp.abs(raw).sum(-1) if on_pixels else jnp.abs(context.explain(map, batch, target))
@@ -156,7 +157,7 @@ def expected_gradients(
     is 1 − the Gini coefficient of its magnitude, which is 0 when one pixel has it all.
     """
     if prior not in PRIORS:
-        raise ValueError(f"loss expected_gradients: unknown prior '{prior}'; choose {', '.join(PRIORS)}.")
+        raise UserError(f"loss expected_gradients: unknown prior '{prior}'; choose {', '.join(PRIORS)}.")
     return jax.vmap(PRIORS[prior])(context.explain(map, batch, target))
 
 

@@ -14,6 +14,7 @@ from lensjax.config import LossConfig, Ramp
 from lensjax.data.batches.augment import as_float
 from lensjax.losses import LOSSES, Context, Term
 from lensjax.losses.custom import load, options_of
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Float, Int, Outputs
 
 FRACTION = "fraction"  # the option that every term has
@@ -93,19 +94,19 @@ def check_weights(config: LossConfig) -> None:
     """Refuse unknown terms and options and an empty objective before anything is traced.
 
     Raises:
-      ValueError: with the known terms, or the term's options.
+      UserError: with the known terms, or the term's options.
     """
     known = (*LOSSES, *config.losses)
     if taken := sorted(set(LOSSES) & set(config.losses)):
-        raise ValueError(f"loss.losses names {', '.join(taken)}, which lensjax has: choose another name.")
+        raise UserError(f"loss.losses names {', '.join(taken)}, which lensjax has: choose another name.")
     unknown = sorted((set(config.weights) | set(config.options)) - set(known))
     if unknown:
-        raise ValueError(f"unknown loss {', '.join(unknown)}; known: {', '.join(known)}.")
+        raise UserError(f"unknown loss {', '.join(unknown)}; known: {', '.join(known)}.")
     if not any(config.weights.values()):
-        raise ValueError(f"all loss weights are 0; give one of {', '.join(known)} a weight.")
+        raise UserError(f"all loss weights are 0; give one of {', '.join(known)} a weight.")
     for name, weight in config.weights.items():
         if isinstance(weight, Ramp) and (weight.steps < 1 or weight.wait < 0):
-            raise ValueError(
+            raise UserError(
                 f"loss.weights.{name} {weight} must have steps of 1 or more and wait of 0 or more."
             )
         if weight:
@@ -116,19 +117,19 @@ def check_options(name: str, term: Term, given: Mapping[str, Any]) -> None:
     """Refuse options a term does not have.
 
     Raises:
-      ValueError: lists those it has.
+      UserError: lists those it has.
     """
     defaults = {**options_of(term), FRACTION: 1.0}
     for option, value in given.items():
         if option not in defaults:
             near = get_close_matches(option, defaults, 1)
             hint = f" (did you mean '{near[0]}'?)" if near else ""
-            raise ValueError(f"loss {name} has no option '{option}'{hint}; it has {', '.join(defaults)}.")
+            raise UserError(f"loss {name} has no option '{option}'{hint}; it has {', '.join(defaults)}.")
         default, number = defaults[option], isinstance(value, int | float) and not isinstance(value, bool)
         wanted = "a number" if isinstance(default, int | float) else f"of type {type(default).__name__}"
         wanted = "True or False" if isinstance(default, bool) else wanted
         right = number if wanted == "a number" else isinstance(value, type(default))
         if isinstance(default, bool | int | float | str) and not right:
-            raise ValueError(f"loss {name}: {option} (={value!r}) must be {wanted}.")
+            raise UserError(f"loss {name}: {option} (={value!r}) must be {wanted}.")
     if not 0 < given.get(FRACTION, 1.0) <= 1:
-        raise ValueError(f"loss {name}: fraction (={given[FRACTION]}) must be above 0 and at most 1.")
+        raise UserError(f"loss {name}: fraction (={given[FRACTION]}) must be above 0 and at most 1.")

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.losses.context import Context
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Float
 
 # Below a thousandth of the image a distance counts as a square, whose gradient is smooth at 0.
@@ -24,7 +25,7 @@ def window_cross_entropy(context: Context, batch: Batch) -> Float[Array, "b"]:
     """Mean over the windows of an event of each one's cross-entropy: every window is trained as an image."""
     logits = context.outputs.window_logits
     if logits is None:
-        raise ValueError("loss window_cross_entropy needs model.decide window, or weight 0.")
+        raise UserError("loss window_cross_entropy needs model.decide window, or weight 0.")
     target = smoothed_target(context, batch)[:, None]
     return -(target * jax.nn.log_softmax(logits)).sum(-1).mean(-1) * class_weight(context, batch)
 
@@ -59,7 +60,7 @@ def position_nll(context: Context, batch: Batch) -> Float[Array, "b"]:
     offset, known = position_offset(context, batch)
     sigma = context.outputs.position_sigma
     if sigma is None:
-        raise ValueError("loss position_nll needs model.head heatmap or regression, or weight 0.")
+        raise UserError("loss position_nll needs model.head heatmap or regression, or weight 0.")
     pull = jax.lax.stop_gradient(offset) / sigma
     return jnp.where(known, (0.5 * pull**2 + jnp.log(sigma)).sum(-1), 0.0)
 
@@ -72,7 +73,7 @@ def restoration(context: Context, batch: Batch) -> Float[Array, "b"]:
     """
     restored = context.outputs.restored
     if restored is None or "light" not in batch:
-        raise ValueError("loss restoration needs model.kind unet and data.light, or weight 0.")
+        raise UserError("loss restoration needs model.kind unet and data.light, or weight 0.")
     square = ((restored - batch["light"]) ** 2).mean(tuple(range(1, restored.ndim)))
     return jnp.sqrt(square + SOFTENING_LIGHT**2) - SOFTENING_LIGHT
 
@@ -81,7 +82,7 @@ def position_offset(context: Context, batch: Batch) -> tuple[Array, Array]:
     """Predicted minus true position, 0 where unknown (NaN), and where it is known."""
     predicted = context.outputs.position
     if predicted is None:
-        raise ValueError("a position loss needs model.head heatmap or regression, or weight 0.")
+        raise UserError("a position loss needs model.head heatmap or regression, or weight 0.")
     known = jnp.isfinite(batch["position"]).all(-1)
     return jnp.where(known[:, None], predicted - jnp.nan_to_num(batch["position"]), 0.0), known
 
@@ -98,5 +99,5 @@ def class_weight(context: Context, batch: Batch) -> Float[Array, "b"]:
     if not weights:
         return jnp.ones(batch["label"].shape)
     if len(weights) != classes:
-        raise ValueError(f"loss.class_weights {weights} must hold {classes} numbers, one a class.")
+        raise UserError(f"loss.class_weights {weights} must hold {classes} numbers, one a class.")
     return jnp.asarray(weights)[batch["label"]]

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.ops.conv import conv
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 
@@ -40,7 +41,7 @@ class SpatialAttention(nn.Module):
 
     def _per_window(self, x: Array, shape: tuple[int, ...]) -> Array:
         if x.ndim != 5:
-            raise ValueError(f"per_window attention needs events [b t h w c]; the input has shape {x.shape}.")
+            raise UserError(f"per_window attention needs events [b t h w c]; the input has shape {x.shape}.")
         kernels = self.param("kernel", uniform, (x.shape[1], *shape[1:]))
         # One after the other: a `vmap` makes a grouped convolution, thirty times slower on the CPU.
         windows = [conv(x[:, t : t + 1], kernels[t : t + 1], padding="SAME") for t in range(x.shape[1])]

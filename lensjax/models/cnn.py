@@ -18,6 +18,7 @@ from lensjax.models.attention import SpatialAttention
 from lensjax.models.event_views import FLAT, only, view
 from lensjax.models.heads import Head, mean_probability
 from lensjax.ops.conv import conv, max_pool
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Outputs
 
 Taps = Mapping[str, Array] | None
@@ -90,7 +91,7 @@ def convolution(
     weights = module.param(f"{name}_kernel", he_normal, shape)
     if config.standardise:
         if weights[..., 0].size == 1:
-            raise ValueError(
+            raise UserError(
                 f"model.standardise leaves nothing of a filter of one number ({name}): "
                 "use a larger model.kernel, or --model.no-standardise."
             )
@@ -102,7 +103,7 @@ def convolution(
 def by_window(head: Head, x: Float[Array, "b *s c"]) -> Float[Array, "b t k"]:
     """Logits of each window by itself, by the same head."""
     if x.ndim != 5:
-        raise ValueError(f"model.decide window needs events; the trunk gave {x.shape}: use decide event.")
+        raise UserError(f"model.decide window needs events; the trunk gave {x.shape}: use decide event.")
     b, t = x.shape[:2]
     return head(x.reshape(b * t, *x.shape[2:]))[0].reshape(b, t, -1)
 
@@ -189,27 +190,27 @@ def build(config: ModelConfig) -> Network:
     """Check a configuration and make the network, of kind unet a `unet.UNet`.
 
     Raises:
-      ValueError: a field contradicts another; says which, the value, and the rule.
+      UserError: a field contradicts another; says which, the value, and the rule.
     """
     stages = len(config.features)
     if stages == 0:
-        raise ValueError("model.features is empty; give one number of channels a stage, such as 16 32 64.")
+        raise UserError("model.features is empty; give one number of channels a stage, such as 16 32 64.")
     for name in ("kernel", "time_kernel", "pool", "time_pool"):
         values = getattr(config, name)
         if len(values) not in (1, stages) or min(values) < 1:
-            raise ValueError(f"model.{name} {values} must hold 1 or {stages} positive numbers (one a stage).")
+            raise UserError(f"model.{name} {values} must hold 1 or {stages} positive numbers (one a stage).")
     places = ("input", *(f"stage{i + 1}" for i in range(stages)))
     for place in config.attention.at:
         if place not in places:
-            raise ValueError(f"model.attention.at names '{place}'; places are {', '.join(places)}.")
+            raise UserError(f"model.attention.at names '{place}'; places are {', '.join(places)}.")
     if len(config.classes) < 2:
-        raise ValueError(f"model.classes {config.classes} must name at least two classes.")
+        raise UserError(f"model.classes {config.classes} must name at least two classes.")
     if config.attention.branch and not config.attention.at:
-        raise ValueError("model.attention.branch needs a gate: set model.attention.at, or no branch.")
+        raise UserError("model.attention.branch needs a gate: set model.attention.at, or no branch.")
     if config.attention.kernel < 1 or config.attention.kernel % 2 == 0:
-        raise ValueError(f"model.attention.kernel (={config.attention.kernel}) must be odd and positive.")
+        raise UserError(f"model.attention.kernel (={config.attention.kernel}) must be odd and positive.")
     if not 0 <= config.dropout < 1:
-        raise ValueError(f"model.dropout (={config.dropout}) must be in [0, 1).")
+        raise UserError(f"model.dropout (={config.dropout}) must be in [0, 1).")
     check_events(config)
     check_kind(config)
     if config.kind == "trunk":
@@ -234,7 +235,7 @@ def check_kind(config: ModelConfig) -> None:
         (unet, config.kind == "unet" and config.decide != "event", "model.decide window", "event"),
     ):  # fmt: skip
         if wrong:
-            raise ValueError(f"{rule} contradicts {field}: use {fix}.")
+            raise UserError(f"{rule} contradicts {field}: use {fix}.")
 
 
 def check_events(config: ModelConfig) -> None:
@@ -265,7 +266,7 @@ def check_events(config: ModelConfig) -> None:
         (places, heat and config.padding == "VALID", kernel, "padding SAME, or head regression"),
     ):
         if applies and present:
-            raise ValueError(f"{rule}, which contradicts {field}: use {fix}.")
+            raise UserError(f"{rule}, which contradicts {field}: use {fix}.")
 
 
 def count_parameters(variables: Mapping) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 FLAT = ("mosaic", "channels")
@@ -16,11 +17,11 @@ def mosaic(x: Float[Array, "b t h w c"]) -> Float[Array, "b rows columns c"]:
     """Four windows as one image [b 2h 2w c], the two shorter ones on top.
 
     Raises:
-      ValueError: the event has another number of windows.
+      UserError: the event has another number of windows.
     """
     b, t, h, w, c = x.shape
     if t != 4:
-        raise ValueError(
+        raise UserError(
             f"model.view mosaic needs events of 4 windows, these have {t}: use channels or event."
         )
     return x.reshape(b, 2, 2, h, w, c).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c)
@@ -45,12 +46,12 @@ def only(windows: tuple[int, ...], x: Float[Array, "b *s c"]) -> Float[Array, "b
     """The windows of an event that are seen; all others are 0, so no number of weights changes.
 
     Raises:
-      ValueError: the input is no event, or has no such window.
+      UserError: the input is no event, or has no such window.
     """
     if not windows:
         return x
     if x.ndim != 5 or not all(0 <= window < x.shape[1] for window in windows):
-        raise ValueError(
+        raise UserError(
             f"model.only_windows {windows} needs events [b t h w c] that have these windows; the input is "
             f"{x.shape}: leave it empty for all."
         )
@@ -70,10 +71,10 @@ def view(name: str, x: Float[Array, "b *s c"]) -> Float[Array, "b *viewed cv"]:
     """Show a view of events; "event" passes images too.
 
     Raises:
-      ValueError: another view is asked of an image.
+      UserError: another view is asked of an image.
     """
     if name != "event" and x.ndim != 5:
-        raise ValueError(
+        raise UserError(
             f"model.view {name} needs events [b t h w c]; the input has shape {x.shape}: use event."
         )
     return VIEWS[name](x)

@@ -16,6 +16,7 @@ import numpy as np
 from lensjax.event_axes import WINDOWS
 from lensjax.models.attention import WindowAttention
 from lensjax.ops.conv import conv
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 # A position is never trusted to better than 1/1000 of the image, nor to worse than the whole of it.
@@ -82,9 +83,7 @@ class Head(nn.Module):
             kept = x.mean(-2) if self.pooling == "rows" else x
             return kept.reshape(x.shape[0], -1), None
         if x.ndim != 5:
-            raise ValueError(
-                f"model.pooling {self.pooling} needs events; the trunk gave {x.shape}: use mean."
-            )
+            raise UserError(f"model.pooling {self.pooling} needs events; the trunk gave {x.shape}: use mean.")
         means = x.mean((2, 3))
         if self.pooling == "concat":
             return means.reshape(len(x), -1), None
@@ -126,7 +125,7 @@ def mean_position(
     long as one of the first, about the same middle, so its place on the first window is stretched by that.
 
     Raises:
-      ValueError: the event has more windows than are known.
+      UserError: the event has more windows than are known.
     """
     row_at = origin[0] + step[0] * jnp.arange(weights.shape[-2], dtype=jnp.float32)
     column_at = origin[1] + step[1] * jnp.arange(weights.shape[-1], dtype=jnp.float32)
@@ -134,7 +133,7 @@ def mean_position(
         row, column = weights.sum(2) @ row_at, weights.sum(1) @ column_at
     else:
         if weights.shape[1] > len(windows):
-            raise ValueError(
+            raise UserError(
                 f"{weights.shape[1]} windows have no known lengths, only {windows} s: use a class head."
             )
         stretch = jnp.asarray(np.array(windows[: weights.shape[1]], np.float32) / windows[0])

@@ -21,6 +21,7 @@ import numpy as np
 
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.models.cnn import Network, build, geometry
+from lensjax.runtime.errors import UserError
 
 CLASSES = ("non-lens", "lens")
 
@@ -87,10 +88,10 @@ def named(name: str) -> Published:
     """The network of that name.
 
     Raises:
-      ValueError: there is none; lists those there are.
+      UserError: there is none; lists those there are.
     """
     if name not in NETWORKS:
-        raise ValueError(f"no published network is called '{name}'; choose from {', '.join(NETWORKS)}.")
+        raise UserError(f"no published network is called '{name}'; choose from {', '.join(NETWORKS)}.")
     return NETWORKS[name]
 
 
@@ -101,7 +102,7 @@ def load(name: str, weights: str | Path) -> tuple[Network, dict[str, Any]]:
       weights: the published .pt (read by PyTorch, plain tensors only), or an .npz of the same arrays.
 
     Raises:
-      ValueError: no such network, or the file is missing, damaged, or another network's; says which array.
+      UserError: no such network, or the file is missing, damaged, or another network's; says which array.
     """
     network = named(name)
     state = read_state(Path(weights))
@@ -159,7 +160,7 @@ def check_state(network: Published, state: Mapping[str, np.ndarray], where: str)
     """Every array is there, alone, of its shape, and finite.
 
     Raises:
-      ValueError: says which is not, and whose weights they are instead.
+      UserError: says which is not, and whose weights they are instead.
     """
     wanted, found = state_shapes(network), {name: array.shape for name, array in state.items()}
     others = [name for name, other in NETWORKS.items() if state_shapes(other) == found]
@@ -167,26 +168,26 @@ def check_state(network: Published, state: Mapping[str, np.ndarray], where: str)
     about = f"'{where}' does not hold the weights of {network.name}"
     for missing, what in ((wanted.keys() - found, "lacks"), (found.keys() - wanted, "has the unknown")):
         if missing:
-            raise ValueError(f"{about}: it {what} {', '.join(sorted(missing))}.{hint}")
+            raise UserError(f"{about}: it {what} {', '.join(sorted(missing))}.{hint}")
     for name, shape in wanted.items():
         if found[name] != shape:
-            raise ValueError(f"{about}: {name} has shape {found[name]}, not {shape}.{hint}")
+            raise UserError(f"{about}: {name} has shape {found[name]}, not {shape}.{hint}")
         if not np.isfinite(state[name]).all():
-            raise ValueError(f"{about}: {name} has numbers that are not finite; fetch the file again.")
+            raise UserError(f"{about}: {name} has numbers that are not finite; fetch the file again.")
 
 
 def read_state(path: Path) -> dict[str, np.ndarray]:
     """Arrays of a state dict, float32, from .npz or by PyTorch; neither runs what a file may hold.
 
     Raises:
-      ValueError: the file is missing or damaged, holds more than arrays, or PyTorch is not installed.
+      UserError: the file is missing or damaged, holds more than arrays, or PyTorch is not installed.
     """
     if not path.is_file():
-        raise ValueError(f"weights '{path}' do not exist; give the published .pt, or an .npz made from it.")
+        raise UserError(f"weights '{path}' do not exist; give the published .pt, or an .npz made from it.")
     state = _read_npz(path) if path.suffix == ".npz" else _read_torch(path)
     odd = [name for name, array in state.items() if array.dtype.kind != "f"]
     if odd or not state:
-        raise ValueError(f"'{path}' holds no weights: {', '.join(odd) or 'no array'} is no array of reals.")
+        raise UserError(f"'{path}' holds no weights: {', '.join(odd) or 'no array'} is no array of reals.")
     return {name: array.astype(np.float32) for name, array in state.items()}
 
 
@@ -195,14 +196,14 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"weights '{path}' are damaged, or no .npz of plain arrays ({error}).") from error
+        raise UserError(f"weights '{path}' are damaged, or no .npz of plain arrays ({error}).") from error
 
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
     try:
         import torch
     except ModuleNotFoundError:
-        raise ValueError(
+        raise UserError(
             f"'{path}' is read by PyTorch, which is not installed: pip install 'lensjax[torch]', or convert "
             f"it where PyTorch is: python -m lensjax.models.published {path} {path.with_suffix('.npz').name}"
         ) from None
@@ -211,20 +212,20 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         return {str(name): tensor.numpy(force=True) for name, tensor in found.items()}
     except (pickle.UnpicklingError, RuntimeError, AttributeError, EOFError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"weights '{path}' are damaged, or no plain state dict ({reason}).") from error
+        raise UserError(f"weights '{path}' are damaged, or no plain state dict ({reason}).") from error
 
 
 def convert(source: Path, target: Path) -> list[str]:
     """Write a state dict as an .npz; the names of the networks it fits.
 
     Raises:
-      ValueError: the file cannot be read, or fits none.
+      UserError: the file cannot be read, or fits none.
     """
     state = read_state(source)
     found = {name: array.shape for name, array in state.items()}
     fits = [name for name, network in NETWORKS.items() if state_shapes(network) == found]
     if not fits:
-        raise ValueError(f"'{source}' fits none of {', '.join(NETWORKS)}: it has {', '.join(found)}.")
+        raise UserError(f"'{source}' fits none of {', '.join(NETWORKS)}: it has {', '.join(found)}.")
     arrays: dict[str, Any] = dict(state)
     np.savez(target, **arrays)
     return fits

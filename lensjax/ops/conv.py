@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.ops.conv_blocks import LAYOUT, Tangents, correlate_blocks, gain_by_blocks, product_rule
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 
@@ -29,13 +30,13 @@ def conv_events(x: Float[Array, "b t h w c"], kernel: Float[Array, "d k l c f"],
     The same sums, and on the CPU several times faster than a 3D convolution, forward and backward.
 
     Raises:
-      ValueError: an unpadded kernel is deeper than the event.
+      UserError: an unpadded kernel is deeper than the event.
     """
     depth, t = kernel.shape[0], x.shape[1]
     if padding == "SAME":
         x = jnp.pad(x, ((0, 0), ((depth - 1) // 2, depth // 2), (0, 0), (0, 0), (0, 0)))
     elif depth > t:
-        raise ValueError(f"a time kernel of {depth} exceeds {t} windows: use model.padding SAME.")
+        raise UserError(f"a time kernel of {depth} exceeds {t} windows: use model.padding SAME.")
     windows = x.shape[1] - depth + 1
     x = jnp.concatenate([x[:, i : i + windows] for i in range(depth)], axis=-1)
     kernel = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
@@ -87,7 +88,7 @@ def max_pool(x: Float[Array, "b *s c"], window: Sequence[int]) -> Array:
         return x
     space = x.shape[1:-1]
     if any(w > n for w, n in zip(window, space, strict=True)):
-        raise ValueError(f"pooling window {tuple(window)} exceeds the feature map {space}: pool less.")
+        raise UserError(f"pooling window {tuple(window)} exceeds the feature map {space}: pool less.")
     if len(window) == 3:
         for axis, w in enumerate(window, start=1):
             n = x.shape[axis] // w

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lensjax.runtime.errors import UserError
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -37,22 +39,22 @@ class Entry:
 
 
 def check(entry: Entry, bands: Sequence[str] = ()) -> None:
-    """Raise a ValueError that names the entry, the value and the rule when something does not fit."""
+    """Raise a UserError that names the entry, the value and the rule when something does not fit."""
     where, shape = f"entry '{entry.id}'", entry.image.shape
     if entry.image.ndim not in (3, 4) or 0 in shape:
-        raise ValueError(f"{where}: the image has shape {shape}; give [h w c], or [t h w c] for an event.")
+        raise UserError(f"{where}: the image has shape {shape}; give [h w c], or [t h w c] for an event.")
     if bands and len(bands) != shape[-1]:
-        raise ValueError(
+        raise UserError(
             f"{where}: {shape[-1]} channels but {len(bands)} band names; give one name a channel."
         )
     if np.shape(entry.probabilities) != (len(entry.classes),):
-        raise ValueError(
+        raise UserError(
             f"{where}: probabilities have shape {np.shape(entry.probabilities)} for {len(entry.classes)} "
             "classes; give one number a class."
         )
     for name, index in (("predicted", entry.predicted), ("label", entry.label)):
         if index is not None and not 0 <= index < len(entry.classes):
-            raise ValueError(f"{where}: {name} is {index}; it must lie in 0 … {len(entry.classes) - 1}.")
+            raise UserError(f"{where}: {name} is {index}; it must lie in 0 … {len(entry.classes) - 1}.")
     shapes = {f"map '{name}'": np.shape(values) for name, values in entry.maps.items()}
     shapes |= {} if entry.mask is None else {"mask": np.shape(entry.mask)}
     windows, classes = shape[:-3], len(entry.classes)
@@ -61,12 +63,12 @@ def check(entry: Entry, bands: Sequence[str] = ()) -> None:
         ("window_probabilities", entry.window_probabilities, (*windows, classes)),
     ):
         if values is not None and (not windows or np.shape(values) != wanted):
-            raise ValueError(
+            raise UserError(
                 f"{where}: {name} has shape {np.shape(values)}; give one row a window of [t h w c]."
             )
     for name, got in shapes.items():
         if got != shape[:-1]:
-            raise ValueError(f"{where}: {name} has shape {got}, the image {shape[:-1]}; they must agree.")
+            raise UserError(f"{where}: {name} has shape {got}, the image {shape[:-1]}; they must agree.")
 
 
 def finite_pair(pair: np.ndarray | None) -> tuple[float, float] | None:

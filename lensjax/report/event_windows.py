@@ -9,6 +9,7 @@ import numpy as np
 
 from lensjax.event_axes import CLIP, EventGrid
 from lensjax.report.entry import Entry, finite_pair
+from lensjax.runtime.errors import UserError
 
 FREQUENCIES = (10, 30, 100, 300, 1000)
 TICK = 0.4
@@ -110,10 +111,10 @@ def grey(image: np.ndarray, log: bool) -> np.ndarray:
 
 
 def check(entry: Entry, grid: EventGrid) -> None:
-    """Raise a ValueError that names the entry where it is no event of this grid."""
+    """Raise a UserError that names the entry where it is no event of this grid."""
     windows = len(grid.windows)
     if entry.image.ndim != 4 or entry.image.shape[0] != windows:
-        raise ValueError(
+        raise UserError(
             f"entry '{entry.id}': the image has shape {entry.image.shape}; an event of {windows} windows is "
             f"[{windows} h w c]."
         )

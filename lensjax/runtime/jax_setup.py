@@ -9,6 +9,8 @@ import importlib.metadata
 import os
 from pathlib import Path
 
+from lensjax.runtime.errors import UserError
+
 # jaxlib sends convolutions on the CPU to experimental fusions that double the cost of their gradients
 # (measured by benchmarks/train.py). jaxlib refuses flags it does not know, hence the range.
 FAST_CPU_GRADIENTS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
@@ -23,7 +25,7 @@ def prepare(*, gradients: bool, multihost: bool = False, exact: bool = True) -> 
     equal scores, as in occlusion, are no noise.
 
     Raises:
-      ValueError: `multihost` without a coordinator to join.
+      UserError: `multihost` without a coordinator to join.
     """
     if gradients and known_jaxlib() and "xla_cpu_experimental_ynn" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FAST_CPU_GRADIENTS}".strip()
@@ -44,7 +46,7 @@ def join_processes() -> None:
     """`jax.distributed`: no arguments on TPU, Slurm, Kubernetes; elsewhere three environment variables.
 
     Raises:
-      ValueError: neither tells where the coordinator is.
+      UserError: neither tells where the coordinator is.
     """
     import jax
 
@@ -56,7 +58,7 @@ def join_processes() -> None:
         else:
             jax.distributed.initialize()
     except (ValueError, RuntimeError) as error:
-        raise ValueError(
+        raise UserError(
             f"--multihost found no cluster ({error}); set {', '.join(names)}, or leave the flag out."
         ) from error
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from lensjax.runtime.errors import UserError
 from lensjax.types import Batch
 
 
@@ -24,12 +25,12 @@ def check_batch_size(batch_size: int) -> None:
     """Refuse a batch that does not divide over the devices.
 
     Raises:
-      ValueError: with the nearest sizes that do.
+      UserError: with the nearest sizes that do.
     """
     devices = jax.device_count()
     if batch_size % devices:
         below = batch_size // devices * devices
-        raise ValueError(
+        raise UserError(
             f"optim.batch_size (={batch_size}) must be a multiple of the {devices} devices: "
             f"use {below or devices} or {below + devices}."
         )

@@ -15,6 +15,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from lensjax.runtime.errors import UserError
+
 
 def plain(value: Any) -> Any:
     """What JSON can hold: dataclasses and arrays opened up, numbers made Python's, NaN and infinity None.
@@ -65,7 +67,7 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     """The records of a `.jsonl` file, without a last line torn by a kill.
 
     Raises:
-      ValueError: another line is no JSON object, with its number.
+      UserError: another line is no JSON object, with its number.
     """
     return [record for _, record in _lines(Path(path))]
 
@@ -90,7 +92,7 @@ def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
         if isinstance(record, dict):
             yield line, record
         elif number < len(lines):  # what follows the last newline is empty or torn
-            raise ValueError(f"line {number} of {path} is not a JSON object; delete that line, or the file.")
+            raise UserError(f"line {number} of {path} is not a JSON object; delete that line, or the file.")
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ from lensjax.config_io import changes, config_from_dict
 from lensjax.data.store.datasets import Source
 from lensjax.evaluation.predict import Predictions
 from lensjax.runtime import logs
+from lensjax.runtime.errors import UserError
 from lensjax.training.checkpoint import read_config_json
 from lensjax.types import Array
 
@@ -35,14 +36,14 @@ def check(workdir: Path, config: Config) -> None:
     """A workdir with checkpoints may only be resumed with the configuration that made them.
 
     Raises:
-      ValueError: the workdir holds a run of another configuration; says which fields differ.
+      UserError: the workdir holds a run of another configuration; says which fields differ.
     """
     if not has_checkpoints(workdir):
         return
     before: Config = config_from_dict(read_config_json(workdir))  # fields added since take their defaults
     differing = changes(comparable(before), comparable(config))
     if differing:
-        raise ValueError(
+        raise UserError(
             f"'{workdir}' holds a run of another configuration ({'; '.join(differing[:5])}): "
             "choose another --workdir, or delete that folder."
         )

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from lensjax.event_axes import WINDOWS
+from lensjax.runtime.errors import UserError
 
 BISQUARE = np.sqrt(11.0)
 """Half-width of the window in units of its rms width: with it, Q is frequency over bandwidth."""
@@ -98,7 +99,7 @@ def _check(config: ScanConfig) -> None:
     )
     for broken, message in rules:
         if broken:
-            raise ValueError(f"{message}.")
+            raise UserError(f"{message}.")
 
 
 def _q_values(config: ScanConfig, step: float) -> np.ndarray:
@@ -120,7 +121,7 @@ def _row_frequencies(config: ScanConfig, q: float, step: float) -> np.ndarray:
 def _plane(config: ScanConfig, q: float, pixels: np.ndarray, step: float) -> Plane:
     rows = _row_frequencies(config, q, step)
     if not len(rows):
-        raise ValueError(
+        raise UserError(
             f"{config.sample_rate:g} Hz carries the Q {q:.1f} plane up to {_reach(config, q):.0f} Hz, "
             f"below frequency_range {config.frequency_range}; lower the range or raise the sampling rate."
         )
@@ -141,7 +142,7 @@ def plan(config: ScanConfig) -> Plan:
     """Rows, windows, medians and pixels of a scan.
 
     Raises:
-      ValueError: the ranges are no ranges, the block holds no whole number of samples or is shorter than a
+      UserError: the ranges are no ranges, the block holds no whole number of samples or is shorter than a
         window, or the sampling rate carries no row of some plane.
     """
     _check(config)

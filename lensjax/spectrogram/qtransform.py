@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.q_batches import Layout, layout
 from lensjax.spectrogram.q_energy import Medians, Rows, kept_rows
 from lensjax.spectrogram.q_planes import Plan, ScanConfig, carried, plan
@@ -56,12 +57,12 @@ def _picture(
 
 def _spectrum(whitened: Float[Array | np.ndarray, " n"], config: ScanConfig) -> Num[Array, " f"]:
     if len(whitened) != config.samples:
-        raise ValueError(
+        raise UserError(
             f"the whitened block holds {len(whitened)} samples, the scan wants {config.samples} "
             f"({config.duration:g} s at {config.sample_rate:g} Hz); cut it or change ScanConfig."
         )
     if not isinstance(whitened, jax.core.Tracer) and not np.isfinite(whitened).all():
-        raise ValueError("the whitened block holds values that are no numbers; choose one without a gap.")
+        raise UserError("the whitened block holds values that are no numbers; choose one without a gap.")
     # A window shorter than the widest of its group may be cut beyond the last bin.
     spare = max(group.bins for group in _every(config).groups)
     return jnp.pad(jnp.fft.rfft(jnp.asarray(whitened, jnp.float32)), (0, spare))
@@ -99,10 +100,10 @@ def _scan(
 
 def _check_options(config: ScanConfig, plane: int | Array | None, medians: str) -> None:
     if medians not in ("measured", "white"):
-        raise ValueError(f"medians '{medians}' unknown; choose measured or white.")
+        raise UserError(f"medians '{medians}' unknown; choose measured or white.")
     number = len(plan(config).planes)
     if isinstance(plane, int | np.integer) and not 0 <= plane < number:
-        raise ValueError(f"plane {plane} does not exist; choose 0 to {number - 1}.")
+        raise UserError(f"plane {plane} does not exist; choose 0 to {number - 1}.")
 
 
 def q_scan(
@@ -118,7 +119,7 @@ def q_scan(
     rows alone are computed. Over several events `jax.lax.map` is faster than `vmap` on a CPU.
 
     Raises:
-      ValueError: the block has another length than the config says or holds no numbers, a name or a plane is
+      UserError: the block has another length than the config says or holds no numbers, a name or a plane is
         unknown, or the config asks for the impossible (`plan`).
     """
     _check_options(config, plane, medians)
@@ -143,7 +144,7 @@ def q_scan_all_planes(
     """Energy around `centre` on every plane: the option no picture has.
 
     Raises:
-      ValueError: as `q_scan`.
+      UserError: as `q_scan`.
     """
     _check_options(config, None, medians)
     middle = jnp.asarray(0.0 if centre is None else centre, jnp.float32)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 Strain = Float[Array | np.ndarray, " n"]
@@ -18,15 +19,15 @@ Strain = Float[Array | np.ndarray, " n"]
 
 def _refuse(strain: Strain, sample_rate: float, segment: float) -> None:
     if sample_rate <= 0 or segment <= 0:
-        raise ValueError(f"sample rate {sample_rate} Hz and segment {segment} s must be positive.")
+        raise UserError(f"sample rate {sample_rate} Hz and segment {segment} s must be positive.")
     if len(strain) < round(2 * segment * sample_rate):
-        raise ValueError(
+        raise UserError(
             f"{len(strain) / sample_rate:g} s of strain are too short for segments of {segment:g} s; "
             f"give {2 * segment:g} s or more."
         )
     if not isinstance(strain, jax.core.Tracer) and not np.isfinite(strain).all():
         bad = int(np.sum(~np.isfinite(strain)))
-        raise ValueError(f"strain holds {bad} samples that are no numbers; choose a stretch without a gap.")
+        raise UserError(f"strain holds {bad} samples that are no numbers; choose a stretch without a gap.")
 
 
 def asd(
@@ -35,7 +36,7 @@ def asd(
     """Frequencies (Hz) and one-sided amplitude spectral density (strain/√Hz) by median-Welch.
 
     Raises:
-      ValueError: fewer than two segments of strain, or values that are no numbers.
+      UserError: fewer than two segments of strain, or values that are no numbers.
     """
     _refuse(strain, sample_rate, segment)
     strain = jnp.asarray(strain, jnp.float32)
@@ -73,7 +74,7 @@ def whiten(
     `asd` is what `asd()` gives, of this or of other strain; measured on the strain itself by default.
 
     Raises:
-      ValueError: fewer than two segments of strain, or values that are no numbers.
+      UserError: fewer than two segments of strain, or values that are no numbers.
     """
     _refuse(strain, sample_rate, segment)
     strain = jnp.asarray(strain, jnp.float32)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from lensjax.runtime.errors import UserError
 from lensjax.training.seed_stack import Stacked
 from lensjax.training.state import TrainState
 
@@ -54,7 +55,7 @@ def restore(ckpt: ocp.training.Checkpointer, state: State, data: Any) -> State:
     """The latest checkpoint, or `state` when there is none; the iterator continues in place.
 
     Raises:
-      ValueError: the checkpoint cannot be read, or belongs to another network.
+      UserError: the checkpoint cannot be read, or belongs to another network.
     """
     if ckpt.latest is None:
         return state
@@ -62,7 +63,7 @@ def restore(ckpt: ocp.training.Checkpointer, state: State, data: Any) -> State:
     try:
         restored = ckpt.load_checkpointables(ckpt.latest.step, {"state": abstract(state), "data": data})
     except Exception as error:
-        raise ValueError(unreadable(Path(ckpt.directory), ckpt.latest.step, error)) from error
+        raise UserError(unreadable(Path(ckpt.directory), ckpt.latest.step, error)) from error
     return restored["state"]
 
 
@@ -70,13 +71,13 @@ def check_processes(place: Path) -> None:
     """The place in the data is saved by each process for itself.
 
     Raises:
-      ValueError: the run was saved by another number of processes.
+      UserError: the run was saved by another number of processes.
     """
     saved = sorted(place.glob("process_*-of-*.json"))
     mine = f"process_{jax.process_index()}-of-{jax.process_count()}.json"
     if saved and not (place / mine).exists():
         count = saved[0].stem.rsplit("-", 1)[1]
-        raise ValueError(
+        raise UserError(
             f"this run was saved by {count} process(es), not {jax.process_count()}: resume it so."
         )
 
@@ -85,24 +86,24 @@ def restore_best(workdir: Path, state: TrainState) -> TrainState:
     """The best checkpoint of a run (the latest, where no validation score is known), its state alone.
 
     Raises:
-      ValueError: there is no checkpoint, it cannot be read, or it belongs to another network.
+      UserError: there is no checkpoint, it cannot be read, or it belongs to another network.
     """
     directory = (workdir / "checkpoints").absolute()
     if not directory.is_dir():
-        raise ValueError(
+        raise UserError(
             f"'{workdir}' holds no checkpoints; train first: python train.py CONFIG --workdir {workdir}"
         )
     with checkpointer(workdir) as ckpt:
         scored = [c for c in ckpt.checkpoints if c.metrics]
         chosen = max(scored, key=lambda c: (score_of(c.metrics), c.step)) if scored else ckpt.latest
         if chosen is None:
-            raise ValueError(
+            raise UserError(
                 f"'{directory}' is empty: the run was stopped before its first epoch ended; train again."
             )
         try:
             return ckpt.load_checkpointables(chosen.step, {"state": abstract(state)})["state"]
         except Exception as error:
-            raise ValueError(unreadable(directory, chosen.step, error)) from error
+            raise UserError(unreadable(directory, chosen.step, error)) from error
 
 
 def abstract(state: State) -> State:
@@ -122,15 +123,15 @@ def read_config_json(workdir: Path) -> dict[str, Any]:
     """The resolved configuration of a run as plain JSON.
 
     Raises:
-      ValueError: the folder is not a run, or the file is damaged.
+      UserError: the folder is not a run, or the file is damaged.
     """
     path = workdir / "config.json"
     if not path.is_file():
-        raise ValueError(f"'{workdir}' is not a run: it has no config.json. Give the --workdir of train.py.")
+        raise UserError(f"'{workdir}' is not a run: it has no config.json. Give the --workdir of train.py.")
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
-        raise ValueError(f"'{path}' is damaged ({error}); train again in a new workdir.") from error
+        raise UserError(f"'{path}' is damaged ({error}); train again in a new workdir.") from error
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from lensjax.evaluation import predict
 from lensjax.inspection.restore import restore
 from lensjax.models import count_parameters
 from lensjax.runtime import logs, parallel, run_folder
+from lensjax.runtime.errors import UserError
 from lensjax.training import checkpoint, seed_stack
 from lensjax.training.optim import make_optimiser, make_schedule
 from lensjax.training.seed_stack import Stacked
@@ -56,7 +57,7 @@ def train(config: Config, seeds: Sequence[int], folder: Path, say: Say, together
     """Train the seeds that `folder`/seed0 … lack; False where it was asked to stop, and has saved.
 
     Raises:
-      ValueError: the configuration contradicts itself, or a folder holds another run.
+      UserError: the configuration contradicts itself, or a folder holds another run.
       FloatingPointError: a loss or gradient is not finite.
     """
     missing = unfinished(config, seeds, folder)
@@ -99,7 +100,7 @@ def unfinished(config: Config, seeds: Sequence[int], folder: Path) -> tuple[int,
     """The seeds to train together: those without a summary, or all that already began together.
 
     Raises:
-      ValueError: one of them is a run of another configuration, or one that train.py has begun.
+      UserError: one of them is a run of another configuration, or one that train.py has begun.
     """
     if run_folder.has_checkpoints(stack_of(folder, seeds)):
         return tuple(seeds)
@@ -111,7 +112,7 @@ def unfinished(config: Config, seeds: Sequence[int], folder: Path) -> tuple[int,
             missing.append(seed)
     began = [folder / f"seed{seed}" for seed in missing if run_folder.has_checkpoints(folder / f"seed{seed}")]
     if began and not run_folder.has_checkpoints(stack_of(folder, missing)):
-        raise ValueError(f"'{began[0]}' was begun by itself: end it with train.py, or delete that folder.")
+        raise UserError(f"'{began[0]}' was begun by itself: end it with train.py, or delete that folder.")
     return tuple(missing)
 
 
@@ -123,7 +124,7 @@ def prepare(config: Config, seeds: tuple[int, ...], folder: Path, together: bool
     predict.check_classes(config, train)
     for field in ("shuffle_labels", "negatives"):
         if getattr(config.data, field, False):
-            raise ValueError(f"data.{field} gives each seed examples of its own: train them one by one.")
+            raise UserError(f"data.{field} gives each seed examples of its own: train them one by one.")
     steps_per_epoch = len(train) // config.optim.batch_size
     total_steps = config.optim.epochs * steps_per_epoch
     optimiser, everywhere = (

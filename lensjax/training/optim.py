@@ -8,6 +8,7 @@ import jax
 import optax
 
 from lensjax.config import OptimConfig
+from lensjax.runtime.errors import UserError
 
 
 def make_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
@@ -35,18 +36,18 @@ def frozen(config: OptimConfig, params: Any) -> Any:
     """For each parameter whether its name, such as "head/hidden/kernel", begins as one of `frozen` does.
 
     Raises:
-      ValueError: one of them is the beginning of no name, or all parameters are frozen.
+      UserError: one of them is the beginning of no name, or all parameters are frozen.
     """
     names = jax.tree_util.tree_map_with_path(lambda path, _: name_of(path), params)
     each = jax.tree.leaves(names)
     for start in config.frozen:
         if not any(name.startswith(start) for name in each):
-            raise ValueError(
+            raise UserError(
                 f"optim.frozen '{start}' begins no parameter's name; there are {', '.join(each)}."
             )
     found = jax.tree.map(lambda name: name.startswith(config.frozen), names)
     if all(jax.tree.leaves(found)):
-        raise ValueError(f"optim.frozen {config.frozen} leaves nothing to train: freeze less.")
+        raise UserError(f"optim.frozen {config.frozen} leaves nothing to train: freeze less.")
     return found
 
 

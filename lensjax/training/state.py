@@ -15,6 +15,7 @@ from lensjax.config import Config
 from lensjax.losses.objective import objective
 from lensjax.models import Network
 from lensjax.models.cnn import grids
+from lensjax.runtime.errors import UserError
 from lensjax.training.optim import hold, name_of
 from lensjax.types import Array, Batch, Bool, Float
 
@@ -90,7 +91,7 @@ def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
     """Parameters replaced by those of the same name of another network, and which were.
 
     Raises:
-      ValueError: none has the same name, or one that has has another shape.
+      UserError: none has the same name, or one that has has another shape.
     """
     given = {name_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(other)}
     taken: list[str] = []
@@ -100,7 +101,7 @@ def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
         if name not in given:
             return leaf
         if given[name].shape != leaf.shape:
-            raise ValueError(
+            raise UserError(
                 f"init: '{name}' has shape {given[name].shape} in '{where}' and {leaf.shape} here; use the "
                 "same model."
             )
@@ -109,7 +110,7 @@ def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
 
     params = jax.tree_util.tree_map_with_path(choose, params)
     if not taken:
-        raise ValueError(f"init: '{where}' has no parameter of this network; its kind is another.")
+        raise UserError(f"init: '{where}' has no parameter of this network; its kind is another.")
     return params, taken
 
 

@@ -16,6 +16,7 @@ from lensjax.config import Config, EventData, LensData
 from lensjax.config_io import config_from_dict
 from lensjax.data.store import datasets
 from lensjax.runtime import logs
+from lensjax.runtime.errors import UserError
 from lensjax.training import seed_stack
 from lensjax.training.checkpoint import read_config_json
 
@@ -38,7 +39,7 @@ def train_all(configs: Configs, jobs: int, desc: str = "training") -> list[Path]
     On an accelerator the seeds of one experiment, in folders seed0, seed1 … side by side, share a process.
 
     Raises:
-      ValueError: a folder holds another run, or a training failed; names the file with its own message.
+      UserError: a folder holds another run, or a training failed; names the file with its own message.
     """
     groups = seeds_together(configs) if seed_stack.all_at_once() else [{k: v} for k, v in configs.items()]
     groups = [group for group in groups if not ended(group)]
@@ -78,12 +79,12 @@ def ended(group: Configs) -> bool:
     """Whether there is nothing left to train.
 
     Raises:
-      ValueError: a folder holds another run.
+      UserError: a folder holds another run.
     """
     finished = [workdir for workdir in group if (workdir / "summary.json").exists()]
     for workdir in finished:
         if config_from_dict(read_config_json(workdir)) != group[workdir]:
-            raise ValueError(
+            raise UserError(
                 f"'{workdir}' is a run of another configuration: delete it, or choose another --out."
             )
     return len(finished) == len(group)
@@ -93,10 +94,10 @@ def train(shares: SimpleQueue[set[int]], group: Configs) -> None:
     """Train in a process of its own what of the group has not ended.
 
     Raises:
-      ValueError: the training failed; names the file with its own message.
+      UserError: the training failed; names the file with its own message.
     """
     if not Path("train.py").exists():
-        raise ValueError("train.py is not in this folder: run from the project's root.")
+        raise UserError("train.py is not in this folder: run from the project's root.")
     first, config = next(iter(group.items()))
     place, more = (first.parent, ["--seeds", str(len(group))]) if len(group) > 1 else (first, [])
     source, log = place.with_suffix(".json"), place.with_suffix(".log")
@@ -104,7 +105,7 @@ def train(shares: SimpleQueue[set[int]], group: Configs) -> None:
     logs.write_json(source, asdict(config))
     failed = run([sys.executable, "train.py", str(source), "--workdir", str(place), *more], log, shares)
     if failed or not ended(group):
-        raise ValueError(f"training did not end: '{log}' says why; the same command then goes on from there.")
+        raise UserError(f"training did not end: '{log}' says why; the same command then goes on from there.")
 
 
 def run(command: list[str], log: Path, shares: SimpleQueue[set[int]]) -> int:

@@ -20,6 +20,7 @@ import numpy as np
 from lensjax.config import Config
 from lensjax.evaluation import intervals, predict
 from lensjax.runtime import logs, run_folder
+from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.events.ablation_tables import spread
 from lensjax.training import loop
@@ -38,7 +39,7 @@ def main(
     Of the group, `only` these variants and the first.
 
     Raises:
-      ValueError: no such group, or nothing in it to compare; a variant contradicts itself.
+      UserError: no such group, or nothing in it to compare; a variant contradicts itself.
     """
     variants, left_out = chosen(config, group, file, only)
     for line in left_out:
@@ -47,7 +48,7 @@ def main(
         try:
             predict.check(variant)
         except ValueError as error:
-            raise ValueError(f"variant {name} of {group}: {error}") from error
+            raise UserError(f"variant {name} of {group}: {error}") from error
     for number, (name, variant) in enumerate(variants.items(), 1):
         say(f"variant {number} of {len(variants)}: {name}, {seeds} seeds")
         if not loop.train(variant, range(seeds), workdir / name, say):
@@ -61,11 +62,11 @@ def chosen(
     """The variants of a group, and a line for each that is left out.
 
     Raises:
-      ValueError: no such group or variant, or fewer than two variants that differ.
+      UserError: no such group or variant, or fewer than two variants that differ.
     """
     groups = defined_in(file, "GROUPS", "`GROUPS: dict[str, dict[str, Callable[[Config], Config]]]`")
     if group not in groups:
-        raise ValueError(f"unknown ablation '{group}': choose from {', '.join(groups)}.")
+        raise UserError(f"unknown ablation '{group}': choose from {', '.join(groups)}.")
     edits = groups[group]
     check_names("variant", only, edits, of=group)
     first = next(iter(edits))
@@ -84,7 +85,7 @@ def chosen(
             variants[name] = variant
     if len(variants) < 2:
         why = f"{left_out[0]}, and so on" if left_out else f"--only names {first} alone"
-        raise ValueError(f"ablation '{group}' has nothing to compare: {why}.")
+        raise UserError(f"ablation '{group}' has nothing to compare: {why}.")
     return variants, left_out
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.colour_map import colour
 from lensjax.types import Array, Example, Float, Int, Num, Shaped
 
@@ -28,7 +29,7 @@ def asinh_units(
     """
     sigma = np.asarray(sigma, np.float32)
     if not (np.isfinite(sigma) & (sigma > 0)).all():
-        raise ValueError(f"sigma (={sigma}) must be finite and > 0 in every band: give the background noise.")
+        raise UserError(f"sigma (={sigma}) must be finite and > 0 in every band: give the background noise.")
     return np.arcsinh(np.asarray(flux, np.float32) / sigma)
 
 
@@ -92,9 +93,9 @@ def dihedral(example: Example, rng: np.random.Generator) -> Example:
     """One of the eight rotations and reflections of a square image."""
     height, width = example["image"].shape[-3:-1]
     if example["image"].ndim != 3:
-        raise ValueError("'dihedral' is for images [h w c]: it would swap time and frequency of an event.")
+        raise UserError("'dihedral' is for images [h w c]: it would swap time and frequency of an event.")
     if height != width:
-        raise ValueError(f"'dihedral' needs square images, not {height}×{width}: use 'flips'.")
+        raise UserError(f"'dihedral' needs square images, not {height}×{width}: use 'flips'.")
     return orient(example, ORIENTATIONS[dihedral](rng))
 
 
@@ -147,10 +148,10 @@ def shift(example: Example, rng: np.random.Generator, share: float = 1 / 16) -> 
     """`translate` by up to `share` of the image along each axis; a position stays inside the image.
 
     Raises:
-      ValueError: an event, whose windows are moved by different times.
+      UserError: an event, whose windows are moved by different times.
     """
     if example["mask"].ndim != 2:
-        raise ValueError("'shift' is for images [h w c]: the windows of an event must stay nested.")
+        raise UserError("'shift' is for images [h w c]: the windows of an event must stay nested.")
     steps = shift_steps(rng.random(2), example["position"], example["mask"].shape, share)
     return translate(example, *steps.tolist())
 
@@ -218,7 +219,7 @@ def band_limit(example: Example, rng: np.random.Generator, probability: float = 
     limited, draw = rng.random() < probability, rng.random()
     image = example["image"]
     if image.ndim != 4:
-        raise ValueError(f"'band_limit' is for events [t h w c]; the image has shape {image.shape}.")
+        raise UserError(f"'band_limit' is for events [t h w c]; the image has shape {image.shape}.")
     rows = round(draw * image.shape[1] * np.log(2048 / 1200) / np.log(2048 / 10))
     mask = example["mask"].copy()
     mask[:, :rows] = False
@@ -250,11 +251,11 @@ def augmentations(names: Sequence[str | Augmentation]) -> tuple[Augmentation, ..
     """Functions for names of `AUGMENTATIONS`; functions of your own pass through.
 
     Raises:
-      ValueError: unknown name, with the choices.
+      UserError: unknown name, with the choices.
     """
     unknown = [name for name in names if isinstance(name, str) and name not in AUGMENTATIONS]
     if unknown:
-        raise ValueError(f"unknown augmentation '{unknown[0]}': choose from {', '.join(AUGMENTATIONS)}.")
+        raise UserError(f"unknown augmentation '{unknown[0]}': choose from {', '.join(AUGMENTATIONS)}.")
     return tuple(AUGMENTATIONS[name] if isinstance(name, str) else name for name in names)
 
 

@@ -27,6 +27,7 @@ from lensjax.data.images.min_max import span
 from lensjax.data.images.resample import area_weights
 from lensjax.event_axes import WINDOWS
 from lensjax.explain.methods.registry import near, parse
+from lensjax.runtime.errors import UserError
 from lensjax.types import Example, Float
 
 Generator = np.random.Generator
@@ -68,7 +69,7 @@ def remove_centre(example: Example, rng: Generator, share: float = 0.5, fill: st
 def blur(example: Example, rng: Generator, sigma: float = 2.0) -> Example:
     """Through a Gaussian `sigma` pixels wide, along rows and columns; light too, the mask stays."""
     if not sigma > 0:
-        raise ValueError(f"sigma (={sigma}) must be positive; it is in pixels.")
+        raise UserError(f"sigma (={sigma}) must be positive; it is in pixels.")
 
     def change(image: np.ndarray) -> np.ndarray:
         return region_fills.blurred(image.astype(np.float32), np.ones(image.shape[:-1], bool), rng, sigma)
@@ -83,7 +84,7 @@ def min_max(example: Example, rng: Generator, of: str = "values") -> Example:
     are.
     """
     if of not in ("values", "flux"):
-        raise ValueError(f"of (='{of}') must be 'values' or 'flux'.")
+        raise UserError(f"of (='{of}') must be 'values' or 'flux'.")
     unit = np.sinh if of == "flux" else np.asarray
     image = unit(example["image"].astype(np.float64))
     spans = [span(image[..., c]) for c in range(image.shape[-1])]
@@ -102,9 +103,9 @@ def equal_stretch(example: Example, rng: Generator, seconds: float = 0.5) -> Exa
     """
     image, mask = example["image"], example["mask"]
     if image.ndim != 4 or len(image) != len(WINDOWS):
-        raise ValueError(f"'equal_stretch' is for events [{len(WINDOWS)} h w c], not an image {image.shape}.")
+        raise UserError(f"'equal_stretch' is for events [{len(WINDOWS)} h w c], not an image {image.shape}.")
     if not WINDOWS[0] <= seconds <= WINDOWS[-1]:
-        raise ValueError(f"seconds (={seconds}) must lie in [{WINDOWS[0]}, {WINDOWS[-1]}], as windows do.")
+        raise UserError(f"seconds (={seconds}) must lie in [{WINDOWS[0]}, {WINDOWS[-1]}], as windows do.")
     width = mask.shape[-1]
     nothing = region_fills.background(image, mask, rng)
     windows, inside = [], []
@@ -154,7 +155,7 @@ def read(specs: Sequence[str]) -> tuple[Step, ...]:
     """Names and options of `data.inputs`, written as `--methods` are.
 
     Raises:
-      ValueError: unknown name or option, with the choices; `blamed` without its file.
+      UserError: unknown name or option, with the choices; `blamed` without its file.
     """
     parsed = (parse(spec, _options_of) for spec in specs)
     steps = tuple(
@@ -172,7 +173,7 @@ def _like(default: Any, value: Any) -> Any:
 
 def _options_of(name: str) -> dict[str, Any]:
     if name not in INPUTS:
-        raise ValueError(f"unknown input '{name}'{near(name, INPUTS)}; choose from {', '.join(INPUTS)}.")
+        raise UserError(f"unknown input '{name}'{near(name, INPUTS)}; choose from {', '.join(INPUTS)}.")
     return _OPTIONS[name]
 
 
@@ -180,7 +181,7 @@ def transform(example: Example, specs: Sequence[str]) -> Example:
     """The example, its image as stored, after all steps, its image again as stored.
 
     Raises:
-      ValueError: a step does not suit the image, or an option is out of range.
+      UserError: a step does not suit the image, or an option is out of range.
     """
     if not specs:
         return example
@@ -223,13 +224,13 @@ def blame_map(file: str) -> Float[np.ndarray, "*s"]:
     """`map` of an .npz file.
 
     Raises:
-      ValueError: there is no such file, or no such array in it.
+      UserError: there is no such file, or no such array in it.
     """
     try:
         with np.load(file, allow_pickle=False) as saved:
             return saved["map"].astype(np.float32)
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
+        raise UserError(
             f"blamed(file='{file}') is no .npz with an array `map` ({str(error)[:80]}): give the file that "
             "lensjax.studies.maps.edits wrote."
         ) from None
@@ -237,7 +238,7 @@ def blame_map(file: str) -> Float[np.ndarray, "*s"]:
 
 def _share(name: str, share: float) -> None:
     if not 0 <= share < 1:
-        raise ValueError(f"{name}: a share of {share} would be cut in all; it must be at least 0, below 1.")
+        raise UserError(f"{name}: a share of {share} would be cut in all; it must be at least 0, below 1.")
 
 
 def _centres(n: int) -> Float[np.ndarray, "n"]:

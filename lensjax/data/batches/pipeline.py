@@ -21,6 +21,7 @@ from lensjax.data.batches import augment as transforms
 from lensjax.data.batches import batch_augment
 from lensjax.data.batches.augment import Augmentation, as_pixels
 from lensjax.data.store.datasets import Source, Stored
+from lensjax.runtime.errors import UserError
 from lensjax.types import Batch, Example, Int, Num
 
 # Threads keep ahead of a step; the elements are whole batches, so few are buffered. They are half as many as
@@ -46,7 +47,7 @@ def train_iterator(
       process: (index, count); by default those of jax.
 
     Raises:
-      ValueError: the batch size or an augmentation does not suit the data.
+      UserError: the batch size or an augmentation does not suit the data.
     """
     return endless(batch_maker(source, batch_size, seed, augment, shuffle, process), batch_size)
 
@@ -57,7 +58,7 @@ def stacked_iterator(
     """The batches that `train_iterator` gives each of several seeds, stacked: [s b …].
 
     Raises:
-      ValueError: as `train_iterator`.
+      UserError: as `train_iterator`.
     """
     makers = [batch_maker(source, batch_size, seed, augment) for seed in seeds]
 
@@ -83,11 +84,11 @@ def batch_maker(
     """`make(number) -> Batch` of one seed, checked and tried."""
     rank, world = check_batch(batch_size, process)
     if batch_size > len(source):
-        raise ValueError(
+        raise UserError(
             f"batch_size (={batch_size}) exceeds the {len(source)} examples: lower it or make a larger set."
         )
     if not 0 <= seed < 2**32:
-        raise ValueError(f"seed (={seed}) must not be negative, nor 2³² or more.")
+        raise UserError(f"seed (={seed}) must not be negative, nor 2³² or more.")
     steps = transforms.augmentations(augment)
     make = partial(
         train_batch, source, process_part(batch_size, rank, world), batch_size, seed, steps, shuffle
@@ -100,13 +101,11 @@ def check_batch(batch_size: int, process: tuple[int, int] | None = None) -> tupl
     """(index, count) of this process.
 
     Raises:
-      ValueError: the batch size is not a positive multiple of the number of processes.
+      UserError: the batch size is not a positive multiple of the number of processes.
     """
     rank, world = process or (jax.process_index(), jax.process_count())
     if batch_size < 1 or batch_size % world:
-        raise ValueError(
-            f"batch_size (={batch_size}) must be a positive multiple of the {world} process(es)."
-        )
+        raise UserError(f"batch_size (={batch_size}) must be a positive multiple of the {world} process(es).")
     return rank, world
 
 
@@ -258,6 +257,6 @@ def eval_batches(source: Source, batch_size: int, process: tuple[int, int] | Non
     Padding has `valid` False, `index` -1, no position, and an image of 0.
 
     Raises:
-      ValueError: the batch size is not a positive multiple of the number of processes.
+      UserError: the batch size is not a positive multiple of the number of processes.
     """
     return EvalBatches(source, batch_size, check_batch(batch_size, process))

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from lensjax.data.batches.augment import with_light
+from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.colour_map import colour
 from lensjax.types import Bool, Example, Float
 
@@ -70,10 +71,10 @@ def fill(image: Image, region: Region, kind: str, rng: np.random.Generator) -> I
     """The image with what a name of `FILLS` means in the region.
 
     Raises:
-      ValueError: unknown name, with the choices.
+      UserError: unknown name, with the choices.
     """
     if kind not in FILLS:
-        raise ValueError(f"unknown fill '{kind}': choose from {', '.join(FILLS)}.")
+        raise UserError(f"unknown fill '{kind}': choose from {', '.join(FILLS)}.")
     return np.where(region[..., None], FILLS[kind](image, region, rng), image)
 
 
@@ -81,10 +82,10 @@ def largest(blame: Float[np.ndarray, "*s"], share: float) -> Region:
     """The `share` of the pixels with the largest values; ties in the order of the image.
 
     Raises:
-      ValueError: the share is not between 0 and 1.
+      UserError: the share is not between 0 and 1.
     """
     if not 0 < share < 1:
-        raise ValueError(f"share (={share}) must lie between 0 and 1: of all pixels, those blamed most.")
+        raise UserError(f"share (={share}) must lie between 0 and 1: of all pixels, those blamed most.")
     region = np.zeros(blame.size, bool)
     region[np.argsort(-blame, axis=None, kind="stable")[: round(share * blame.size)]] = True
     return region.reshape(blame.shape)
@@ -114,12 +115,12 @@ def blamed(image: Image, blame: np.ndarray, edit: str, share: float, rng: np.ran
     """The image after an edit of `EDITS` of what a map [*s] blames.
 
     Raises:
-      ValueError: unknown edit, or a map that is not of the image's shape.
+      UserError: unknown edit, or a map that is not of the image's shape.
     """
     if edit not in EDITS:
-        raise ValueError(f"unknown edit '{edit}': choose from {', '.join(EDITS)}.")
+        raise UserError(f"unknown edit '{edit}': choose from {', '.join(EDITS)}.")
     if blame.shape != image.shape[:-1]:
-        raise ValueError(f"a map of shape {blame.shape} has not one value a pixel of an image {image.shape}.")
+        raise UserError(f"a map of shape {blame.shape} has not one value a pixel of an image {image.shape}.")
     return EDITS[edit](image, blame, share, rng)
 
 

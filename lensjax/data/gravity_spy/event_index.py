@@ -11,6 +11,7 @@ from pathlib import Path
 from lensjax.data.gravity_spy.list_files import SPLITS, Entry, Problem, Source, list_sources
 from lensjax.data.gravity_spy.trigger_table import Trigger, read_triggers
 from lensjax.event_axes import CLASSES, WINDOWS
+from lensjax.runtime.errors import UserError
 
 DETECTORS = ("H1", "L1", "V1")
 # Of the golden pictures, where leaving out case and underscores does not give the class.
@@ -62,15 +63,15 @@ def index(path: str | Path, metadata: str | Path = "") -> Archive:
       metadata: CSV of the training set; by default the one `*metadata*.csv` in the folder or beside the file.
 
     Raises:
-      ValueError: the path is empty, it or the metadata cannot be read, or there is no picture at all.
+      UserError: the path is empty, it or the metadata cannot be read, or there is no picture at all.
     """
     if not str(path).strip():
-        raise ValueError("data.path is empty: give --data.path FOLDER_OR_ARCHIVE.")
+        raise UserError("data.path is empty: give --data.path FOLDER_OR_ARCHIVE.")
     path = Path(path)
     layout, entries, problems = list_sources(path)
     if not entries and not problems:
         layouts = "train/train/<Label>/*.png, a tar archive of it, or HDF5 label/split/id/0.5.png"
-        raise ValueError(f"'{path}' holds no picture of an event; give {layouts}.")
+        raise UserError(f"'{path}' holds no picture of an event; give {layouts}.")
     triggers = read_triggers(metadata, path)
     entries, unknown = _known([_joined(entry, triggers) for entry in entries])
     groups, twice = _grouped(entries)

@@ -19,6 +19,7 @@ from lensjax.data.gravity_spy.spectrograms import encode_energy, encode_rgb, ene
 from lensjax.data.gravity_spy.trigger_table import Trigger
 from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
+from lensjax.runtime.errors import UserError
 from lensjax.types import Example, Shaped
 
 TRUTH = {
@@ -45,12 +46,12 @@ def examples(
       on_problem: skip leaves out the event and adds the problem to `archive.problems`; refuse stops.
 
     Raises:
-      ValueError: unknown split or option; with refuse, any problem, of the index or met while reading.
+      UserError: unknown split or option; with refuse, any problem, of the index or met while reading.
     """
     if split not in SPLITS:
-        raise ValueError(f"unknown split '{split}': choose from {', '.join(SPLITS)}.")
+        raise UserError(f"unknown split '{split}': choose from {', '.join(SPLITS)}.")
     if on_problem not in ("skip", "refuse"):
-        raise ValueError(f"unknown on_problem '{on_problem}': choose skip or refuse.")
+        raise UserError(f"unknown on_problem '{on_problem}': choose skip or refuse.")
     if on_problem == "refuse" and archive.problems:
         raise _refusal(archive)
     return _examples(archive, archive.events[split], size, encoding, on_problem == "refuse")
@@ -89,7 +90,7 @@ def read_event(
     """Image of one event as it is stored: uint8, or float16 for log.
 
     Raises:
-      BadInput (a ValueError): a picture is damaged or of another size; the message names it.
+      BadInput (a UserError): a picture is damaged or of another size; the message names it.
     """
     with opened(archive.path, archive.layout) as fetch:
         images = []
@@ -130,14 +131,14 @@ def _example(event: EventFiles, image: np.ndarray) -> Example:
     }
 
 
-def _refusal(archive: Archive) -> ValueError:
+def _refusal(archive: Archive) -> UserError:
     count = len(archive.problems)
     many = f"{count} problems, the first: " if count > 1 else ""
     fix = (
         "list them with `python -m lensjax.data.gravity_spy.gravity_spy PATH`; "
         "`--data.on-problem skip` leaves them out"
     )
-    return ValueError(f"'{archive.path}': {many}{archive.problems[0]} ({fix}).")
+    return UserError(f"'{archive.path}': {many}{archive.problems[0]} ({fix}).")
 
 
 def report(problems: Sequence[Problem], shown: int = 3) -> str:
@@ -169,13 +170,13 @@ def read_golden(
     """Hand-picked events of the classes in events.CLASSES; .npz of `images` [n 4 h w 3], `label`, `id`.
 
     Raises:
-      ValueError: the file is no such archive.
+      UserError: the file is no such archive.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             images, labels, ids = (file[name] for name in ("images", "label", "id"))
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
+        raise UserError(
             f"'{path}' is no .npz with images, label and id ({str(error)[:80]}); give the golden set."
         ) from None
     found = []

@@ -19,6 +19,7 @@ import numpy as np
 from lensjax.data.gravity_spy.spectrograms import MAX_BYTES
 from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import WINDOWS
+from lensjax.runtime.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 Fetch = Callable[["Source"], bytes | np.ndarray]
@@ -64,14 +65,14 @@ def list_sources(path: Path) -> tuple[str, list[Entry], list[Problem]]:
     """Layout (folder, tar, hdf5), pictures, and pictures whose names say nothing.
 
     Raises:
-      ValueError: the path is none of the three, is damaged, or has members that point outside it.
+      UserError: the path is none of the three, is damaged, or has members that point outside it.
     """
     if path.is_dir():
         files = (file for file in sorted(path.rglob("*")) if file.is_file())
         names = (Source(file.relative_to(path).as_posix(), file.stat().st_size) for file in files)
         return "folder", *_by_name(names)
     if not path.is_file():
-        raise ValueError(f"'{path}' does not exist; give the folder, tar archive or HDF5 file of the set.")
+        raise UserError(f"'{path}' does not exist; give the folder, tar archive or HDF5 file of the set.")
     try:
         if h5py.is_hdf5(path):
             return "hdf5", *_hdf5(path)
@@ -81,10 +82,10 @@ def list_sources(path: Path) -> tuple[str, list[Entry], list[Problem]]:
         raise
     except Exception as error:  # damaged archives make tarfile and its decompressors raise nearly anything
         reason = str(error).split("\n")[0][:80] or type(error).__name__
-        raise ValueError(f"'{path}' is damaged or cut short ({reason}); download it again.") from None
+        raise UserError(f"'{path}' is damaged or cut short ({reason}); download it again.") from None
     if zipfile.is_zipfile(path):
-        raise ValueError(f"'{path}' is a zip file; unpack it and give the folder.")
-    raise ValueError(f"'{path}' is no folder, tar archive or HDF5 file, or its beginning is damaged.")
+        raise UserError(f"'{path}' is a zip file; unpack it and give the folder.")
+    raise UserError(f"'{path}' is no folder, tar archive or HDF5 file, or its beginning is damaged.")
 
 
 def _members(path: Path) -> Iterator[Source]:

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLIP, Encoding
+from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.colour_map import VIRIDIS, colour, invert
 from lensjax.types import Float, Shaped, UInt8
 
@@ -94,7 +95,7 @@ def encode_energy(
     uint8 for clipped and rgb; float16 log(1 + E) for log, where E is at most 25.5, all that a picture tells.
 
     Raises:
-      ValueError: unknown encoding.
+      UserError: unknown encoding.
     """
     if fraction.shape != size:
         resized = Image.fromarray(fraction).resize(size[::-1], _filter(fraction.shape, size))
@@ -105,7 +106,7 @@ def encode_energy(
         return np.log1p(CLIP * fraction).astype(np.float16)[..., None]
     if encoding == "rgb":
         return colour(fraction)
-    raise ValueError(f"unknown encoding '{encoding}': choose from clipped, log, rgb.")
+    raise UserError(f"unknown encoding '{encoding}': choose from clipped, log, rgb.")
 
 
 def _filter(shape: tuple[int, ...], size: tuple[int, int]) -> Image.Resampling:

@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from lensjax.runtime.errors import UserError
+
 
 @dataclass(frozen=True)
 class Trigger:
@@ -26,13 +28,13 @@ def read_triggers(metadata: str | Path, beside: Path) -> dict[str, Trigger]:
     """Rows by id of `metadata`, or of the one `*metadata*.csv` in the folder (beside the file) `beside`.
 
     Raises:
-      ValueError: the file is no such table, a number in it is none, or several files could be meant.
+      UserError: the file is no such table, a number in it is none, or several files could be meant.
     """
     folder = beside if beside.is_dir() else beside.parent
     found = [Path(metadata)] if metadata else sorted(folder.glob("*metadata*.csv"))
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
-        raise ValueError(f"'{folder}' has {len(found)} metadata files ({names}): name one as the metadata.")
+        raise UserError(f"'{folder}' has {len(found)} metadata files ({names}): name one as the metadata.")
     return _read(found[0]) if found else {}
 
 
@@ -42,7 +44,7 @@ def _read(path: Path) -> dict[str, Trigger]:
             reader = csv.DictReader(file)
             if "gravityspy_id" not in (reader.fieldnames or ()):
                 columns = ", ".join(map(str, reader.fieldnames or ())) or "none"
-                raise ValueError(
+                raise UserError(
                     f"metadata '{path}' has no column gravityspy_id (columns: {columns[:200]}): "
                     "give the CSV of the training set."
                 )
@@ -52,7 +54,7 @@ def _read(path: Path) -> dict[str, Trigger]:
             }
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = str(error).split("\n")[0][:120]
-        raise ValueError(f"metadata '{path}' is no readable CSV file ({reason}).") from None
+        raise UserError(f"metadata '{path}' is no readable CSV file ({reason}).") from None
 
 
 def _trigger(row: dict[str, str | None], where: str) -> Trigger:
@@ -63,7 +65,7 @@ def _trigger(row: dict[str, str | None], where: str) -> Trigger:
         try:
             return float(text(column) or "nan")
         except ValueError:
-            raise ValueError(f"{where}: {column} is '{text(column)}'; give a number or nothing.") from None
+            raise UserError(f"{where}: {column} is '{text(column)}'; give a number or nothing.") from None
 
     return Trigger(
         ifo=text("ifo").upper(),

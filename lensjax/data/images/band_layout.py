@@ -27,7 +27,7 @@ AUXILIARY |= {"CTX", "SEG", "SEGM", "EXP", "EXPOSURE", "CATALOG", "CATALOGUE"}
 USUAL = ("image_data", "image", "images", "data", "sci", "arr_0", "x")
 
 
-class BadInput(ValueError):
+class BadInput(UserError):
     """A file cannot be used; the message is the one line that the user reads."""
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lensjax.runtime.errors import UserError
+
 CHECKSUMS = "checksums.json"
 
 
@@ -31,25 +33,25 @@ def verify(folder: Path, split: str | None = None) -> None:
     """Compare the files of a split (or all) with the checksums of when they were made.
 
     Raises:
-      ValueError: a file is missing, or its size or content differs; the message names it.
+      UserError: a file is missing, or its size or content differs; the message names it.
     """
     fix = f"delete the folder '{folder}' and run again to make it anew."
     try:
         files: dict[str, Any] = json.loads((folder / CHECKSUMS).read_text())["files"]
     except (OSError, ValueError, KeyError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        raise ValueError(f"'{folder / CHECKSUMS}' {reason}, so the data set is not whole: {fix}") from None
+        raise UserError(f"'{folder / CHECKSUMS}' {reason}, so the data set is not whole: {fix}") from None
     for name, expected in files.items():
         path = folder / name
         if split is not None and ".array_record" in name and f"-{split}.array_record" not in name:
             continue
         if not path.is_file():
-            raise ValueError(f"'{path}' is missing: {fix}")
+            raise UserError(f"'{path}' is missing: {fix}")
         size = path.stat().st_size
         if size != expected["size"]:
-            raise ValueError(f"'{path}' has {size} bytes instead of {expected['size']}: {fix}")
+            raise UserError(f"'{path}' has {size} bytes instead of {expected['size']}: {fix}")
         if checksum(path) != expected:
-            raise ValueError(f"'{path}' is damaged, its checksum differs: {fix}")
+            raise UserError(f"'{path}' is damaged, its checksum differs: {fix}")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 
 from lensjax.data.store.writer import GENERATE, SPLITS, Recipe
 from lensjax.event_axes import CLASSES, WINDOWS, channels
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
 from lensjax.types import Example
 
@@ -19,13 +20,13 @@ def check_limits(counts: dict[str, int], **limits: tuple[int, int, int]) -> None
     """Refuse a value outside its least and most, or an empty split.
 
     Raises:
-      ValueError: with the field, its value and the rule.
+      UserError: with the field, its value and the rule.
     """
     limits |= {split: (count, 1, 10**15) for split, count in counts.items()}
     for name, (value, least, most) in limits.items():
         if not least <= value <= most:
             rule = f"at least {least}" if value < least else f"at most {most}"
-            raise ValueError(f"data.{name} (={value}) must be {rule}.")
+            raise UserError(f"data.{name} (={value}) must be {rule}.")
 
 
 def split_by_seed(generate: Callable[[int, int], Iterator[Example]], seed: int) -> GENERATE:
@@ -57,26 +58,26 @@ def lens_recipe(
     """Recipe of `SimulatedLenses`. `generate` (count, seed) and `truth` replace the simulator in tests.
 
     Raises:
-      ValueError: a value outside its range, or an unknown kind.
+      UserError: a value outside its range, or an unknown kind.
     """
     from lensjax.simulate.lenses import kinds as scene_kinds
     from lensjax.simulate.lenses.instruments import INSTRUMENTS
 
     counts = {"train": train, "validation": validation, "test": test}
     if instrument not in INSTRUMENTS:
-        raise ValueError(f"unknown instrument '{instrument}': choose from {', '.join(INSTRUMENTS)}.")
+        raise UserError(f"unknown instrument '{instrument}': choose from {', '.join(INSTRUMENTS)}.")
     check_limits(counts, seed=(seed, 0, 2**30), size=(size, 16, 4096), supersampling=(supersampling, 1, 16))
     if not 0 <= lens_fraction <= 1:
-        raise ValueError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
+        raise UserError(f"data.lens_fraction (={lens_fraction}) must lie in [0, 1].")
     scene_kinds.shares(kinds)
 
     unknown = sorted(set(artefacts) - set(ARTEFACTS))
     if unknown:
-        raise ValueError(f"unknown data.artefacts {', '.join(unknown)}: choose from {', '.join(ARTEFACTS)}.")
+        raise UserError(f"unknown data.artefacts {', '.join(unknown)}: choose from {', '.join(ARTEFACTS)}.")
 
     # Hardly any lens is beyond these: the simulator would draw for ever.
     if not 0 <= min_theta_e <= 1.5 or not 0 <= min_snr <= 200:
-        raise ValueError(
+        raise UserError(
             f"data.min_theta_e (={min_theta_e}) must lie in [0, 1.5], data.min_snr (={min_snr}) in [0, 200]."
         )
 
@@ -128,7 +129,7 @@ def event_recipe(config: Any) -> Recipe:
     """Recipe of `SimulatedEvents` from a `config.EventData`.
 
     Raises:
-      ValueError: a value outside its range.
+      UserError: a value outside its range.
     """
     from lensjax.simulate.events import glitches
 
@@ -164,7 +165,7 @@ def gravity_spy_recipe(config: Any) -> Recipe:
     """Recipe of `GravitySpy` from a `config.GravitySpyData`; the folder or archive is listed, not read.
 
     Raises:
-      ValueError: there is no such folder or archive, or it has none of the known layouts.
+      UserError: there is no such folder or archive, or it has none of the known layouts.
     """
     from lensjax.data.gravity_spy import gravity_spy
 
@@ -173,9 +174,9 @@ def gravity_spy_recipe(config: Any) -> Recipe:
     counts = {split: len(archive.events.get(split, ())) for split in SPLITS}
     empty = [split for split, count in counts.items() if not count]
     if empty:
-        raise ValueError(f"'{config.path}' has no events for {', '.join(empty)}: all splits are needed.")
+        raise UserError(f"'{config.path}' has no events for {', '.join(empty)}: all splits are needed.")
     if config.on_problem == "refuse" and archive.problems:
-        raise ValueError(f"'{config.path}' has problems:\n{gravity_spy.report(archive.problems)}")
+        raise UserError(f"'{config.path}' has problems:\n{gravity_spy.report(archive.problems)}")
 
     def read(split: str, count: int) -> Iterator[Example]:
         yield from gravity_spy.examples(
@@ -201,7 +202,7 @@ def transformed(recipe: Recipe, specs: Sequence[str], examples: Callable[[str], 
     """Recipe of a set whose inputs are transformed: `examples(split)` are those of the plain one.
 
     Raises:
-      ValueError: an unknown transformation, or one that does not suit the images.
+      UserError: an unknown transformation, or one that does not suit the images.
     """
     from lensjax.data.batches import input_transforms
 
@@ -223,7 +224,7 @@ def challenge_recipe(path: str, *, track: str = "", catalogue: str = "", on_prob
     """Recipe of `LensChallenge`; the folder is listed, its images are not read.
 
     Raises:
-      ValueError: there is no such folder, or it has none of the known layouts; or a split has no object.
+      UserError: there is no such folder, or it has none of the known layouts; or a split has no object.
     """
     from lensjax.data.surveys import challenge
 
@@ -231,7 +232,7 @@ def challenge_recipe(path: str, *, track: str = "", catalogue: str = "", on_prob
     counts = {split: sum(entry.split == split for entry in archive.entries) for split in SPLITS}
     empty = [split for split, count in counts.items() if not count]
     if empty:
-        raise ValueError(f"'{path}' has no objects for {', '.join(empty)}: all splits are needed.")
+        raise UserError(f"'{path}' has no objects for {', '.join(empty)}: all splits are needed.")
     kind = challenge.TRACKS[archive.track]
     return Recipe(
         name=f"challenge_{archive.track}-{challenge.fingerprint(archive)}-{on_problem}",

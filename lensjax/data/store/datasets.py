@@ -14,6 +14,7 @@ from lensjax.config import Data, EventData, GravitySpyData, LensData
 from lensjax.data.store import serialised
 from lensjax.data.store.checksums import verify
 from lensjax.event_axes import EventGrid, channels
+from lensjax.runtime.errors import UserError
 from lensjax.types import Example, Int
 
 MEMORY = 8 * 2**30
@@ -87,7 +88,7 @@ def prepare(config: Data) -> Path:
     One with transformed inputs is made from the plain one and lies beside it.
 
     Raises:
-      ValueError: a value of the configuration is out of range, or the directory cannot be written.
+      UserError: a value of the configuration is out of range, or the directory cannot be written.
       OSError: the disk is full.
     """
     from lensjax.data.store import writer
@@ -106,7 +107,7 @@ def recipe_of(config: Data) -> Any:
     """What is in a configuration's data set, a `builders.Recipe` (whose TFDS is slow to import).
 
     Raises:
-      ValueError: a value of the configuration is out of range.
+      UserError: a value of the configuration is out of range.
     """
     from lensjax.data.store import dataset_specs
 
@@ -148,7 +149,7 @@ def image_shape(config: Data) -> tuple[int, ...]:
     """[*s c] of the images of a configuration, which is checked.
 
     Raises:
-      ValueError: a value of the configuration is out of range.
+      UserError: a value of the configuration is out of range.
     """
     return recipe_of(config).shape
 
@@ -184,19 +185,19 @@ def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
     """Read a split after verifying its checksums; pixels beyond `memory` bytes stay on disk.
 
     Raises:
-      ValueError: no such folder or split, or a damaged file, which is named.
+      UserError: no such folder or split, or a damaged file, which is named.
     """
     import tensorflow_datasets as tfds
 
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(
+        raise UserError(
             f"data set '{folder}' does not exist: make it with lensjax.data.store.datasets.prepare."
         )
     verify(folder, split)
     builder = tfds.builder_from_directory(folder)
     if split not in builder.info.splits:
-        raise ValueError(f"unknown split '{split}': choose from {', '.join(builder.info.splits)}.")
+        raise UserError(f"unknown split '{split}': choose from {', '.join(builder.info.splits)}.")
     records = builder.as_data_source(split).data_source  # as bytes
     features = builder.info.features
     return _read(
@@ -264,7 +265,7 @@ def stack(examples: Iterable[Example]) -> Source:
     """A source of examples at hand: a user's own images, or a test's."""
     rows = list(examples)
     if not rows:
-        raise ValueError("no examples given: a source needs at least one.")
+        raise UserError("no examples given: a source needs at least one.")
     names = rows[0].get("truth", {})
     return Source(
         _storable(np.stack([row["image"] for row in rows])),

@@ -26,6 +26,7 @@ from lensjax.data.store import serialised
 from lensjax.data.store.checksums import disk_is_full, exclusive, publish, write_checksums
 from lensjax.data.store.shards import write_split
 from lensjax.runtime import logs
+from lensjax.runtime.errors import UserError
 from lensjax.types import Example
 
 SPLITS = ("train", "validation", "test")
@@ -102,9 +103,9 @@ class FromRecipe(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # ty
             yield made - 1, encode(example, recipe)
             self.bar.update()
         if made != count and recipe.exact:
-            raise ValueError(f"the simulator gave {made} examples for '{split}' instead of {count}.")
+            raise UserError(f"the simulator gave {made} examples for '{split}' instead of {count}.")
         if made == 0:
-            raise ValueError(f"split '{split}' of '{recipe.name}' has no usable example.")
+            raise UserError(f"split '{split}' of '{recipe.name}' has no usable example.")
 
 
 class SimulatedLenses(FromRecipe):
@@ -129,18 +130,16 @@ def encode(example: Example, recipe: Recipe) -> dict[str, Any]:
     """An example as it is stored.
 
     Raises:
-      ValueError: the image is not finite in float16, or has not the type or the shape it is stored in.
+      UserError: the image is not finite in float16, or has not the type or the shape it is stored in.
     """
     image = np.asarray(example["image"])
     if recipe.dtype == np.uint8 and image.dtype != np.uint8:
-        raise ValueError(f"the image of example '{example['id']}' is {image.dtype}, not uint8: a bug.")
+        raise UserError(f"the image of example '{example['id']}' is {image.dtype}, not uint8: a bug.")
     if image.shape != recipe.shape:
-        raise ValueError(
-            f"the image of '{example['id']}' has shape {image.shape}, not {recipe.shape}: a bug."
-        )
+        raise UserError(f"the image of '{example['id']}' has shape {image.shape}, not {recipe.shape}: a bug.")
     image = image.astype(recipe.dtype)
     if not np.isfinite(image).all():
-        raise ValueError(
+        raise UserError(
             f"the image of example '{example['id']}' is not finite or beyond 65504: simulator bug."
         )
     truth = example.get("truth", {})
@@ -162,7 +161,7 @@ def make(builder: type[FromRecipe], recipe: Recipe, directory: Path) -> Path:
     one works, the others wait.
 
     Raises:
-      ValueError: the directory cannot be written.
+      UserError: the directory cannot be written.
       OSError: the disk is full; nothing half-made is left.
     """
     final = Path(directory).absolute() / builder.name / recipe.name / str(builder.VERSION)
@@ -179,7 +178,7 @@ def make(builder: type[FromRecipe], recipe: Recipe, directory: Path) -> Path:
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise
-        raise ValueError(
+        raise UserError(
             f"data directory '{directory}' cannot be written ({error}): choose another."
         ) from None
     return final

@@ -11,6 +11,7 @@ import numpy as np
 
 from lensjax.data.strain.strain import Strain, read_strain
 from lensjax.data.strain.strain_scan import LOCAL
+from lensjax.runtime.errors import UserError
 from lensjax.runtime.logs import progress
 
 DETECTORS = ("H1", "L1", "V1", "K1", "G1")
@@ -29,11 +30,11 @@ def fetch(detector: str, gps: float, duration: float = LOCAL, sample_rate: int |
     The whole file is downloaded once and kept in `cache_folder()`. 16384 Hz where GWOSC has them, else 4096.
 
     Raises:
-      ValueError: the detector is unknown, the package `gwosc` is missing, there is no network, or GWOSC has
+      UserError: the detector is unknown, the package `gwosc` is missing, there is no network, or GWOSC has
         no data of this time.
     """
     if detector not in DETECTORS:
-        raise ValueError(f"detector '{detector}' is unknown; choose from {', '.join(DETECTORS)}.")
+        raise UserError(f"detector '{detector}' is unknown; choose from {', '.join(DETECTORS)}.")
     half = duration / 2
     rates = SAMPLE_RATES if sample_rate is None else (sample_rate,)
     url = _locate(detector, gps, half, rates)
@@ -48,7 +49,7 @@ def _locate(detector: str, gps: float, half: float, rates: tuple[int, ...]) -> s
     try:
         from gwosc import locate
     except ImportError:
-        raise ValueError(
+        raise UserError(
             'open data needs the package gwosc: pip install "lensjax[gw]", or give files by --inputs.'
         ) from None
     # GWOSC refuses a span that its data do not cover; that of a picture is enough.
@@ -60,12 +61,12 @@ def _locate(detector: str, gps: float, half: float, rates: tuple[int, ...]) -> s
         except ValueError:  # GWOSC has no such data
             continue
         except OSError as error:  # requests' exceptions are such
-            raise ValueError(_unreachable(error)) from None
+            raise UserError(_unreachable(error)) from None
         spans = {url: file_span(url) for url in urls}
         spans = {url: span for url, span in spans.items() if span[0] <= gps < span[1]}
         if spans:
             return min(spans, key=lambda url: (-_held(spans[url], gps, half), spans[url][1] - spans[url][0]))
-    raise ValueError(
+    raise UserError(
         f"GWOSC has no open data of {detector} for {2 * half:g} s around GPS {gps:.3f}; "
         "see https://gwosc.org/timeline for what there is."
     )
@@ -102,9 +103,9 @@ def _download(url: str, path: Path) -> None:
                 while block := answer.read(1 << 20):
                     bar.update(file.write(block))
         if size and part.stat().st_size != size:
-            raise ValueError(f"{url}: {part.stat().st_size} of {size} bytes came; try again.")
+            raise UserError(f"{url}: {part.stat().st_size} of {size} bytes came; try again.")
         part.replace(path)
     except (urllib.error.URLError, OSError) as error:
-        raise ValueError(_unreachable(error)) from None
+        raise UserError(_unreachable(error)) from None
     finally:
         part.unlink(missing_ok=True)

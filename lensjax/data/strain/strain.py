@@ -13,6 +13,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from lensjax.runtime.errors import UserError
+
 
 @dataclass(frozen=True)
 class Strain:
@@ -39,19 +41,19 @@ def read_strain(path: str | Path, span: tuple[float, float] | None = None) -> St
     """Strain of a GWOSC HDF5 file, or what of it lies in a span of GPS times.
 
     Raises:
-      ValueError: the file is missing, truncated, no HDF5 file, holds no strain or none in the span, nothing
+      UserError: the file is missing, truncated, no HDF5 file, holds no strain or none in the span, nothing
         but NaN, or attributes that contradict each other.
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"{path}: there is no such file; give a GWOSC HDF5 file.")
+        raise UserError(f"{path}: there is no such file; give a GWOSC HDF5 file.")
     try:
         with h5py.File(path, "r") as file:
             return _read(file, path, span)
     except (OSError, RuntimeError) as error:
         reason = "truncated or damaged" if h5py.is_hdf5(path) else "no HDF5 file"
         detail = str(error).splitlines()[0]
-        raise ValueError(f"{path.name}: {reason} ({detail}); download it again.") from None
+        raise UserError(f"{path.name}: {reason} ({detail}); download it again.") from None
 
 
 def is_strain(path: Path) -> bool:
@@ -67,11 +69,9 @@ def _read(file: h5py.File, path: Path, span: tuple[float, float] | None) -> Stra
     data = file.get("strain/Strain")
     if not isinstance(data, h5py.Dataset):
         found = ", ".join(sorted(file)) or "nothing"
-        raise ValueError(
-            f"{path.name}: has no data set strain/Strain (top level: {found}); GWOSC files have."
-        )
+        raise UserError(f"{path.name}: has no data set strain/Strain (top level: {found}); GWOSC files have.")
     if data.ndim != 1 or not np.issubdtype(data.dtype, np.floating) or not len(data):
-        raise ValueError(
+        raise UserError(
             f"{path.name}: strain/Strain is {data.dtype} {list(data.shape)}; it must be a row of floats."
         )
     start, rate = _axis(file, data, path)
@@ -80,13 +80,13 @@ def _read(file: h5py.File, path: Path, span: tuple[float, float] | None) -> Stra
         first = max(0, round((span[0] - start) * rate))
         last = min(len(data), round((span[1] - start) * rate))
         if first >= last:
-            raise ValueError(
+            raise UserError(
                 f"{path.name}: GPS {span[0]:g} to {span[1]:g} lies outside its "
                 f"{start:.3f} to {start + len(data) / rate:.3f}."
             )
     values = data[first:last].astype(np.float64)
     if not np.isfinite(values).any():
-        raise ValueError(f"{path.name}: all {len(values)} samples are NaN: the detector took no data here.")
+        raise UserError(f"{path.name}: all {len(values)} samples are NaN: the detector took no data here.")
     begin = start + first / rate
     quality, flags = _quality(file, begin, len(values) / rate)
     return Strain(values, rate, begin, _detector(file, path), quality, flags, str(path))
@@ -96,10 +96,10 @@ def _axis(file: h5py.File, data: h5py.Dataset, path: Path) -> tuple[float, float
     """GPS of the first sample and samples a second, agreed by all that speak of them."""
     known = {name: np.ravel(data.attrs[name]) for name in ("Xstart", "Xspacing") if name in data.attrs}
     if len(known) < 2 or any(value.size != 1 for value in known.values()):
-        raise ValueError(f"{path.name}: strain/Strain needs one number each for Xstart and Xspacing.")
+        raise UserError(f"{path.name}: strain/Strain needs one number each for Xstart and Xspacing.")
     start, spacing = (float(known[name][0]) for name in ("Xstart", "Xspacing"))
     if not (np.isfinite(start) and np.isfinite(spacing) and 0 < spacing < 1):
-        raise ValueError(f"{path.name}: Xstart {start:g} and Xspacing {spacing:g} s are no time axis.")
+        raise UserError(f"{path.name}: Xstart {start:g} and Xspacing {spacing:g} s are no time axis.")
     rate = 1 / spacing
     if abs(rate - round(rate)) < 1e-6 * rate:
         rate = float(round(rate))
@@ -110,7 +110,7 @@ def _axis(file: h5py.File, data: h5py.Dataset, path: Path) -> tuple[float, float
         ("meta/Duration", _scalar(file, "meta/Duration"), seconds),
     ):
         if said is not None and abs(float(said) - measured) > 0.5 * spacing:
-            raise ValueError(f"{path.name}: {name} says {said}, its data say {measured:g}; not used.")
+            raise UserError(f"{path.name}: {name} says {said}, its data say {measured:g}; not used.")
     return start, rate
 
 
@@ -197,11 +197,11 @@ def whole_stretch(strain: Strain, gps: float) -> Strain:
     """The stretch without gaps that holds a time.
 
     Raises:
-      ValueError: the time is outside the strain or in a gap.
+      UserError: the time is outside the strain or in a gap.
     """
     if not strain.gps_start <= gps < strain.gps_end:
-        raise ValueError(f"GPS {gps:.3f} is outside the {strain.detector} strain, {strain.range}.")
+        raise UserError(f"GPS {gps:.3f} is outside the {strain.detector} strain, {strain.range}.")
     for stretch in whole_stretches(strain):
         if stretch.gps_start <= gps < stretch.gps_end:
             return stretch
-    raise ValueError(f"GPS {gps:.3f} is in a gap of the {strain.detector} strain: {gaps_in_words(strain)}.")
+    raise UserError(f"GPS {gps:.3f} is in a gap of the {strain.detector} strain: {gaps_in_words(strain)}.")

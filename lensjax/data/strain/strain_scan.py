@@ -11,6 +11,7 @@ import numpy as np
 from lensjax.data.batches.augment import as_float
 from lensjax.data.strain.strain import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
 from lensjax.event_axes import WINDOWS, Encoding
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.events.glitches import encode, pictured, pictures
 from lensjax.spectrogram.qtransform import Scan, ScanConfig, carried, q_scan, whiten
 from lensjax.types import Float
@@ -45,10 +46,10 @@ def whitened(strain: Strain) -> Whitened:
     """All of a stretch without gaps, by its own noise.
 
     Raises:
-      ValueError: it is shorter than 4 s, or constant.
+      UserError: it is shorter than 4 s, or constant.
     """
     if len(strain.values) and np.ptp(strain.values) == 0:
-        raise ValueError(f"the {strain.detector} strain, {strain.range}, is constant: no data.")
+        raise UserError(f"the {strain.detector} strain, {strain.range}, is constant: no data.")
     edge = round(EDGE * strain.sample_rate)
     values = np.asarray(_whiten(strain.values, strain.sample_rate))
     return Whitened(values[edge:-edge], strain.sample_rate, strain.gps_start + edge / strain.sample_rate)
@@ -58,7 +59,7 @@ def around(strain: Strain, gps: float) -> Strain:
     """The stretch without gaps that holds a time, 32 s on both sides of it at most.
 
     Raises:
-      ValueError: the time is outside the strain, in a gap, or within 3 s of the end of its stretch.
+      UserError: the time is outside the strain, in a gap, or within 3 s of the end of its stretch.
     """
     stretch = whole_stretch(strain, gps)
     low, high = stretch.gps_start + REACH, stretch.gps_end - REACH
@@ -67,7 +68,7 @@ def around(strain: Strain, gps: float) -> Strain:
         rule = (
             f"choose {low:.3f} to {high:.3f}" if low <= high else f"{2 * REACH:g} s in one piece are needed"
         )
-        raise ValueError(
+        raise UserError(
             f"GPS {gps:.3f} is within {REACH:g} s of {what} of the {strain.detector} strain, "
             f"{stretch.range}; {rule}."
         )
@@ -103,7 +104,7 @@ def event_at(
     strain the block is shorter, or the time is not in its middle, and a note says so.
 
     Raises:
-      ValueError: the time is outside the strain, in a gap, or within 3 s of their ends; the sampling rate
+      UserError: the time is outside the strain, in a gap, or within 3 s of their ends; the sampling rate
         carries no row of some plane.
     """
     local = around(strain, gps)

@@ -23,6 +23,7 @@ from lensjax.data.strain.strain_scan import (
     whitened,
 )
 from lensjax.event_axes import CLIP, Encoding
+from lensjax.runtime.errors import UserError
 from lensjax.runtime.logs import progress
 from lensjax.types import Float
 
@@ -73,15 +74,15 @@ def triggers(
     triggers. Gaps, and 3 s at the ends of each stretch, are left out.
 
     Raises:
-      ValueError: no stretch without gaps is longer than 6 s; a step or an energy is not positive.
+      UserError: no stretch without gaps is longer than 6 s; a step or an energy is not positive.
     """
     if not 0 < step <= 2 or min_energy <= 0 or apart < 0:
-        raise ValueError(
+        raise UserError(
             f"step {step} s must lie in (0, 2], min_energy {min_energy} above 0, apart {apart} s not below 0."
         )
     pieces = list(_pieces(strain, step))
     if not pieces:
-        raise ValueError(
+        raise UserError(
             f"the {strain.detector} strain, {strain.range}, holds no {2 * REACH + step:g} s without a gap."
         )
     found: list[Trigger] = []
@@ -146,7 +147,7 @@ def candidates(
     """Triggers of a whole file, each with the class of the event around it, by time.
 
     Raises:
-      ValueError: there is too little strain, or an option is out of its range (see `triggers`).
+      UserError: there is too little strain, or an option is out of its range (see `triggers`).
     """
     loud = triggers(strain, step=step, min_energy=min_energy)
     found: list[Candidate] = []
@@ -163,7 +164,7 @@ def candidates(
 def _checked(probabilities: np.ndarray, count: int, classes: int) -> Float[np.ndarray, "n k"]:
     probabilities = np.asarray(probabilities)
     if probabilities.shape != (count, classes):
-        raise ValueError(f"classify gave {probabilities.shape} for {count} images of {classes} classes.")
+        raise UserError(f"classify gave {probabilities.shape} for {count} images of {classes} classes.")
     return probabilities
 
 

@@ -19,6 +19,7 @@ from lensjax.data.images.band_layout import BadInput
 from lensjax.data.images.noise import sky_and_sigma
 from lensjax.data.images.resample import model_grid, resample
 from lensjax.data.store.datasets import Source, Stored, pixel_scale
+from lensjax.runtime.errors import UserError
 from lensjax.types import Float
 
 COLUMNS = (
@@ -163,7 +164,7 @@ def with_negatives(source: Source, config: Config) -> Source:
     """The training split, a share of its non-lenses replaced by real galaxies where the data ask for it.
 
     Raises:
-      ValueError: as `mixed`.
+      UserError: as `mixed`.
     """
     data = config.data
     if not isinstance(data, LensData) or not data.negatives:
@@ -177,7 +178,7 @@ def check_negatives(config: Config) -> None:
     """Refuse real galaxies that cannot be mixed in, before anything costs time.
 
     Raises:
-      ValueError: as `mixed`.
+      UserError: as `mixed`.
     """
     if isinstance(config.data, LensData) and config.data.negatives:
         for_training(config.data.negatives, config.data.negative_share)
@@ -186,7 +187,7 @@ def check_negatives(config: Config) -> None:
 def for_training(folder: str, share: float) -> list[Galaxy]:
     """Galaxies of a folder that are not held out."""
     if not 0 < share <= 1:
-        raise ValueError(f"data.negative_share (={share}) must lie in (0, 1].")
+        raise UserError(f"data.negative_share (={share}) must lie in (0, 1].")
     galaxies = [galaxy for galaxy in read_galaxies(folder) if not galaxy.held_out]
     if not galaxies:
         raise BadInput(f"'{folder}' has no galaxy for training: all of them are held out.")
@@ -199,12 +200,12 @@ def mixed(source: Source, folder: str, share: float, pixel_scale: float, seed: i
     Each at a zoom of its own and in noise of its own; label non-lens, no position, no evidence, no truth.
 
     Raises:
-      ValueError: a share outside (0, 1], or a split that is too large for memory or has several bands.
+      UserError: a share outside (0, 1], or a split that is too large for memory or has several bands.
       BadInput: no galaxies there.
     """
     galaxies = for_training(folder, share)
     if isinstance(source.image, Stored) or source.image.shape[-1] != 1:
-        raise ValueError("data.negatives is for one band and a training split that fits into memory.")
+        raise UserError("data.negatives is for one band and a training split that fits into memory.")
     rng, size = np.random.default_rng((seed, 2)), source.image.shape[1]
     others = np.flatnonzero(source.label == 0)
     rows = np.sort(rng.choice(others, round(share * len(others)), replace=False))

@@ -19,6 +19,7 @@ import numpy as np
 
 from lensjax.explain.engine.loops import at_least_float32, at_least_one, jit_method, map_chunks, staged
 from lensjax.explain.methods.gradient import Score, value
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 PARAMETRISATIONS = ("pixel", "fourier")
@@ -63,7 +64,7 @@ def ascend(
     clipped to `bounds` and shrunk to an L2 norm of `norm` at most. `keep` frames are evenly spaced.
 
     Raises:
-      ValueError: an option out of range, an image with NaN, a score that stops being finite or does not
+      UserError: an option out of range, an image with NaN, a score that stops being finite or does not
         depend on the image.
     """
     image = at_least_float32(jnp.asarray(start))
@@ -190,9 +191,9 @@ def _canvas(shape: tuple[int, ...], factor: float) -> Pair:
 def _limits(bounds: tuple[float, float] | None, norm: float | None) -> tuple[Array, Array, Array]:
     low, high = (-np.inf, np.inf) if bounds is None else bounds
     if not low < high:
-        raise ValueError(f"bounds (={bounds}) must be two numbers, the lower one first.")
+        raise UserError(f"bounds (={bounds}) must be two numbers, the lower one first.")
     if norm is not None and not (norm > 0 and low <= 0 <= high):
-        raise ValueError(f"norm (={norm}) must be positive, and 0 lie within bounds (={bounds}).")
+        raise UserError(f"norm (={norm}) must be positive, and 0 lie within bounds (={bounds}).")
     return jnp.float32(low), jnp.float32(high), jnp.float32(np.inf if norm is None else norm)
 
 
@@ -201,37 +202,37 @@ def _check(
 ) -> tuple[Pair, Array]:
     """Options within their ranges: the jitter of rows and columns, and the weight of total variation."""
     if image.ndim < 3:
-        raise ValueError(f"the image has shape {image.shape}; give [h w c], or [t h w c] for an event.")
+        raise UserError(f"the image has shape {image.shape}; give [h w c], or [t h w c] for an event.")
     if not isinstance(image, jax.core.Tracer) and not bool(jnp.isfinite(image).all()):
         bad = int((~jnp.isfinite(image)).sum())
-        raise ValueError(f"the image holds {bad} values that are NaN or infinite; fill them first.")
+        raise UserError(f"the image holds {bad} values that are NaN or infinite; fill them first.")
     if at_least_one("octaves", octaves) > at_least_one("steps", steps):
-        raise ValueError(f"octaves (={octaves}) share the steps (={steps}): give at least one step each.")
+        raise UserError(f"octaves (={octaves}) share the steps (={steps}): give at least one step each.")
     if not (np.isfinite(size) and size > 0):
-        raise ValueError(f"step_size (={size}) must be positive: image units that pixels change in a step.")
+        raise UserError(f"step_size (={size}) must be positive: image units that pixels change in a step.")
     if not (np.isfinite(tv) and tv >= 0):
-        raise ValueError(f"tv (={tv}) must be 0 or more; about 0.2 removes the grain.")
+        raise UserError(f"tv (={tv}) must be 0 or more; about 0.2 removes the grain.")
     if not scale > 1:
-        raise ValueError(f"octave_scale (={scale}) must be above 1; 2 halves rows and columns.")
+        raise UserError(f"octave_scale (={scale}) must be above 1; 2 halves rows and columns.")
     if octaves > 1 and min(_canvas(image.shape, scale ** (octaves - 1))) < 2:
-        raise ValueError(
+        raise UserError(
             f"octaves (={octaves}) at octave_scale {scale} leave less than 2 pixels of "
             f"{image.shape[-3]} × {image.shape[-2]}: take fewer."
         )
     if kind not in PARAMETRISATIONS:
-        raise ValueError(f"unknown parametrisation '{kind}'; choose from {', '.join(PARAMETRISATIONS)}.")
+        raise UserError(f"unknown parametrisation '{kind}'; choose from {', '.join(PARAMETRISATIONS)}.")
     pair = jitter if isinstance(jitter, tuple) else (jitter, jitter)
     if len(pair) != 2:
-        raise ValueError(f"jitter (={jitter}) must be one number, or two: of rows and of columns.")
+        raise UserError(f"jitter (={jitter}) must be one number, or two: of rows and of columns.")
     shift = _at_least("jitter", pair[0], 0), _at_least("jitter", pair[1], 0)
     if shift != (0, 0) and key is None:
-        raise ValueError("jitter draws numbers; pass key=jax.random.key(seed).")
+        raise UserError("jitter draws numbers; pass key=jax.random.key(seed).")
     return shift, jnp.float32(tv)
 
 
 def _at_least(name: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} (={value!r}) must be a whole number, {least} or more.")
+        raise UserError(f"{name} (={value!r}) must be a whole number, {least} or more.")
     return int(value)
 
 
@@ -240,12 +241,12 @@ def _check_path(curve: Array, slopes: Array) -> None:
         return
     bad = np.flatnonzero(~np.isfinite(np.asarray(curve)) | ~np.isfinite(np.asarray(slopes)))
     if len(bad):
-        raise ValueError(
+        raise UserError(
             f"the score or its gradient stopped being finite at step {bad[0]} of {len(curve)} (score "
             f"{float(curve[bad[0]])}): lower step_size, or give bounds or a norm."
         )
     if not np.any(np.asarray(slopes)):
-        raise ValueError(
+        raise UserError(
             "the score does not depend on the image at its start (all gradients are 0): start elsewhere, "
             "with more noise, or choose another layer or channel."
         )

@@ -19,6 +19,7 @@ from lensjax.explain.dreams.ascent import Dream, ascend
 from lensjax.explain.engine.taps import Forward, layers, spatial_layer
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.registry import near
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 WHERE = ("mean", "centre")
@@ -38,7 +39,7 @@ def deep_dream(
     `process` are the options of `ascend`. Wilde et al. 2022 raise the class logit, by 99 plain steps.
 
     Raises:
-      ValueError: no such layer (lists them), or as `ascend`.
+      UserError: no such layer (lists them), or as `ascend`.
     """
     if layer is not None:
         layer = spatial_layer(forward, image, layer)
@@ -56,7 +57,7 @@ def class_image(
     """The image that a class (any score) wants most, from Gaussian noise around 0 (Simonyan et al. 2013).
 
     Raises:
-      ValueError: no key, noise that is not positive, or as `ascend`.
+      UserError: no key, noise that is not positive, or as `ascend`.
     """
     start, key = _noise(shape, key, noise)
     return ascend(score, start, key=key, **process)
@@ -78,15 +79,15 @@ def activation_image(
     `where`: mean over all positions, a texture; or at the centre (of every window), one feature.
 
     Raises:
-      ValueError: no such layer (lists them) or channel, or as `class_image`.
+      UserError: no such layer (lists them) or channel, or as `class_image`.
     """
     start, key = _noise(shape, key, noise)
     name = spatial_layer(forward, start, layer)
     found = layers(forward, start)[name]
     if isinstance(channel, bool) or not isinstance(channel, int) or not 0 <= channel < found.shape[-1]:
-        raise ValueError(f"channel (={channel!r}) of {name} must be one of 0 … {found.shape[-1] - 1}.")
+        raise UserError(f"channel (={channel!r}) of {name} must be one of 0 … {found.shape[-1] - 1}.")
     if where not in WHERE:
-        raise ValueError(f"unknown where '{where}'; choose from {', '.join(WHERE)}.")
+        raise UserError(f"unknown where '{where}'; choose from {', '.join(WHERE)}.")
     return ascend(_of_forward(forward, name, channel, where), start, key=key, **process)
 
 
@@ -101,10 +102,10 @@ def dream_options(name: str) -> dict[str, Any]:
     """A dream's options and their defaults, those of `ascend` included, as `parse` takes them.
 
     Raises:
-      ValueError: there is no such dream; lists those there are.
+      UserError: there is no such dream; lists those there are.
     """
     if name not in DREAMS:
-        raise ValueError(f"unknown dream '{name}'{near(name, DREAMS)}; choose from {', '.join(DREAMS)}.")
+        raise UserError(f"unknown dream '{name}'{near(name, DREAMS)}; choose from {', '.join(DREAMS)}.")
     both = [
         *inspect.signature(ascend).parameters.values(),
         *inspect.signature(DREAMS[name]).parameters.values(),
@@ -115,9 +116,9 @@ def dream_options(name: str) -> dict[str, Any]:
 def _noise(shape: tuple[int, ...], key: Array | None, noise: float) -> tuple[Array, Array]:
     """A start, and the key for what follows."""
     if key is None:
-        raise ValueError("the start is noise; pass key=jax.random.key(seed).")
+        raise UserError("the start is noise; pass key=jax.random.key(seed).")
     if not noise > 0:
-        raise ValueError(f"noise (={noise}) must be positive: the standard deviation of the start.")
+        raise UserError(f"noise (={noise}) must be positive: the standard deviation of the start.")
     first, then = jax.random.split(key)
     return noise * jax.random.normal(first, shape), then
 

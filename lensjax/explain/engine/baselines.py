@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.loops import at_least_float32
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 Reference = float | int | str | Array | np.ndarray | Callable[[Array], Array]
@@ -65,25 +66,25 @@ def reference_image(
     """What `baseline` means for this image: a number, an array, a function of the image, or a name.
 
     Raises:
-      ValueError: an unknown name, one that draws numbers without a key, or a shape that does not broadcast to
+      UserError: an unknown name, one that draws numbers without a key, or a shape that does not broadcast to
         the image's.
     """
     image = at_least_float32(image)
     if isinstance(baseline, str):
         if baseline in DRAWN:
             if key is None:
-                raise ValueError(f"baseline {baseline} draws numbers; pass key=jax.random.key(seed).")
+                raise UserError(f"baseline {baseline} draws numbers; pass key=jax.random.key(seed).")
             # Another stream than that of the method, which may split the same key.
             return DRAWN[baseline](image, jax.random.fold_in(key, 0))
         if baseline not in REFERENCES:
             choices = ", ".join((*REFERENCES, *DRAWN))
-            raise ValueError(f"unknown baseline '{baseline}'; choose a number, or {choices}.")
+            raise UserError(f"unknown baseline '{baseline}'; choose a number, or {choices}.")
         baseline = REFERENCES[baseline]
     value = jnp.asarray(baseline(image) if callable(baseline) else baseline, image.dtype)
     try:
         return at_least_float32(jnp.broadcast_to(value, image.shape))
     except ValueError:
-        raise ValueError(f"baseline of shape {value.shape} does not fit an image of {image.shape}.") from None
+        raise UserError(f"baseline of shape {value.shape} does not fit an image of {image.shape}.") from None
 
 
 def _space(image: Array) -> tuple[int, ...]:

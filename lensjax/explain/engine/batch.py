@@ -13,6 +13,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from lensjax.explain.engine.loops import AnyArray, Chunk, at_least_one, map_chunks, staged
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array
 
 
@@ -29,7 +30,7 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
     options (of JAX arrays among these: the same object).
 
     Raises:
-      ValueError: no examples, a value that is not finite (with the rows), or a number of keys that differs.
+      UserError: no examples, a value that is not finite (with the rows), or a number of keys that differs.
     """
     if not isinstance(chunk, str):
         at_least_one("chunk", chunk)
@@ -44,7 +45,7 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
         **options: Any,
     ) -> Array:
         if given is not None and len(given) != len(images):
-            raise ValueError(f"given has {len(given)} rows for {len(images)} images; give one an image.")
+            raise UserError(f"given has {len(given)} rows for {len(images)} images; give one an image.")
         samples = {"image": images, "key": _example_keys(key, _check_images(images)), "given": given}
         samples = {name: rows for name, rows in samples.items() if rows is not None}
         many = None if staged() or loops_on_host() else _as_one_program(method, function, options)
@@ -108,12 +109,12 @@ def _fold_in_each(key: Array, count: int) -> Array:
 
 def _check_images(images: AnyArray) -> int:
     if images.ndim < 2 or len(images) == 0:
-        raise ValueError(f"images have shape {images.shape}; batched wants one or more examples, [b *s c].")
+        raise UserError(f"images have shape {images.shape}; batched wants one or more examples, [b *s c].")
     if not isinstance(images, jax.core.Tracer):
         finite = np.isfinite(np.asarray(images, np.float32)).reshape(len(images), -1).all(axis=1)
         if not finite.all():
             rows = ", ".join(map(str, np.flatnonzero(~finite)[:8]))
-            raise ValueError(f"images hold NaN or infinity in rows {rows}; fill or drop them first.")
+            raise UserError(f"images hold NaN or infinity in rows {rows}; fill or drop them first.")
     return len(images)
 
 
@@ -123,7 +124,7 @@ def _example_keys(key: Array | None, count: int) -> Array | None:
     if key.ndim == 0:
         return _fold_in_each(key, count)
     if key.shape != (count,):
-        raise ValueError(
+        raise UserError(
             f"key has shape {key.shape}; give one jax.random.key, or {count} of them, one an image."
         )
     return key

@@ -20,6 +20,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from lensjax.explain.engine.memory import items_within, parse_bytes
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array
 
 Tree = Any
@@ -104,7 +105,7 @@ def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
     """The number of samples at a time that `chunk` means for this function.
 
     Raises:
-      ValueError: neither a whole number of 1 or more, nor an amount of memory.
+      UserError: neither a whole number of 1 or more, nor an amount of memory.
     """
     if isinstance(chunk, str):
         return items_within(function, _rows(samples, np.array(0)), parse_bytes(chunk))
@@ -112,9 +113,9 @@ def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
 
 
 def at_least_one(name: str, value: object) -> int:
-    """`value`, a whole number of 1 or more; a ValueError that says so otherwise."""
+    """`value`, a whole number of 1 or more; a UserError that says so otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} (={value!r}) must be a whole number, 1 or more.")
+        raise UserError(f"{name} (={value!r}) must be a whole number, 1 or more.")
     return int(value)
 
 

@@ -10,6 +10,8 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from lensjax.runtime.errors import UserError
+
 UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 
@@ -17,13 +19,13 @@ def parse_bytes(text: str) -> int:
     """`256MB` as a number of bytes; units are powers of 1024.
 
     Raises:
-      ValueError: another form, or nothing.
+      UserError: another form, or nothing.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", text.upper())
     unit = found[2] if found else "?"
     unit = unit + "B" if unit in ("K", "M", "G", "T") else unit
     if found is None or unit not in UNITS or float(found[1]) * UNITS[unit] < 1:
-        raise ValueError(f"'{text}' is no amount of memory; write a number and a unit, such as 256MB or 2GB.")
+        raise UserError(f"'{text}' is no amount of memory; write a number and a unit, such as 256MB or 2GB.")
     return int(float(found[1]) * UNITS[unit])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 
@@ -41,11 +42,11 @@ def upsample(
     fractions of the axis. Values beyond the outer centres are repeated.
     """
     if len(shape) != attribution.ndim:
-        raise ValueError(
+        raise UserError(
             f"a map of shape {attribution.shape} cannot be brought to {tuple(shape)}: axes differ."
         )
     if method not in ("linear", "nearest"):
-        raise ValueError(f"unknown method '{method}'; choose linear or nearest.")
+        raise UserError(f"unknown method '{method}'; choose linear or nearest.")
     for axis, (cells, pixels) in enumerate(zip(attribution.shape, shape, strict=True)):
         first = 0.5 / cells if origin is None else origin[axis]
         width = 1 / cells if step is None else step[axis]
@@ -66,13 +67,13 @@ def to_image_grid(
     `image_shape` is that of one image, [*s c]; `options` go to `upsample`.
 
     Raises:
-      ValueError: the map has neither form.
+      UserError: the map has neither form.
     """
     *space, _ = image_shape
     if attribution.ndim == len(space):
         return upsample(attribution, space, **options)
     if list(attribution.shape[:-1]) == space:
         return sum_channels(attribution)
-    raise ValueError(
+    raise UserError(
         f"a map of shape {attribution.shape} fits no image of {tuple(image_shape)}, as pixels or as a grid."
     )

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.loops import at_least_one
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Int
 
 Segments = Any  # a whole number, several of them, "slic", or labels [*s]: `label` checks
@@ -30,13 +31,13 @@ def label(segments: Segments, patches: int, image: Float[Array, "*s c"]) -> tupl
     Of an array whose values are not known (under `jit`; one an example under `vmap`), K is `patches`.
 
     Raises:
-      ValueError: none of the forms above, or labels that are no whole numbers from 0, or of another shape.
+      UserError: none of the forms above, or labels that are no whole numbers from 0, or of another shape.
     """
     space = image.shape[:-1]
     at_least_one("patches", patches)
     if isinstance(segments, str):
         if segments != "slic":
-            raise ValueError(f"unknown segments '{segments}'; choose a number, one an axis, slic, or labels.")
+            raise UserError(f"unknown segments '{segments}'; choose a number, one an axis, slic, or labels.")
         return _slic_anywhere(image, patches), _slic_count(space, patches)
     if isinstance(segments, jax.Array | np.ndarray) and segments.ndim > 0:
         return _own(segments, patches, space)
@@ -51,11 +52,11 @@ def grid_cells(space: tuple[int, ...], segments: Segments) -> tuple[int, ...]:
     is never cut finer than its pixels.
 
     Raises:
-      ValueError: another count than that of the axes, or a number below 1.
+      UserError: another count than that of the axes, or a number below 1.
     """
     if isinstance(segments, list | tuple):
         if len(segments) != len(space):
-            raise ValueError(f"segments (={segments!r}) must have {len(space)} numbers, one a spatial axis.")
+            raise UserError(f"segments (={segments!r}) must have {len(space)} numbers, one a spatial axis.")
         return tuple(min(at_least_one("segments", k), n) for k, n in zip(segments, space, strict=True))
     *windows, height, width = space if len(space) > 1 else (1, *space)
     each = max(1.0, at_least_one("segments", segments) / math.prod(windows))
@@ -79,15 +80,15 @@ def slic(
     to [0, 1] and smoothed by `sigma` pixels; a `compactness` of 1 weighs that range like a patch's side.
 
     Raises:
-      ValueError: scikit-image is not installed, or the image has a single spatial axis.
+      UserError: scikit-image is not installed, or the image has a single spatial axis.
     """
     try:
         from skimage.segmentation import slic as superpixels
     except ImportError as error:
-        raise ValueError("segments='slic' needs scikit-image: pip install scikit-image.") from error
+        raise UserError("segments='slic' needs scikit-image: pip install scikit-image.") from error
     image = np.asarray(image, np.float32)
     if image.ndim < 3:
-        raise ValueError(f"segments='slic' needs two spatial axes, not an image of {image.shape}.")
+        raise UserError(f"segments='slic' needs two spatial axes, not an image of {image.shape}.")
     each = _slic_count(image.shape[:-1], patches) // math.prod(image.shape[:-3])
 
     def cut(window: np.ndarray) -> np.ndarray:
@@ -134,13 +135,13 @@ def _slic_anywhere(image: Array, patches: int) -> Array:
 
 def _own(segments: Any, patches: int, space: tuple[int, ...]) -> tuple[Array, int]:
     if segments.shape != space or not jnp.issubdtype(segments.dtype, jnp.integer):
-        raise ValueError(
+        raise UserError(
             f"segments of shape {segments.shape} and type {segments.dtype} must be whole numbers {space}."
         )
     if isinstance(segments, jax.core.Tracer):
         return segments, patches
     if segments.min() < 0:
-        raise ValueError(f"segments hold {segments.min()}; labels start at 0.")
+        raise UserError(f"segments hold {segments.min()}; labels start at 0.")
     return jnp.asarray(segments, jnp.int32), int(segments.max()) + 1
 
 

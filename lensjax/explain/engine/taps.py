@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import at_least_float32
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 Forward = Callable[[Array, dict[str, Array] | None], tuple[Array, dict[str, Array]]]
@@ -52,16 +53,16 @@ def choose_layer(names: list[str], layer: str | None, what: str) -> str:
     """`layer`, or the last of `names` where it is None.
 
     Raises:
-      ValueError: there is none, or none of that name; lists the choices.
+      UserError: there is none, or none of that name; lists the choices.
     """
     if not names:
-        raise ValueError(f"this network names no {what} among its ends.")
+        raise UserError(f"this network names no {what} among its ends.")
     if layer is None:
         return names[-1]
     if layer not in names:
         near = get_close_matches(layer, names, 1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"no {what} is called '{layer}'; there are {', '.join(names)}.{hint}")
+        raise UserError(f"no {what} is called '{layer}'; there are {', '.join(names)}.{hint}")
     return layer
 
 
@@ -69,7 +70,7 @@ def spatial_layer(forward: Forward, image: Float[Array, "*s c"], layer: str | No
     """`layer`, or the last end with the image's axes; gates are no layers.
 
     Raises:
-      ValueError: there is none, or none of that name; lists the choices.
+      UserError: there is none, or none of that name; lists the choices.
     """
     found = layers(forward, image)
     named = [name for name in found if not name.startswith(GATE)]
@@ -85,7 +86,7 @@ def activations_and_gradients(
     def tapped(taps: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
         score, ends = forward(image, taps)
         if jnp.shape(score) != ():
-            raise ValueError(f"forward's score has shape {jnp.shape(score)}; it must be one number.")
+            raise UserError(f"forward's score has shape {jnp.shape(score)}; it must be one number.")
         return at_least_float32(score), {name: ends[name] for name in names}
 
     shapes = layers(forward, image)

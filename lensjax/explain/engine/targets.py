@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Int
 
 Index = Int[Array, ""] | int
@@ -50,10 +51,10 @@ def signed_logit(logits: Float[Array, "k"], positive: bool = True) -> Float[Arra
     """Of a network with one logit: as it is for the positive class, negated for the other.
 
     Raises:
-      ValueError: there are several.
+      UserError: there are several.
     """
     if logits.shape != (1,):
-        raise ValueError(f"signed_logit takes one logit, these are {logits.shape}: use logit or log_odds.")
+        raise UserError(f"signed_logit takes one logit, these are {logits.shape}: use logit or log_odds.")
     return logits[0] if positive else -logits[0]
 
 

@@ -24,6 +24,7 @@ from lensjax.explain.engine.loops import Chunk, at_least_float32, map_chunks
 from lensjax.explain.incremental.local_layers import Layer, Stack, map_sizes, maps, pad
 from lensjax.explain.incremental.plan import Lengths, plan
 from lensjax.explain.methods.perturbation import PerAxis, per_axis
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 
@@ -45,10 +46,10 @@ def incremental_occlusion(
     given=classes)` explains a class of its own in every image.
 
     Raises:
-      ValueError: a layer does not fit the image.
+      UserError: a layer does not fit the image.
     """
     if aggregate not in ("mean", "sum"):
-        raise ValueError(f"unknown aggregate '{aggregate}'; choose mean or sum.")
+        raise UserError(f"unknown aggregate '{aggregate}'; choose mean or sum.")
     stack = stack if isinstance(stack, Stack) else stack()
     stack = stack if isinstance(stack.head, Partial) else replace(stack, head=Partial(stack.head))
     image = at_least_float32(image)
@@ -128,7 +129,7 @@ def _features(stack: Stack, last: Array, features: Array, patch: Array, first: A
 def _score(stack: Stack, features: Array) -> Array:
     found = jnp.asarray(stack.head(features))
     if found.shape != ():
-        raise ValueError(f"head returns shape {found.shape}; it must return one number, say logits[1].")
+        raise UserError(f"head returns shape {found.shape}; it must return one number, say logits[1].")
     return at_least_float32(found)
 
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.ops.conv_blocks import correlate_blocks, gain_by_blocks
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Int
 
 LARGEST_SHIFTED = 125
@@ -59,7 +60,7 @@ class Convolution:
 
     def reach(self) -> list[Reach]:
         if self.padding not in ("SAME", "VALID"):
-            raise ValueError(f"unknown padding '{self.padding}'; choose SAME or VALID.")
+            raise UserError(f"unknown padding '{self.padding}'; choose SAME or VALID.")
         same = self.padding == "SAME"
         return [Reach(k, 1, (k - 1) // 2 * same, k // 2 * same) for k in self.kernel.shape[:-2]]
 
@@ -157,7 +158,7 @@ def maps(layers: Sequence[Layer], image: Float[Array, "*s c"]) -> list[Array]:
     """The image and what each layer makes of it, in full.
 
     Raises:
-      ValueError: a layer does not fit the map it is given.
+      UserError: a layer does not fit the map it is given.
     """
     map_sizes(layers, image.shape[:-1])
     found = [image]
@@ -173,16 +174,16 @@ def map_sizes(layers: Sequence[Layer], space: Sequence[int]) -> list[np.ndarray]
     """Cells of each map along each axis, without those at the far edge that no output sees.
 
     Raises:
-      ValueError: a layer does not fit the map it is given.
+      UserError: a layer does not fit the map it is given.
     """
     found, reaches = [np.asarray(space)], [layer.reach() for layer in layers]
     for i, reach in enumerate(reaches):
         before, name = tuple(map(int, found[-1])), f"layer {i + 1} ({type(layers[i]).__name__})"
         if len(reach) != len(space):
-            raise ValueError(f"{name} has {len(reach)} spatial axes, the image {len(space)}.")
+            raise UserError(f"{name} has {len(reach)} spatial axes, the image {len(space)}.")
         found.append(np.asarray([r.size(n) for r, n in zip(reach, before, strict=True)]))
         if found[-1].min() < 1:
-            raise ValueError(f"{name} sees {[r.kernel for r in reach]} cells, more than the map {before}.")
+            raise UserError(f"{name} sees {[r.kernel for r in reach]} cells, more than the map {before}.")
     for i in reversed(range(len(reaches))):
         kernel, stride, before, _ = np.transpose(reaches[i])
         found[i] = np.minimum(found[i], (found[i + 1] - 1) * stride + kernel - before)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import jit_method
 from lensjax.explain.engine.taps import Forward, activations_and_gradients, spatial_layer
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 Rule = Callable[[Array, Array], Array]  # activations [*grid k], gradients [*grid k] -> map [*grid]
@@ -71,10 +72,10 @@ def cams(
     """One map a layer, all from one forward and one backward pass.
 
     Raises:
-      ValueError: an unknown rule or layer; lists the choices.
+      UserError: an unknown rule or layer; lists the choices.
     """
     if rule not in RULES:
-        raise ValueError(f"unknown rule '{rule}'; choose {', '.join(RULES)}.")
+        raise UserError(f"unknown rule '{rule}'; choose {', '.join(RULES)}.")
     names = tuple(spatial_layer(forward, image, layer) for layer in layers)
     activations, gradients = activations_and_gradients(forward, image, names)
     return {name: RULES[rule](activations[name], gradients[name]) for name in names}

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 Score = Callable[[Array], Array]
@@ -18,11 +19,11 @@ def value(score: Score, image: Float[Array, "*s c"]) -> Float[Array, ""]:
     """The score of one image, in float32 or better.
 
     Raises:
-      ValueError: the score is not a single number.
+      UserError: the score is not a single number.
     """
     result = jnp.asarray(score(image))
     if result.shape != ():
-        raise ValueError(f"score returns shape {result.shape}; it must return one number, say logits[1].")
+        raise UserError(f"score returns shape {result.shape}; it must return one number, say logits[1].")
     return at_least_float32(result)
 
 
@@ -99,9 +100,9 @@ def _noisy_moments(
 ) -> tuple[Array, Array]:
     """Means of g and of g² over noisy copies of the image."""
     if key is None:
-        raise ValueError("noisy gradients draw numbers; pass key=jax.random.key(seed).")
+        raise UserError("noisy gradients draw numbers; pass key=jax.random.key(seed).")
     if sigma < 0:
-        raise ValueError(f"sigma (={sigma}) must be 0 or more; it is a fraction of the image's range.")
+        raise UserError(f"sigma (={sigma}) must be 0 or more; it is a fraction of the image's range.")
 
     def moments(key: Array) -> tuple[Array, Array]:
         g = method(score, _noisy(image, key, sigma), key=key)

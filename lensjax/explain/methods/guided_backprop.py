@@ -21,6 +21,7 @@ from lensjax.explain.engine.postprocess import positive, upsample
 from lensjax.explain.engine.taps import Forward, spatial_layer
 from lensjax.explain.methods.cam import grad_cam
 from lensjax.explain.methods.gradient import Score, value
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 UNDEFINED = (
@@ -48,7 +49,7 @@ def guided_backprop(
     Springenberg et al. 2014. Fails the randomisation test: see the module.
 
     Raises:
-      ValueError: the score has no ReLU, one that cannot be replaced, or another activation.
+      UserError: the score has no ReLU, one that cannot be replaced, or another activation.
     """
     return _gradient(score, image, _guided)
 
@@ -60,7 +61,7 @@ def deconvnet(
     """∂score/∂image where a ReLU passes back what is positive, active or not (Zeiler & Fergus 2014).
 
     Raises:
-      ValueError: as `guided_backprop`.
+      UserError: as `guided_backprop`.
     """
     return _gradient(score, image, _deconvnet)
 
@@ -115,12 +116,12 @@ def _check(jaxpr: Jaxpr) -> None:
     for where in found:
         odd = [name for name in where if name not in (*INLINED, "scan", "cond")]
         if odd:
-            raise ValueError(
+            raise UserError(
                 f"a ReLU inside '{odd[-1]}' cannot be replaced: guided rules would miss it. "
                 "Write the score without that wrapper."
             )
     if not found:
-        raise ValueError(
+        raise UserError(
             "the score has no ReLU, so guided back-propagation and deconvnet are the plain gradient: "
             "use gradient, or a network with ReLU."
         )
@@ -131,7 +132,7 @@ def _relus(jaxpr: Jaxpr, where: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for eqn in _live(jaxpr):
         name = eqn.params.get("name", "")
         if name in UNDEFINED:
-            raise ValueError(
+            raise UserError(
                 f"the score uses {name}, for which guided rules are undefined: use ReLU throughout."
             )
         if _is_relu(eqn):

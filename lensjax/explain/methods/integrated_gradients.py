@@ -12,6 +12,7 @@ import numpy as np
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.explain.methods.gradient import Score, gradient, value
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 
@@ -64,7 +65,7 @@ def complete_gradients(
     """`integrated_gradients` with its completeness error.
 
     Raises:
-      ValueError: an unknown rule, a number of steps below 1, or a tolerance that is not positive.
+      UserError: an unknown rule, a number of steps below 1, or a tolerance that is not positive.
     """
     image = at_least_float32(image)
     base = reference_image(baseline, image, key)
@@ -78,7 +79,7 @@ def complete_gradients(
     if tolerance is None:
         return with_steps(steps)
     if tolerance <= 0:
-        raise ValueError(f"tolerance (={tolerance}) must be positive; None takes just `steps` steps.")
+        raise UserError(f"tolerance (={tolerance}) must be positive; None takes just `steps` steps.")
     numbers = [steps]
     while numbers[-1] * 2 <= most_steps:
         numbers.append(numbers[-1] * 2)
@@ -112,14 +113,14 @@ def expected_gradients(
     or a multiple, each serves equally often, and the a are spread evenly.
 
     Raises:
-      ValueError: no key, or no background of the image's shape.
+      UserError: no key, or no background of the image's shape.
     """
     image = at_least_float32(image)
     if key is None:
-        raise ValueError("expected_gradients draws numbers; pass key=jax.random.key(seed).")
+        raise UserError("expected_gradients draws numbers; pass key=jax.random.key(seed).")
     if background is None or np.ndim(background) != image.ndim + 1 or background.shape[1:] != image.shape:
         shape = None if background is None else background.shape
-        raise ValueError(f"background has shape {shape}; give images [n *s c] of shape {image.shape} each.")
+        raise UserError(f"background has shape {shape}; give images [n *s c] of shape {image.shape} each.")
     at_least_one("samples", samples)
     order, place, shift = jax.random.split(key, 3)
     number = jnp.arange(samples)
@@ -167,7 +168,7 @@ def _nodes(steps: int, rule: str) -> tuple[np.ndarray, np.ndarray]:
     if rule == "gauss_legendre":
         nodes, weights = _leggauss(steps)
         return ((nodes + 1) / 2).astype(dtype), (weights / 2).astype(dtype)
-    raise ValueError(f"unknown rule '{rule}'; choose gauss_legendre, midpoint or right.")
+    raise UserError(f"unknown rule '{rule}'; choose gauss_legendre, midpoint or right.")
 
 
 _leggauss = lru_cache(maxsize=64)(np.polynomial.legendre.leggauss)  # an eigenvalue problem: milliseconds

@@ -13,6 +13,7 @@ import numpy as np
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
 from lensjax.explain.methods.gradient import Score, value
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 PerAxis = Any  # a whole number, or a sequence of them, one a spatial axis: `per_axis` checks
@@ -38,7 +39,7 @@ def occlusion(
     a window that hangs over, cut to the image; `valid` leaves what no whole window reaches at zero.
     """
     if aggregate not in ("mean", "sum"):
-        raise ValueError(f"unknown aggregate '{aggregate}'; choose mean or sum.")
+        raise UserError(f"unknown aggregate '{aggregate}'; choose mean or sum.")
     image = at_least_float32(image)
     space = image.shape[:-1]
     sizes = tuple(map(min, per_axis("window", window, len(space)), space))
@@ -72,7 +73,7 @@ def window_starts(
 ) -> np.ndarray:
     """First corners of all windows, int32 [n d]."""
     if edges not in ("clip", "valid"):
-        raise ValueError(f"unknown edges '{edges}'; choose clip or valid.")
+        raise UserError(f"unknown edges '{edges}'; choose clip or valid.")
     rounded = math.ceil if edges == "clip" else math.floor
     counts = [rounded((n - p) / s) + 1 for n, p, s in zip(space, sizes, strides, strict=True)]
     grid = np.indices(counts).reshape(len(counts), -1).T
@@ -83,9 +84,9 @@ def per_axis(name: str, number: PerAxis, axes: int) -> tuple[int, ...]:
     """One whole number for each spatial axis.
 
     Raises:
-      ValueError: another count than that of the axes, or a number below 1.
+      UserError: another count than that of the axes, or a number below 1.
     """
     numbers = number if isinstance(number, list | tuple) else (number,) * axes
     if isinstance(number, str) or len(numbers) != axes:
-        raise ValueError(f"{name} (={number!r}) must be one whole number, or {axes}, one a spatial axis.")
+        raise UserError(f"{name} (={number!r}) must be one whole number, or {axes}, one a spatial axis.")
     return tuple(at_least_one(name, n) for n in numbers)

@@ -24,6 +24,7 @@ from lensjax.explain.methods.perturbation import occlusion
 from lensjax.explain.methods.rise import rise
 from lensjax.explain.methods.surrogate import kernel_shap, lime
 from lensjax.explain.methods.trivial_maps import abs_input, centre, random, sobel
+from lensjax.runtime.errors import UserError
 
 TRIVIAL: dict[str, Callable] = {"random": random, "centre": centre, "abs_input": abs_input, "sobel": sobel}
 ON_IMAGE: dict[str, Callable] = {  # method(score, image, *, key, **options), score(image) -> one number
@@ -63,10 +64,10 @@ def get_method(name: str) -> Callable:
     """The method of that name.
 
     Raises:
-      ValueError: there is none; lists those there are.
+      UserError: there is none; lists those there are.
     """
     if name not in METHODS:
-        raise ValueError(f"unknown method '{name}'{near(name, METHODS)}; choose from {', '.join(METHODS)}.")
+        raise UserError(f"unknown method '{name}'{near(name, METHODS)}; choose from {', '.join(METHODS)}.")
     return METHODS[name]
 
 
@@ -87,27 +88,27 @@ def parse(
     gives those of a name, and refuses names it does not know.
 
     Raises:
-      ValueError: no such method or option, or another form; says which.
+      UserError: no such method or option, or another form; says which.
     """
     form = f"cannot read '{spec}': write a method as name or name(option=value, option=value)"
     try:
         tree = ast.parse(spec.strip(), mode="eval").body
     except (SyntaxError, ValueError):
-        raise ValueError(f"{form}.") from None
+        raise UserError(f"{form}.") from None
     call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
     if not isinstance(call.func, ast.Name) or call.args:
-        raise ValueError(f"{form}.")
+        raise UserError(f"{form}.")
     name, known, options = call.func.id, known_options(call.func.id), {}
     for option, node in ((keyword.arg, keyword.value) for keyword in call.keywords):
         if option is None:
-            raise ValueError(f"{form}.")
+            raise UserError(f"{form}.")
         if option not in known:
             choices = ", ".join(known) or "none"
-            raise ValueError(f"{name} has no option '{option}'{near(option, known)}; it has {choices}.")
+            raise UserError(f"{name} has no option '{option}'{near(option, known)}; it has {choices}.")
         try:
             options[option] = node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
         except ValueError:
-            raise ValueError(f"{form}; the value of '{option}' is no plain value.") from None
+            raise UserError(f"{form}; the value of '{option}' is no plain value.") from None
         _check_kind(spec, option, options[option], known[option])
     return name, options
 
@@ -128,7 +129,7 @@ def _check_kind(spec: str, option: str, given: Any, default: Any) -> None:
     else:
         return
     if not right:
-        raise ValueError(f"{spec.strip()}: {option} (={given!r}) must be {kind}.")
+        raise UserError(f"{spec.strip()}: {option} (={given!r}) must be {kind}.")
 
 
 def near(name: str, choices: dict) -> str:

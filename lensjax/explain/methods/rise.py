@@ -14,6 +14,7 @@ from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, 
 from lensjax.explain.engine.postprocess import upsample
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.methods.perturbation import PerAxis, per_axis
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 
@@ -37,12 +38,12 @@ def rise(
     expectation. The paper takes 4000 to 8000 samples.
 
     Raises:
-      ValueError: no key, or `keep` not between 0 and 1.
+      UserError: no key, or `keep` not between 0 and 1.
     """
     if key is None:
-        raise ValueError("rise draws masks; pass key=jax.random.key(seed).")
+        raise UserError("rise draws masks; pass key=jax.random.key(seed).")
     if not 0 < keep < 1:
-        raise ValueError(f"keep (={keep}) must lie between 0 and 1; it is the probability to keep a cell.")
+        raise UserError(f"keep (={keep}) must lie between 0 and 1; it is the probability to keep a cell.")
     image = at_least_float32(image)
     space = image.shape[:-1]
     counts = tuple(map(min, per_axis("cells", cells, len(space)), space))

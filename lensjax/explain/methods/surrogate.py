@@ -15,6 +15,7 @@ from lensjax.explain.engine.patch_masks import all_masks, coin_masks, paired_mas
 from lensjax.explain.engine.segments import Segments, label, owners, segment_mean
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.patch_regression import Surrogate, fit_lime, fit_shapley
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Bool, Float, Int, PRNGKeyArray
 
 
@@ -80,18 +81,18 @@ def lime_fit(
     patch with its own mean, the package's habit. `score` may give several numbers, [m].
 
     Raises:
-      ValueError: no key and more than `samples` possible masks, a negative `alpha`, a `width` that is not
+      UserError: no key and more than `samples` possible masks, a negative `alpha`, a `width` that is not
         positive, or no penalty and too few masks.
     """
     image = at_least_float32(image)
     labels, count = label(segments, patches, image)
     if isinstance(alpha, float | int) and alpha < 0:
-        raise ValueError(f"alpha (={alpha}) must be 0 or more; it penalises the coefficients' squares.")
+        raise UserError(f"alpha (={alpha}) must be 0 or more; it penalises the coefficients' squares.")
     if isinstance(width, float | int) and width <= 0:
-        raise ValueError(f"width (={width}) must be positive; 0.25 is usual.")
+        raise UserError(f"width (={width}) must be positive; 0.25 is usual.")
     exact = 2**count <= at_least_one("samples", samples)
     if isinstance(alpha, float | int) and alpha == 0 and not exact and samples <= count:
-        raise ValueError(f"alpha=0 needs more than {count} samples, one a segment, not {samples}.")
+        raise UserError(f"alpha=0 needs more than {count} samples, one a segment, not {samples}.")
     masks = all_masks(count) if exact else coin_masks(_key("lime", key), count, samples)
     base = _filling(baseline, image, labels, count, key)
     scores = _masked_scores(score, image, masks, labels, base, chunk)
@@ -117,7 +118,7 @@ def kernel_shap_fit(
     The other arguments are those of `lime_fit`.
 
     Raises:
-      ValueError: no key and more than `samples` possible masks.
+      UserError: no key and more than `samples` possible masks.
     """
     image = at_least_float32(image)
     labels, count = label(segments, patches, image)
@@ -133,7 +134,7 @@ def kernel_shap_fit(
 
 def _lay(fit: Surrogate) -> Array:
     if fit.intercept.shape != ():
-        raise ValueError(
+        raise UserError(
             f"score returns shape {fit.intercept.shape}; it must return one number, say logits[1]."
         )
     return _gather(fit.coefficients, fit.segments)
@@ -146,9 +147,7 @@ def _gather(coefficients: Float[Array, "k"], labels: Int[Array, "*s"]) -> Float[
 
 def _key(name: str, key: Array | None) -> Array:
     if key is None:
-        raise ValueError(
-            f"{name} draws masks; pass key=jax.random.key(seed), or samples for all 2^K of them."
-        )
+        raise UserError(f"{name} draws masks; pass key=jax.random.key(seed), or samples for all 2^K of them.")
     return jax.random.fold_in(key, 1)  # another stream than a baseline's that draws numbers
 
 

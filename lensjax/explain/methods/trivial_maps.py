@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import at_least_float32, jit_method
 from lensjax.explain.methods.gradient import Score
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 
@@ -19,7 +20,7 @@ def random(
 ) -> Float[Array, "*s 1"]:
     """Uniform noise in [0, 1): the chance level of every score."""
     if key is None:
-        raise ValueError("random draws numbers; pass key=jax.random.key(seed).")
+        raise UserError("random draws numbers; pass key=jax.random.key(seed).")
     return jax.random.uniform(key, (*image.shape[:-1], 1))
 
 
@@ -29,7 +30,7 @@ def centre(
 ) -> Float[Array, "*s 1"]:
     """A Gaussian in the middle of the image, of each window of an event, `sigma` of each side wide."""
     if sigma <= 0:
-        raise ValueError(f"sigma (={sigma}) must be positive; it is a fraction of the image's side.")
+        raise UserError(f"sigma (={sigma}) must be positive; it is a fraction of the image's side.")
     squared = jnp.zeros((*image.shape[:-1], 1))
     for axis in range(max(0, image.ndim - 3), image.ndim - 1):
         n = image.shape[axis]

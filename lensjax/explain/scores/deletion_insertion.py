@@ -21,6 +21,7 @@ from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.scores.road_imputation import NOISE, impute
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Int, PRNGKeyArray
 
 FRACTIONS = (0.2, 0.4, 0.6, 0.8)
@@ -82,7 +83,7 @@ def removal_curve(
     """The score with 0, 1/steps … 1 of the pixels taken from `base`, the highest of the map first.
 
     Raises:
-      ValueError: the map is not of the image's shape, or `steps` is below 1.
+      UserError: the map is not of the image's shape, or `steps` is below 1.
     """
     _check(image, attribution)
     counts = np.linspace(0, attribution.size, at_least_one("steps", steps) + 1).round().astype(np.int32)
@@ -108,13 +109,13 @@ def road(
     a network could tell the class.
 
     Raises:
-      ValueError: no key, a fraction not between 0 and 1, or a map that is not of the image's shape.
+      UserError: no key, a fraction not between 0 and 1, or a map that is not of the image's shape.
     """
     _check(image, attribution)
     if key is None:
-        raise ValueError("road draws noise; pass key=jax.random.key(seed).")
+        raise UserError("road draws noise; pass key=jax.random.key(seed).")
     if not fractions or not all(0 < f < 1 for f in fractions):
-        raise ValueError(f"fractions (={fractions}) must lie between 0 and 1; something must stay.")
+        raise UserError(f"fractions (={fractions}) must lie between 0 and 1; something must stay.")
     counts = np.round(np.asarray(fractions) * attribution.size).astype(np.int32)
     place, image = places(attribution if most else -attribution), at_least_float32(image)
     return map_chunks(lambda count: _imputed(score, count, place, image, key, noise), counts, chunk).mean()
@@ -137,7 +138,7 @@ def _area(curve: Float[Array, "n"]) -> Float[Array, ""]:
 
 def _check(image: Array, attribution: Array) -> None:
     if attribution.shape != image.shape[:-1]:
-        raise ValueError(
+        raise UserError(
             f"a map of shape {attribution.shape} has not one value a pixel of an image of {image.shape}; "
             "bring it there with to_image_grid."
         )

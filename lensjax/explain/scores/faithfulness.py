@@ -21,6 +21,7 @@ from lensjax.explain.engine.segments import Segments, label
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.scores.deletion_insertion import deletion, insertion, road
 from lensjax.explain.scores.similarity import rank_correlation
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
@@ -116,9 +117,9 @@ def max_sensitivity(
     with the perturbed one.
     """
     if key is None:
-        raise ValueError("max_sensitivity draws numbers; pass key=jax.random.key(seed).")
+        raise UserError("max_sensitivity draws numbers; pass key=jax.random.key(seed).")
     if radius <= 0:
-        raise ValueError(f"radius (={radius}) must be positive; it is a fraction of the image's range.")
+        raise UserError(f"radius (={radius}) must be positive; it is a fraction of the image's range.")
     image = at_least_float32(image)
     whole, found = explain(image), []
     for each in jax.random.split(key, at_least_one("samples", samples)):
@@ -151,7 +152,7 @@ def random_parts(
     As μFidelity in Xplique; of an event every window is cut on its own (`segments.label`).
     """
     if not 0 < share < 1:
-        raise ValueError(f"share (={share}) must lie between 0 and 1.")
+        raise UserError(f"share (={share}) must lie between 0 and 1.")
     labels, count = label(segments, 1, image)
     return _chosen(key, labels, count, at_least_one("samples", samples), max(1, round(share * count)))
 
@@ -177,7 +178,7 @@ def _told_and_lost(
     base = reference_image(baseline, image, key)
     if parts is None:
         if key is None:
-            raise ValueError("parts are drawn; pass key=jax.random.key(seed), or parts [n *s].")
+            raise UserError("parts are drawn; pass key=jax.random.key(seed), or parts [n *s].")
         parts = random_parts(jax.random.fold_in(key, 1), image, samples=samples)
     whole = value(score, image)
     left = map_chunks(lambda part: _without(score, part, image, base), parts, chunk)

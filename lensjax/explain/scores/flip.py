@@ -21,6 +21,7 @@ from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
 from lensjax.explain.engine.segments import Segments, label, owners
 from lensjax.explain.methods.gradient import Score, gradient, value
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 BISECTIONS = 10
@@ -81,7 +82,7 @@ def by_patches(
     `segments.label`.
 
     Raises:
-      ValueError: `most` or `chunk` is below 1, or another form of segments or baseline.
+      UserError: `most` or `chunk` is below 1, or another form of segments or baseline.
     """
     at_least_one("most", most)
     image = at_least_float32(image)
@@ -134,13 +135,13 @@ def by_gradient(
     linear score; of a network, an upper bound.
 
     Raises:
-      ValueError: unknown norm, or a box that the image is not in.
+      UserError: unknown norm, or a box that the image is not in.
     """
     if norm not in STEPS:
-        raise ValueError(f"unknown norm '{norm}'; choose {' or '.join(STEPS)}.")
+        raise UserError(f"unknown norm '{norm}'; choose {' or '.join(STEPS)}.")
     image, most = at_least_float32(image), at_least_one("steps", steps)
     if not low <= float(image.min()) <= float(image.max()) <= high:
-        raise ValueError(f"the image does not lie in [{low:g}, {high:g}]: give its own bounds, or none.")
+        raise UserError(f"the image does not lie in [{low:g}, {high:g}]: give its own bounds, or none.")
     edited, found, step = image, float(value(score, image)), 0
     while found <= 0 and step < most:
         slope = gradient(score, edited)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import at_least_float32
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 DIRECT, DIAGONAL = 1 / 6, 1 / 12
@@ -36,7 +37,7 @@ def impute(
     """
     image = at_least_float32(image)
     if image.ndim < 3:
-        raise ValueError(f"imputation needs rows, columns and channels, not an image of {image.shape}.")
+        raise UserError(f"imputation needs rows, columns and channels, not an image of {image.shape}.")
     gone = removed[..., None]
     known = jnp.where(gone, 0, image)
     kept = jnp.maximum((~removed).sum(), 1)

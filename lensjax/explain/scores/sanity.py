@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.scores.similarity import similarity
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
 Params = Any
@@ -63,10 +64,10 @@ def cascade(
     with the first.
 
     Raises:
-      ValueError: another order, or a group without parameters.
+      UserError: another order, or a group without parameters.
     """
     if order not in ("top_down", "bottom_up"):
-        raise ValueError(f"unknown order '{order}'; choose top_down or bottom_up.")
+        raise UserError(f"unknown order '{order}'; choose top_down or bottom_up.")
     before, fresh, now, found = maps_of(params), redraw(params, key), params, []
     for group in groups if order == "bottom_up" else list(groups)[::-1]:
         now = replace_group(now, fresh, group)
@@ -78,7 +79,7 @@ def replace_group(params: Params, fresh: Params, group: Group) -> Params:
     """`params`, of which the leaves of a group are those of `fresh`.
 
     Raises:
-      ValueError: no leaf belongs to the group; lists the paths.
+      UserError: no leaf belongs to the group; lists the paths.
     """
     paths = [
         jax.tree_util.keystr(path, simple=True, separator="/")
@@ -86,7 +87,7 @@ def replace_group(params: Params, fresh: Params, group: Group) -> Params:
     ]
     chosen = [_belongs(path, group) for path in paths]
     if not any(chosen):
-        raise ValueError(f"no parameter belongs to group '{group}'; there are {', '.join(paths)}.")
+        raise UserError(f"no parameter belongs to group '{group}'; there are {', '.join(paths)}.")
     leaves, form = jax.tree.flatten(params)
     mixed = [new if c else old for c, old, new in zip(chosen, leaves, jax.tree.leaves(fresh), strict=True)]
     return jax.tree.unflatten(form, mixed)

@@ -14,6 +14,7 @@ from lensjax.explain.engine.segments import Segments
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.patch_regression import Surrogate
 from lensjax.explain.methods.surrogate import lime_fit
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
@@ -55,10 +56,10 @@ def stability(
     that both have. `fit` may be `kernel_shap_fit`; `options` go to it.
 
     Raises:
-      ValueError: fewer than two keys.
+      UserError: fewer than two keys.
     """
     if keys.ndim != 1 or len(keys) < 2:
-        raise ValueError("stability compares two keys or more; pass keys=jax.random.split(key, 5).")
+        raise UserError("stability compares two keys or more; pass keys=jax.random.split(key, 5).")
     fits = map_chunks(lambda key: fit(score, image, key=key, **options), keys, 1)
     owned = np.unique(np.asarray(fits.segments[0]))
     found = np.asarray(fits.coefficients)[:, owned]

@@ -15,6 +15,7 @@ from lensjax.explain import ON_FEATURES, TRIVIAL, parse
 from lensjax.inspection.maps import Method
 from lensjax.inspection.restore import Trained
 from lensjax.models.event_views import FLAT
+from lensjax.runtime.errors import UserError
 
 SAMPLES = {
     "smooth_grad": "samples=16",
@@ -37,10 +38,10 @@ def check_run(trained: Trained) -> None:
     """A benchmark wants a run of train.py, whose held-out truth and initial parameters can be made again.
 
     Raises:
-      ValueError: it is a published network.
+      UserError: it is a published network.
     """
     if trained.published is not None:
-        raise ValueError("--benchmark wants a run of train.py, with simulations like those it learned from.")
+        raise UserError("--benchmark wants a run of train.py, with simulations like those it learned from.")
 
 
 def every_method(trained: Trained) -> list[Method]:

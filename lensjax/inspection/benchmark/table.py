@@ -28,6 +28,7 @@ from lensjax.inspection.fast_occlusion import reason, stack_of
 from lensjax.inspection.maps import Item, Method, Predicted, on_image_grid, unwritten_options
 from lensjax.inspection.restore import Trained, blank_state
 from lensjax.inspection.targets import single, target_score
+from lensjax.runtime.errors import UserError
 
 Maps = dict[str, np.ndarray]  # [n *s] under the name of each method as it is written
 Progress = Callable[..., Any]
@@ -111,7 +112,7 @@ def run(
     """All scores of all methods; `shuffled` is the same network trained on shuffled labels.
 
     Raises:
-      ValueError: the shuffled network is of another architecture.
+      UserError: the shuffled network is of another architecture.
     """
     check_twin(trained, shuffled)
     chunk = min(
@@ -160,16 +161,14 @@ def check_twin(trained: Trained, shuffled: Trained | None) -> None:
     """A network to compare with must have the parameters of the first, in shape.
 
     Raises:
-      ValueError: it has others, or was not trained on shuffled labels.
+      UserError: it has others, or was not trained on shuffled labels.
     """
     if shuffled is None:
         return
     if shuffled.config.model != trained.config.model:
-        raise ValueError(
-            f"--shuffled '{shuffled.workdir}' is another network: train it with the same config."
-        )
+        raise UserError(f"--shuffled '{shuffled.workdir}' is another network: train it with the same config.")
     if not shuffled.config.data.shuffle_labels:
-        raise ValueError(
+        raise UserError(
             f"--shuffled '{shuffled.workdir}' saw the true labels: train it with --data.shuffle-labels."
         )
 

@@ -22,7 +22,7 @@ def main(trained: Trained, command: Any, methods: Sequence[Method], target: str,
     """Write benchmark.json, .csv, .md, .png, .pdf and index.html; `command` is that of explain.py.
 
     Raises:
-      ValueError: no held-out example has a true mask, or the options contradict each other.
+      UserError: no held-out example has a true mask, or the options contradict each other.
     """
     choose.check_run(trained)
     shuffled = None if command.shuffled is None else restore(command.shuffled)

@@ -31,7 +31,7 @@ def example_figure(
 
     Six panels a row; of events (`events` are the axes of their windows) energy above, maps two a row.
     `scales` has one scale a method, that of all examples; without it every map has its own. A map that is not
-    finite is named and left blank. Raises ValueError where the entry does not fit together.
+    finite is named and left blank. Raises UserError where the entry does not fit together.
     """
     check(entry, bands)
     if events is not None:

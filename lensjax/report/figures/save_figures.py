@@ -22,6 +22,7 @@ from lensjax.report.page import charts
 from lensjax.report.page.exports import EXAMPLE
 from lensjax.report.page.summary import chance_level, is_row_baseline, score_names, triple_of
 from lensjax.report.pixels import Scale, shared_scales
+from lensjax.runtime.errors import UserError
 
 __all__ = ["example_figure", "save_figures", "save_film"]
 
@@ -70,7 +71,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     """Counts [true, predicted] in words, shaded by the share of the true class; of many classes no zeros."""
     counts = np.asarray(counts)
     if counts.shape != (len(classes), len(classes)):
-        raise ValueError(f"confusion has shape {counts.shape} for {len(classes)} classes; give [k k].")
+        raise UserError(f"confusion has shape {counts.shape} for {len(classes)} classes; give [k k].")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(classes) > 6
     side = 1.6 + (0.36 if many else 0.55) * len(classes)

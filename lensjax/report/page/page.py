@@ -57,7 +57,7 @@ def write_page(
     `benchmark` the HTML of `lensjax.report.benchmark.section`.
 
     Raises:
-      ValueError: an entry does not fit together (shapes, classes, bands, windows).
+      UserError: an entry does not fit together (shapes, classes, bands, windows).
     """
     for entry in entries:
         check(entry, bands)

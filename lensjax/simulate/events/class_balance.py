@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lensjax.event_axes import CLASSES
+from lensjax.runtime.errors import UserError
 from lensjax.types import Int
 
 SHARES: dict[str, int] = {
@@ -23,7 +24,7 @@ def labels(count: int, seed: int, balance: str) -> Int[np.ndarray, "{count}"]:
     uniform: each block of 22 has every class once; real: drawn by `SHARES`.
 
     Raises:
-      ValueError: unknown balance.
+      UserError: unknown balance.
     """
     if balance == "uniform":
         blocks = range(-(-count // len(CLASSES)))
@@ -33,4 +34,4 @@ def labels(count: int, seed: int, balance: str) -> Int[np.ndarray, "{count}"]:
         edges = np.cumsum(list(SHARES.values())) / sum(SHARES.values())
         numbers = np.random.default_rng(seed).random(count)
         return np.searchsorted(edges, numbers, side="right").astype(np.int32)
-    raise ValueError(f"balance '{balance}' is unknown; choose uniform or real.")
+    raise UserError(f"balance '{balance}' is unknown; choose uniform or real.")

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.event_axes import CLASSES, CLIP, PLANES, Encoding, EventGrid, channels
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.events.chirps import phenom_d
 from lensjax.simulate.events.class_balance import labels
 from lensjax.simulate.events.detector import SAMPLE_RATE, SAMPLES
@@ -94,7 +95,7 @@ def encode(energy: Float[np.ndarray, "*s planes"], encoding: str) -> np.ndarray:
     """Normalised energy as it is stored, [*s c]: uint8 of `clipped` or `rgb`, float16 of `log`.
 
     Raises:
-      ValueError: unknown encoding.
+      UserError: unknown encoding.
     """
     if encoding == "log":
         return np.log1p(energy).astype(np.float16)
@@ -103,7 +104,7 @@ def encode(energy: Float[np.ndarray, "*s planes"], encoding: str) -> np.ndarray:
         return np.round(255 * fraction).astype(np.uint8)
     if encoding == "rgb":
         return colour_map.colour(fraction[..., 0])
-    raise ValueError(f"encoding '{encoding}' is unknown; choose {', '.join(get_args(Encoding))}.")
+    raise UserError(f"encoding '{encoding}' is unknown; choose {', '.join(get_args(Encoding))}.")
 
 
 def examples(
@@ -113,15 +114,15 @@ def examples(
     """`count` events: image [4 h w c] as `encode` stores it, mask, position, and the truths named in `TRUTH`.
 
     Raises:
-      ValueError: unknown encoding, plane or balance, a negative count or seed, a size below 16.
+      UserError: unknown encoding, plane or balance, a negative count or seed, a size below 16.
       ImportError: ripplegw is missing.
     """
     if plane not in PLANES:
-        raise ValueError(f"plane '{plane}' is unknown; choose {', '.join(PLANES)}.")
+        raise UserError(f"plane '{plane}' is unknown; choose {', '.join(PLANES)}.")
     if min(size) < 16 or len(size) != 2:
-        raise ValueError(f"size {size} is no pair of at least 16 rows and columns; use 140 170.")
+        raise UserError(f"size {size} is no pair of at least 16 rows and columns; use 140 170.")
     if count < 0 or not 0 <= seed < 2**32 or chunk < 1:
-        raise ValueError(f"count {count}, seed {seed}, chunk {chunk}: use ≥ 0, 0 to 2³² - 1, and ≥ 1.")
+        raise UserError(f"count {count}, seed {seed}, chunk {chunk}: use ≥ 0, 0 to 2³² - 1, and ≥ 1.")
     encode(np.zeros((1, 1), np.float32), encoding)
     channels(encoding, plane)  # type: ignore[arg-type]
     chosen = labels(count, seed, balance)

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtronomy.LensModel.Profiles.sie import SIE
 
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import light, optics, render
 from lensjax.simulate.lenses.artefacts import EVERY, draw_artefact
 from lensjax.simulate.lenses.evidence import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise
@@ -203,9 +204,9 @@ def _found(
 
 
 def refuse_unfound(truth: dict[str, Any], rule: Rule) -> None:
-    """ValueError if a compound lens of these scenes was not found: a traced loop can only give up."""
+    """UserError if a compound lens of these scenes was not found: a traced loop can only give up."""
     if np.isnan(np.asarray(truth["snr"])).any():
-        raise ValueError(
+        raise UserError(
             f"no compound lens with θE above {float(rule.theta_e):g}″ and a signal-to-noise above "
             f"{float(rule.snr):g} was found in {MAX_DRAWS:,} draws: lower min_theta_e (data.min_theta_e) or "
             "min_snr (data.min_snr)."

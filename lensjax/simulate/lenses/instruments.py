@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lensjax.runtime.errors import UserError
+
 
 @dataclass(frozen=True)
 class Band:
@@ -129,7 +131,7 @@ INSTRUMENTS = {instrument.name: instrument for instrument in ALL}
 
 
 def instrument_named(name: str) -> Instrument:
-    """The instrument of that name; a ValueError lists the choices."""
+    """The instrument of that name; a UserError lists the choices."""
     if name not in INSTRUMENTS:
-        raise ValueError(f"unknown instrument {name!r}: choose one of {', '.join(INSTRUMENTS)}")
+        raise UserError(f"unknown instrument {name!r}: choose one of {', '.join(INSTRUMENTS)}")
     return INSTRUMENTS[name]

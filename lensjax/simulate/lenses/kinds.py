@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 LENS_KINDS: tuple[str, ...] = ("arc", "quad", "ring")
@@ -37,13 +38,13 @@ GROUPS: dict[str, dict[str, float]] = {
 
 
 def kind_index(kind: str | int, kinds: tuple[str, ...] = KINDS) -> int:
-    """Number of a kind given by name or number; a ValueError lists the choices."""
+    """Number of a kind given by name or number; a UserError lists the choices."""
     if isinstance(kind, str):
         if kind not in kinds:
-            raise ValueError(f"unknown kind of scene {kind!r}: choose one of {', '.join(kinds)}")
+            raise UserError(f"unknown kind of scene {kind!r}: choose one of {', '.join(kinds)}")
         return kinds.index(kind)
     if not 0 <= kind < len(kinds):
-        raise ValueError(
+        raise UserError(
             f"kind of scene {kind} is not a number from 0 to {len(kinds) - 1}: use a name of KINDS"
         )
     return kind
@@ -58,14 +59,12 @@ def shares(names: tuple[str, ...]) -> Float[np.ndarray, "n k"]:
     """Shares of `ALL_KINDS` in each of the names, which are kinds or `GROUPS`; rows sum to 1.
 
     Raises:
-      ValueError: an unknown name, with the choices.
+      UserError: an unknown name, with the choices.
     """
     rows = np.zeros((len(names), len(ALL_KINDS)))
     for row, name in zip(rows, names, strict=True):
         if name not in ALL_KINDS and name not in GROUPS:
-            raise ValueError(
-                f"unknown kind of scene {name!r}: choose from {', '.join((*ALL_KINDS, *GROUPS))}"
-            )
+            raise UserError(f"unknown kind of scene {name!r}: choose from {', '.join((*ALL_KINDS, *GROUPS))}")
         for kind, share in GROUPS.get(name, {name: 1.0}).items():
             row[ALL_KINDS.index(kind)] = share
     return rows / rows.sum(1, keepdims=True)

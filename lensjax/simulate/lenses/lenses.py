@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import optics, render
 from lensjax.simulate.lenses.artefacts import ARTEFACTS, EVERY, add_artefacts, draw_artefact
 from lensjax.simulate.lenses.evidence import (
@@ -58,7 +59,7 @@ def simulate(
 ) -> Scene:
     """One scene of a kind (a name or number of `KINDS`), the same bit for bit for the same key.
 
-    Raises ValueError for an unknown kind, a size below 16, or a supersampling below 1.
+    Raises UserError for an unknown kind, a size below 16, or a supersampling below 1.
     """
     check(size, supersampling)
     return _one(key, jnp.asarray(kind_index(kind)), instrument, size, supersampling, rule)
@@ -74,12 +75,12 @@ def examples(
     With `light` each has the noise-free light of its lensed source, asinh(flux / sigma). A scene that would
     have an artefact which is not among `artefacts` is the same without it.
 
-    Raises ValueError for an unknown instrument, a size below 16, a fraction outside [0, 1].
+    Raises UserError for an unknown instrument, a size below 16, a fraction outside [0, 1].
     """
     named = instrument_named(instrument)
     check(size, supersampling, count, chunk)
     if not 0 <= lens_fraction <= 1:
-        raise ValueError(f"lens_fraction {lens_fraction} is not a fraction: use a number from 0 to 1")
+        raise UserError(f"lens_fraction {lens_fraction} is not a fraction: use a number from 0 to 1")
     make = functools.partial(
         _chunk, seed, lens_fraction, named, size, supersampling, rule, allowed_of(artefacts), light
     )
@@ -92,13 +93,13 @@ def allowed_of(artefacts: Sequence[str]) -> Bool[np.ndarray, "n"]:
 
 
 def check(size: int, supersampling: int, count: int = 1, chunk: int = 1) -> None:
-    """Refuse what cannot be simulated, by a ValueError."""
+    """Refuse what cannot be simulated, by a UserError."""
     if size < 16:
-        raise ValueError(f"image size {size} is too small for a lens: use at least 16 pixels")
+        raise UserError(f"image size {size} is too small for a lens: use at least 16 pixels")
     if supersampling < 1:
-        raise ValueError(f"supersampling {supersampling} is not positive: use 1, 2 or 3")
+        raise UserError(f"supersampling {supersampling} is not positive: use 1, 2 or 3")
     if chunk < 1 or count < 0:
-        raise ValueError(f"chunk {chunk} must be positive and count {count} not negative: change them")
+        raise UserError(f"chunk {chunk} must be positive and count {count} not negative: change them")
 
 
 def _found_lens(

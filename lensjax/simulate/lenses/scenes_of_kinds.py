@@ -35,7 +35,7 @@ def simulate(
 ) -> Scene:
     """One scene of a kind of `ALL_KINDS`, as `lenses.simulate` with the compound kinds.
 
-    Raises ValueError for an unknown kind, a size below 16, a supersampling below 1, or a rule that no
+    Raises UserError for an unknown kind, a size below 16, a supersampling below 1, or a rule that no
     compound lens passes.
     """
     number = kind_index(kind, ALL_KINDS)
@@ -57,7 +57,7 @@ def examples(
     Example `i` depends on (seed, i) and the settings, not on count or chunk; `light`, `artefacts` are as in
     `lenses.examples`. `truth` has `double.ALL_TRUTH`, NaN for what only a compound lens has.
 
-    Raises ValueError for an unknown instrument or kind, a size below 16, or a rule that no compound lens
+    Raises UserError for an unknown instrument or kind, a size below 16, or a rule that no compound lens
     passes.
     """
     named = instrument_named(instrument)

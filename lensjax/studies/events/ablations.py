@@ -29,6 +29,7 @@ from lensjax.evaluation import metrics
 from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.report.figures import studies as pictures
 from lensjax.runtime import logs
+from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.events.ablation_tables import (
     border_lines,
@@ -61,9 +62,7 @@ class Command:
 def main(command: Command) -> None:
     base = load_config_file(command.config)
     if not isinstance(base.data, EventData):
-        raise ValueError(
-            f"'{command.config}' has data '{base.data.name}'; this study needs simulated_events."
-        )
+        raise UserError(f"'{command.config}' has data '{base.data.name}'; this study needs simulated_events.")
     edits = load_ablations(command.ablations, command.only)
     folder = datasets.prepare(base.data)
     # Seed by seed: a study that is stopped has something of everything.
@@ -96,7 +95,7 @@ def load_ablations(path: Path, only: Sequence[str]) -> dict[str, Callable[[Confi
     """ABLATIONS of a Python file.
 
     Raises:
-      ValueError: no such file, no such dict in it, or an unknown name.
+      UserError: no such file, no such dict in it, or an unknown name.
     """
     edits = defined_in(path, "ABLATIONS", "`ABLATIONS: dict[str, Callable[[Config], Config]]`")
     check_names("ablation", only, edits)

@@ -30,6 +30,7 @@ from lensjax.inspection import examples
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime import jax_setup, logs
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
 from lensjax.studies.events.ablation_tables import spread
 
@@ -72,7 +73,7 @@ def main(command: Command) -> None:
     for workdir in command.runs:
         trained = restore(workdir)
         if not isinstance(trained.config.data, LensData):
-            raise ValueError(f"'{workdir}' is no lens finder; flags need images of the sky.")
+            raise UserError(f"'{workdir}' is no lens finder; flags need images of the sky.")
         rows += judge(trained, command)
     lines = [*mean_lines(rows, command.recall), *table_lines(rows, command.recall)]
     result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "rows": rows}
@@ -115,7 +116,7 @@ def flagged(
     """Flag and log odds of a lens of some rows.
 
     Raises:
-      ValueError: the method is none that stands for evidence.
+      UserError: the method is none that stands for evidence.
     """
     texts = [text, *([ATTENTION] if trained.config.model.attention.at else [])]
     methods = [(one, *parse(one)) for one in texts]
@@ -126,7 +127,7 @@ def flagged(
     )
     found = flags_of(maps, predicted.position, trained.pixel_scale)
     if found is None or found[1] != text:
-        raise ValueError(f"--evidence '{text}' stands for none; choose from {', '.join(EVIDENCE)}.")
+        raise UserError(f"--evidence '{text}' stands for none; choose from {', '.join(EVIDENCE)}.")
     return found[0], metrics.class_scores(predicted.logits)[:, 1]
 
 

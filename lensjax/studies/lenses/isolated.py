@@ -21,6 +21,7 @@ import tyro
 
 from lensjax.config import LensData
 from lensjax.runtime import jax_setup, logs
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import instrument_named
@@ -47,7 +48,7 @@ class Command:
 def main(command: Command) -> None:
     jax_setup.prepare(gradients=False)
     if command.scenes < 2:
-        raise ValueError(f"--scenes {command.scenes} must be 2 or more.")
+        raise UserError(f"--scenes {command.scenes} must be 2 or more.")
     networks, data = R.restored(command.runs)
     scores = R.scorer(networks)
     scored = {name: scored_kind(command, data, scores, name) for name in NON_LENS_KINDS}

@@ -28,6 +28,7 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report.figures import real_lenses as pictures
 from lensjax.runtime import jax_setup, logs
+from lensjax.runtime.errors import UserError
 from lensjax.studies.lenses import annuli
 from lensjax.studies.lenses.real_scores import Inputs, read, scored
 from lensjax.studies.lenses.real_tables import table_lines
@@ -77,12 +78,12 @@ def map_energy(
     and profiles in Einstein radii.
 
     Raises:
-      ValueError: no lens has a radius, or a method is unknown.
+      UserError: no lens has a radius, or a method is unknown.
     """
     lenses, edges, scaled = images.lenses, annuli.ring_edges(), np.linspace(0, 2, 21)
     known = np.flatnonzero(np.isfinite(lenses.theta_e))
     if not known.size:
-        raise ValueError("no lens has a published Einstein radius: pass --methods with nothing after it.")
+        raise UserError("no lens has a published Einstein radius: pass --methods with nothing after it.")
     shown = [explained.Item(lenses.id[i], lenses.filter[i], lenses.image[i]) for i in known]
     at, theta_e, scale = lenses.position[known], lenses.theta_e[known], images.pixel_scale
     rows: dict[str, list[dict[str, Any]]] = {}

@@ -20,6 +20,7 @@ from lensjax.data.store.datasets import Source
 from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection import maps
 from lensjax.inspection.restore import Trained
+from lensjax.runtime.errors import UserError
 from lensjax.studies.lenses import real_inputs as inputs
 from lensjax.types import Bool, Float
 
@@ -48,18 +49,18 @@ def read(
     Of the galaxies all, or those held out where one of the runs has trained on the others, or as asked.
 
     Raises:
-      ValueError: no run, or one of several bands or of another grid than the first; or an input that cannot
+      UserError: no run, or one of several bands or of another grid than the first; or an input that cannot
         be used.
     """
     if not runs:
-        raise ValueError("no run was given: name the folders of one or more trained networks.")
+        raise UserError("no run was given: name the folders of one or more trained networks.")
     first = runs[0].config.data
     for run in runs:
         data = run.config.data
         if not isinstance(data, LensData) or not isinstance(first, LensData) or len(run.bands) != 1:
-            raise ValueError(f"'{run.workdir}' is no lens finder of one band, such as configs/lens_hst.py.")
+            raise UserError(f"'{run.workdir}' is no lens finder of one band, such as configs/lens_hst.py.")
         if (data.size, run.pixel_scale) != (first.size, runs[0].pixel_scale):
-            raise ValueError(f"'{run.workdir}' and '{runs[0].workdir}' see images of another size or scale.")
+            raise UserError(f"'{run.workdir}' and '{runs[0].workdir}' see images of another size or scale.")
     assert isinstance(first, LensData)  # as the loop has seen
     size, scale, band = first.size, runs[0].pixel_scale, runs[0].bands[0]
     assert scale is not None  # images of the sky have one
@@ -128,11 +129,11 @@ def simulations(run: Trained) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
     """Scores and labels of a run's own held-out simulations.
 
     Raises:
-      ValueError: the run has not ended.
+      UserError: the run has not ended.
     """
     path = run.workdir / "test_predictions.npz"
     if not path.is_file():
-        raise ValueError(f"'{run.workdir}' has no test_predictions.npz: let train.py end there.")
+        raise UserError(f"'{run.workdir}' has no test_predictions.npz: let train.py end there.")
     with np.load(path, allow_pickle=False) as saved:
         return metrics.class_scores(saved["logits"])[:, 1], saved["label"]
 

@@ -29,6 +29,7 @@ from lensjax.data.store import datasets
 from lensjax.inspection.restore import restore
 from lensjax.report.figures import real_lenses as pictures
 from lensjax.runtime import jax_setup, logs
+from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names, defined_in
 from lensjax.studies.lenses.real_scores import read, scored
 from lensjax.studies.lenses.real_tables import variant_lines
@@ -87,13 +88,11 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
     """The configuration of every variant and seed, seed by seed: one that is stopped has some of everything.
 
     Raises:
-      ValueError: an unknown variant, or a configuration of something else than lenses.
+      UserError: an unknown variant, or a configuration of something else than lenses.
     """
     base = load_config_file(command.config)
     if not isinstance(base.data, LensData):
-        raise ValueError(
-            f"'{command.config}' has data '{base.data.name}'; this study needs simulated_lenses."
-        )
+        raise UserError(f"'{command.config}' has data '{base.data.name}'; this study needs simulated_lenses.")
     edits: Mapping[str, Callable[[Config], Config]] = defined_in(
         command.config, "VARIANTS", "`VARIANTS: dict[str, Callable[[Config], Config]]`"
     )

@@ -24,6 +24,7 @@ from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection.maps import predictor
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime import logs
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
 from lensjax.types import Bool, Float
 
@@ -35,19 +36,19 @@ def restored(workdirs: Sequence[Path]) -> tuple[list[Trained], LensData]:
     """The networks and what their data have in common.
 
     Raises:
-      ValueError: a run is no lens finder, or the runs see different images.
+      UserError: a run is no lens finder, or the runs see different images.
     """
     networks = [restore(path) for path in workdirs]
     if not networks:
-        raise ValueError("no run was given: name the folders of one or more trained networks.")
+        raise UserError("no run was given: name the folders of one or more trained networks.")
     data = networks[0].config.data
     for network in networks:
         other = network.config.data
         if not isinstance(data, LensData) or not isinstance(other, LensData):
-            raise ValueError(f"'{network.workdir}' is no lens finder; this study is of lenses.")
+            raise UserError(f"'{network.workdir}' is no lens finder; this study is of lenses.")
         for name in ("instrument", "size", "supersampling"):
             if getattr(other, name) != getattr(data, name):
-                raise ValueError(
+                raise UserError(
                     f"'{network.workdir}' has data.{name} {getattr(other, name)}, '{networks[0].workdir}' "
                     f"{getattr(data, name)}: compare networks of the same images."
                 )

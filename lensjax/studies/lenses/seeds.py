@@ -29,6 +29,7 @@ from lensjax.inspection import default_methods, examples, result_files
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime import jax_setup, logs, parallel
+from lensjax.runtime.errors import UserError
 from lensjax.training.subprocesses import train_all
 
 METRICS = (
@@ -69,7 +70,7 @@ def main(command: Command) -> None:
     base = load_config_file(command.config)
     lenses = base.data
     if not isinstance(lenses, LensData):
-        raise ValueError(
+        raise UserError(
             f"'{command.config}' is no lens finder; for events see lensjax.studies.events.ablations."
         )
     seeds = range(command.seeds)

@@ -24,6 +24,7 @@ import tyro
 
 from lensjax.config import LensData
 from lensjax.runtime import jax_setup, logs
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import instrument_named
@@ -70,14 +71,14 @@ class Command:
 def main(command: Command) -> None:
     jax_setup.prepare(gradients=False)
     if command.bins < 1 or command.lenses < command.bins:
-        raise ValueError(f"--bins {command.bins} must be 1 or more, and --lenses {command.lenses} no fewer.")
+        raise UserError(f"--bins {command.bins} must be 1 or more, and --lenses {command.lenses} no fewer.")
     networks, data = R.restored(command.runs)
     scores = R.scorer(networks)
     directory = command.data_directory or data.directory
     negatives = R.non_lens_scores(scores, data, command.non_lenses, command.seed, directory)
     threshold = R.thresholds(negatives, command.fpr)
     if np.isnan(threshold).any():
-        raise ValueError(f"--fpr is {R.resolution(command.non_lenses, command.fpr)}.")
+        raise UserError(f"--fpr is {R.resolution(command.non_lenses, command.fpr)}.")
     truth, scored = score_variants(command, data, scores)
     result = {
         "command": shlex.join(sys.argv),

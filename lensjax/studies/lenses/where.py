@@ -34,6 +34,7 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report.figures import studies as pictures
 from lensjax.runtime import jax_setup, logs, parallel
+from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names, defined_in
 from lensjax.training.subprocesses import sized, train_all
 
@@ -102,13 +103,11 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
     """The configuration of every way and seed, seed by seed; one that starts from another comes after it.
 
     Raises:
-      ValueError: an unknown way, or one whose start is not among them.
+      UserError: an unknown way, or one whose start is not among them.
     """
     base = load_config_file(command.config)
     if not isinstance(base.data, LensData):
-        raise ValueError(
-            f"'{command.config}' has data '{base.data.name}'; this study needs simulated_lenses."
-        )
+        raise UserError(f"'{command.config}' has data '{base.data.name}'; this study needs simulated_lenses.")
     base = sized(base, command.train, command.epochs)
     ways = defined_in(command.config, "WAYS", "`WAYS: dict[str, Callable[[Config], Config]]`")
     starts = defined_in(command.config, "STARTS", "`STARTS: dict[str, str]`, or an empty one")
@@ -116,7 +115,7 @@ def plan(command: Command) -> dict[tuple[str, int], Config]:
     names = [name for name in ways if name in (command.only or ways)]
     missing = sorted({starts[name] for name in names if name in starts} - set(names))
     if missing:
-        raise ValueError(f"--only also needs {', '.join(missing)}, from which another one starts.")
+        raise UserError(f"--only also needs {', '.join(missing)}, from which another one starts.")
     names.sort(key=lambda name: name in starts)
     found = {}
     for seed in range(command.seeds):

@@ -25,6 +25,7 @@ from lensjax.report import benchmark as report
 from lensjax.report.names import LOWER_IS_BETTER, NEUTRAL, score_label
 from lensjax.report.page.summary import is_row_baseline, score_names
 from lensjax.runtime import logs
+from lensjax.runtime.errors import UserError
 
 Row = dict[str, Any]
 ABOUT_THE_NETWORK = ("max_sensitivity", "randomised", "labels_shuffled", *NEUTRAL)
@@ -45,7 +46,7 @@ class Command:
 def main(command: Command) -> None:
     names = [run.name for run in command.runs]
     if len(set(names)) < len(names) or not names:
-        raise ValueError(f"runs {', '.join(names) or '(none)'} must be one or more, each with its own name.")
+        raise UserError(f"runs {', '.join(names) or '(none)'} must be one or more, each with its own name.")
     found = [json.loads(result(command, run).read_text()) for run in command.runs]
     rows = over_seeds([one["rows"] for one in found])
     cascades = mean_cascades([one["cascades"] for one in found])
@@ -71,18 +72,18 @@ def result(command: Command, run: Path) -> Path:
     """benchmark.json of a run, made where there is none.
 
     Raises:
-      ValueError: explain.py failed; its own message stands above.
+      UserError: explain.py failed; its own message stands above.
     """
     made = command.out / run.name / "benchmark.json"
     for path in (made, run / "benchmark" / "benchmark.json"):
         if path.exists():
             return path
     if not Path("explain.py").exists():
-        raise ValueError("explain.py is not in this folder: run from the project's root.")
+        raise UserError("explain.py is not in this folder: run from the project's root.")
     options = ["--benchmark-examples", str(command.examples), "--chunk", str(command.chunk)]
     arguments = ["explain.py", str(run), "--benchmark", "--out", str(made.parent), *options]
     if subprocess.run([sys.executable, *arguments]).returncode or not made.exists():
-        raise ValueError(f"the benchmark of '{run}' did not end; see above, and run the same command again.")
+        raise UserError(f"the benchmark of '{run}' did not end; see above, and run the same command again.")
     return made
 
 
@@ -90,13 +91,11 @@ def over_seeds(tables: Sequence[list[Row]]) -> list[Row]:
     """One row a method: (mean, least, most) over the tables, and the standard deviation under `spread`.
 
     Raises:
-      ValueError: the tables are not of the same methods.
+      UserError: the tables are not of the same methods.
     """
     methods = [[row["method"] for row in table] for table in tables]
     if any(one != methods[0] for one in methods):
-        raise ValueError(
-            "the runs' benchmarks hold other methods: delete the older ones, and run this again."
-        )
+        raise UserError("the runs' benchmarks hold other methods: delete the older ones, and run this again.")
     rows = []
     for each in zip(*tables, strict=True):
         row: Row = {"method": each[0]["method"], "n": each[0]["n"], "spread": {}}

@@ -30,6 +30,7 @@ from lensjax.evaluation import metrics
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report.figures import studies as pictures
 from lensjax.runtime import jax_setup, logs
+from lensjax.runtime.errors import UserError
 from lensjax.studies.events.ablations import load_ablations
 from lensjax.studies.maps import proposals
 from lensjax.studies.maps.edit_tables import Row, table_lines
@@ -68,7 +69,7 @@ def main(command: Command) -> None:
     base = configured(command)
     input_transforms.read(command.edit)  # fails now where it is misspelt
     if command.before and len(command.before) != command.seeds:
-        raise ValueError(f"--before names {len(command.before)} runs for {command.seeds} seeds: one each.")
+        raise UserError(f"--before names {len(command.before)} runs for {command.seeds} seeds: one each.")
     before = list(command.before) or train(command, base, "before")
     networks = [restore(workdir) for workdir in before]
     for network in networks:
@@ -129,7 +130,7 @@ def configured(command: Command) -> Config:
     """The configuration that is edited.
 
     Raises:
-      ValueError: no such ablation; lists the choices.
+      UserError: no such ablation; lists the choices.
     """
     base = load_config_file(command.config)
     if not command.ablation:
@@ -185,7 +186,7 @@ def blamed(
     """The frozen mean map of all networks' mistakes.
 
     Raises:
-      ValueError: there are no mistakes.
+      UserError: there are no mistakes.
     """
     maps = []
     for network, answer in zip(networks, said, strict=True):
@@ -193,7 +194,7 @@ def blamed(
         if rows.size:
             maps.append(proposals.blame_of(network, source, rows, command.method, command.chunk))
     if not maps:
-        raise ValueError("these networks make no mistake on this half of validation: nothing to explain.")
+        raise UserError("these networks make no mistake on this half of validation: nothing to explain.")
     return proposals.freeze(command.out, np.concatenate(maps))
 
 

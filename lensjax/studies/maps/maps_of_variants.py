@@ -29,6 +29,7 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report.figures import studies as pictures
 from lensjax.runtime import jax_setup, logs
+from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names
 from lensjax.studies.events.ablation_tables import spread
 from lensjax.training.variants import difference
@@ -78,7 +79,7 @@ def variants(folder: Path, only: Sequence[str]) -> dict[str, list[Path]]:
     """Finished runs by variant, in the order of the ablation's table.
 
     Raises:
-      ValueError: no finished runs there, no such variant (lists those there are), or seeds that differ.
+      UserError: no finished runs there, no such variant (lists those there are), or seeds that differ.
     """
     table = folder / "table.json"
     listed = json.loads(table.read_text())["rows"] if table.exists() else {}
@@ -86,14 +87,14 @@ def variants(folder: Path, only: Sequence[str]) -> dict[str, list[Path]]:
     runs = {name: sorted(p.parent for p in (folder / name).glob("seed*/summary.json")) for name in names}
     found = {name: workdirs for name, workdirs in runs.items() if workdirs}
     if not found:
-        raise ValueError(f"'{folder}' has no finished runs VARIANT/seedK: make them with train.py --ablate.")
+        raise UserError(f"'{folder}' has no finished runs VARIANT/seedK: make them with train.py --ablate.")
     check_names("variant", only, found)
     chosen = {name: found[name] for name in only or found}
     seeds = {name: [workdir.name for workdir in workdirs] for name, workdirs in chosen.items()}
     first = next(iter(seeds))
     for name in seeds:
         if seeds[name] != seeds[first]:
-            raise ValueError(
+            raise UserError(
                 f"{name} has {', '.join(seeds[name])}, {first} {', '.join(seeds[first])}: seeds are compared "
                 "in pairs. Let train.py --ablate end first, or leave one out with --only."
             )

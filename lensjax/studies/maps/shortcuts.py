@@ -33,6 +33,7 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report.figures import studies as pictures
 from lensjax.runtime import jax_setup, logs
+from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names
 from lensjax.studies.maps import swaps
 from lensjax.studies.maps.shortcut_tables import Row, Rows, drawn, table_lines
@@ -109,7 +110,7 @@ def plan(command: Command, base: Config) -> dict[tuple[str, int], Config]:
     """Configurations to train by (name, seed), seed by seed; none where runs are given.
 
     Raises:
-      ValueError: an unknown control.
+      UserError: an unknown control.
     """
     check_names("control", command.controls, swaps.CUTS)
     if command.runs:
@@ -135,11 +136,11 @@ def check(trained: Trained, data: Data) -> None:
     """A run is evaluated on the configuration's test set: its images must be of that kind.
 
     Raises:
-      ValueError: the run was trained on images of another kind.
+      UserError: the run was trained on images of another kind.
     """
     theirs, data = plain(trained.config.data), plain(data)
     if datasets.image_shape(theirs) != datasets.image_shape(data) or type(theirs) is not type(data):
-        raise ValueError(f"'{trained.workdir}' was trained on other images than the configuration's.")
+        raise UserError(f"'{trained.workdir}' was trained on other images than the configuration's.")
 
 
 # ---- numbers ----------------------------------------------------------------------------------------------
