@@ -11,7 +11,7 @@ help:
 	@echo "make test       the test suite (make test-slow adds the slow tests)"
 	@echo "make bench      side-by-side measurements; installs PyTorch into $(VENV)"
 	@echo "make bench-explain  the same for explanations; installs Captum, lime and saliency too"
-	@echo "make lint       ruff and mypy"
+	@echo "make lint       ruff, mypy and the import contracts"
 	@echo "make lock       resolve requirements.lock anew (needs uv)"
 
 $(READY): requirements.lock pyproject.toml
@@ -46,7 +46,7 @@ bench-explain: $(READY)
 	PYTHONPATH=. $(BIN)/python benchmarks/explain.py
 
 lint: $(READY)
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 lock:
 	uv pip compile --universal --generate-hashes --no-header --extra dev --extra gw pyproject.toml -o requirements.lock

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lensjax.runtime.errors import UserError
+
 MAX_PIXELS = 64_000_000  # a header that claims more is a survey tile or damaged, and must not fill the memory
 NOISE = {"RMS", "NOISE", "NOISEMAP", "ERR", "ERROR", "SIGMA"}
 AUXILIARY = NOISE | {
