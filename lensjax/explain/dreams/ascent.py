@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.engine.loops import at_least_float32, at_least_one, jit_method, map_chunks, staged
+from lensjax.explain.engine.loops import at_least_float32, at_least_one, map_chunks
+from lensjax.explain.engine.programs import is_staged, jit_method, share_traces
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
@@ -175,12 +176,13 @@ def filtered(slope: Array, grid: Pair, parametrisation: str) -> Array:
 
 def _loop(step: Callable, state: Any, plan: tuple[np.ndarray, ...]) -> Any:
     """On the host, or a scan under `jit`: see `chunked`."""
-    if staged():
+    if is_staged():
         return jax.lax.scan(step, state, plan)
     rows = []
-    for now in zip(*plan, strict=True):
-        state, row = step(state, now)
-        rows.append(row)
+    with share_traces():
+        for now in zip(*plan, strict=True):
+            state, row = step(state, now)
+            rows.append(row)
     return state, jax.tree.map(lambda *each: jnp.stack(each), *rows)
 
 

@@ -6,7 +6,6 @@ finds images that no telescope takes.
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -124,12 +123,6 @@ def _noise(shape: tuple[int, ...], key: Array | None, noise: float) -> tuple[Arr
 
 
 def _of_forward(forward: Forward, layer: str | None, channel: int | None, where: str) -> Score:
-    whole = forward if isinstance(forward, Partial) else Partial(forward)
-    return Partial(_objective(layer, channel, where), whole)
-
-
-@functools.cache  # the same function object every time, so that one compilation serves many images
-def _objective(layer: str | None, channel: int | None, where: str) -> Callable[[Forward, Array], Array]:
     def objective(forward: Forward, image: Array) -> Array:
         score, ends = forward(image, None)
         if layer is None:
@@ -141,4 +134,4 @@ def _objective(layer: str | None, channel: int | None, where: str) -> Callable[[
             one = one[..., one.shape[-2] // 2, one.shape[-1] // 2]
         return one.mean()
 
-    return objective
+    return Partial(objective, forward if isinstance(forward, Partial) else Partial(forward))

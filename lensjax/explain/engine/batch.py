@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from lensjax.explain.engine.loops import AnyArray, Chunk, at_least_one, map_chunks, staged
+from lensjax.explain.engine.loops import AnyArray, Chunk, at_least_one, map_chunks
+from lensjax.explain.engine.programs import is_staged, run_compiled
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array
 
@@ -48,8 +48,10 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
             raise UserError(f"given has {len(given)} rows for {len(images)} images; give one an image.")
         samples = {"image": images, "key": _example_keys(key, _check_images(images)), "given": given}
         samples = {name: rows for name, rows in samples.items() if rows is not None}
-        many = None if staged() or loops_on_host() else _as_one_program(method, function, options)
-        return map_chunks(_as_it_is(method, function, options), samples, chunk, done, many)
+        fixed, many = {"method": method, "options": options}, None
+        if not is_staged() and not loops_on_host():  # one program a chunk
+            many = lambda rows: run_compiled(_explain_rows, function, (rows,), {}, fixed)  # noqa: E731
+        return map_chunks(_explain_one(method, function, options), samples, chunk, done, many)
 
     return explain
 
@@ -59,29 +61,7 @@ def loops_on_host() -> bool:
     return jax.default_backend() == "cpu"
 
 
-class Known:
-    """What a program is remembered by: numbers, words and NumPy arrays by value, all else by identity."""
-
-    def __init__(self, *values: Any) -> None:
-        self.values = values
-        self.marks = repr(jax.tree.map(_mark, values))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Known) and self.marks == other.marks
-
-    def __hash__(self) -> int:
-        return hash(self.marks)
-
-
-def _mark(value: Any) -> str:
-    if isinstance(value, bool | int | float | str):
-        return repr(value)
-    if isinstance(value, np.ndarray):  # may be written to between two calls
-        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
-    return f"{type(value).__name__} {id(value)}"
-
-
-def _as_it_is(method: Callable, function: Callable, options: dict[str, Any]) -> Callable[[Any], Array]:
+def _explain_one(method: Callable, function: Callable, options: dict[str, Any]) -> Callable[[Any], Array]:
     def one(sample: dict[str, Array]) -> Array:
         score = Partial(function, sample["given"]) if "given" in sample else function
         return method(score, sample["image"], key=sample.get("key"), **options)
@@ -89,17 +69,11 @@ def _as_it_is(method: Callable, function: Callable, options: dict[str, Any]) -> 
     return one
 
 
-def _as_one_program(method: Callable, function: Callable, options: dict[str, Any]) -> Callable[[Any], Array]:
-    """The same of a chunk of samples, compiled as a whole; the arrays of a `Partial` are arguments."""
-    if isinstance(function, Partial):
-        return functools.partial(_program, Known(method, None, options), function)
-    return functools.partial(_program, Known(method, function, options), None)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _program(known: Known, partial: Partial | None, samples: dict[str, Array]) -> Array:
-    method, function, options = known.values
-    return jax.vmap(_as_it_is(method, function if partial is None else partial, options))(samples)
+def _explain_rows(
+    function: Callable, samples: dict[str, Array], *, method: Callable, options: dict[str, Any]
+) -> Array:
+    """Explain a chunk of samples at once."""
+    return jax.vmap(_explain_one(method, function, options))(samples)
 
 
 @functools.partial(jax.jit, static_argnums=1)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from jax.extend.core import Jaxpr, JaxprEqn
 
-from lensjax.explain.engine.memory import inside
+from lensjax.explain.engine.jaxprs import inner_jaxprs as inside
 from lensjax.explain.methods.perturbation import per_axis, window_starts
 from lensjax.explain.methods.registry import TRIVIAL, options_of
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 
-from lensjax.explain.engine.memory import items_within, parse_bytes
+from lensjax.explain.engine.jaxprs import peak_bytes
+from lensjax.explain.engine.programs import is_staged, share_traces
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array
 
@@ -27,6 +28,7 @@ Tree = Any
 AnyArray = Array | np.ndarray
 Chunk = int | str
 """Items at a time, or how many bytes they may take: `256MB`."""
+UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 
 def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tree:
@@ -40,8 +42,9 @@ def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tre
 
     add = functools.partial(jax.tree.map, operator.add)
     indices, valid = _chunks(samples, items(term, samples, chunk))
-    if not staged():
-        return functools.reduce(add, map(part, indices, valid))
+    if not is_staged():
+        with share_traces():
+            return functools.reduce(add, map(part, indices, valid))
     zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(part, indices[0], valid[0]))
     return jax.lax.scan(lambda total, rows: (add(total, part(*rows)), None), zero, (indices, valid))[0]
 
@@ -63,42 +66,26 @@ def map_chunks(
         rows = _rows(samples, index)
         if many is not None:
             return many(rows)
-        if len(index) > 1 or staged():
+        if len(index) > 1 or is_staged():
             return jax.vmap(function)(rows)
         # One by itself: batching it would trace every jitted function beneath anew, which takes milliseconds.
         one = function(jax.tree.map(lambda row: jnp.asarray(row[0]), rows))
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], one)
 
     indices, valid = _chunks(samples, items(function, samples, chunk))
-    if not staged():
+    if not is_staged():
         parts = []
-        for index, real in zip(indices, valid, strict=True):
-            parts.append(part(index))
-            if done is not None:
-                jax.block_until_ready(parts[-1])
-                done(int(real.sum()))
+        with share_traces():
+            for index, real in zip(indices, valid, strict=True):
+                parts.append(part(index))
+                if done is not None:
+                    jax.block_until_ready(parts[-1])
+                    done(int(real.sum()))
         if len(parts) == 1:
             return parts[0]  # which has no padding
         return jax.tree.map(lambda *rows: jnp.concatenate(rows)[: valid.sum()], *parts)
     stacked = jax.lax.map(part, indices)
     return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:])[: valid.sum()], stacked)
-
-
-def jit_method(function: Callable | None = None, *, static: tuple[str, ...] = ()) -> Callable:
-    """`jax.jit` for functions whose first argument is a score function, compiled once a score function.
-
-    A `jax.tree_util.Partial` is compiled once for all values of its arrays: so one compilation explains every
-    class (`batched`, `given`).
-    """
-    if function is None:
-        return functools.partial(jit_method, static=static)
-    compiled = jax.jit(function, static_argnames=static)
-
-    @functools.wraps(function)
-    def call(score: Callable, *args: Any, **options: Any) -> Any:
-        return compiled(score if isinstance(score, Partial) else Partial(score), *args, **options)
-
-    return call
 
 
 def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
@@ -110,6 +97,25 @@ def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
     if isinstance(chunk, str):
         return items_within(function, _rows(samples, np.array(0)), parse_bytes(chunk))
     return at_least_one("chunk", chunk)
+
+
+def parse_bytes(text: str) -> int:
+    """`256MB` as a number of bytes; units are powers of 1024.
+
+    Raises:
+      UserError: another form, or nothing.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", text.upper())
+    unit = found[2] if found else "?"
+    unit = unit + "B" if unit in ("K", "M", "G", "T") else unit
+    if found is None or unit not in UNITS or float(found[1]) * UNITS[unit] < 1:
+        raise UserError(f"'{text}' is no amount of memory; write a number and a unit, such as 256MB or 2GB.")
+    return int(float(found[1]) * UNITS[unit])
+
+
+def items_within(function: Callable, sample: Any, budget: int) -> int:
+    """How many samples `function` may be given at once within `budget` bytes; at least 1."""
+    return max(1, budget // max(1, peak_bytes(function, sample)))
 
 
 def at_least_one(name: str, value: object) -> int:
@@ -150,8 +156,3 @@ def _masked_sum(terms: Tree, valid: Array) -> Tree:
         return jnp.where(keep, at_least_float32(leaf), 0).sum(0)
 
     return jax.tree.map(total, terms)
-
-
-def staged() -> bool:
-    """Whether `jit` (or scan, …) is tracing: then even a constant is a tracer, and the host cannot loop."""
-    return isinstance(jnp.zeros(()), jax.core.Tracer)

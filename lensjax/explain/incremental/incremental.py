@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +20,7 @@ from jax.tree_util import Partial
 
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, map_chunks
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.incremental.local_layers import Layer, Stack, map_sizes, maps, pad
 from lensjax.explain.incremental.plan import Lengths, plan
 from lensjax.explain.methods.perturbation import PerAxis, per_axis
@@ -62,12 +62,11 @@ def incremental_occlusion(
     found = plan(reaches, cells, sizes, strides, edges)
     number = isinstance(baseline, int | float)  # the usual one, and slow to spread outside of `jit`
     base = np.asarray(baseline, image.dtype) if number else reference_image(baseline, image, key)
-    return _occlusion(
-        stack, image, base, found.starts, found.firsts, found.covers, found.lengths, aggregate, chunk
-    )
+    options = {"lengths": found.lengths, "aggregate": aggregate, "chunk": chunk}
+    return _occlusion(stack, image, base, found.starts, found.firsts, found.covers, **options)
 
 
-@partial(jax.jit, static_argnums=(6, 7, 8))
+@jit_method(static=("lengths", "aggregate", "chunk"))
 def _occlusion(
     stack: Stack,
     image: Array,
@@ -75,6 +74,7 @@ def _occlusion(
     starts: Array,
     firsts: Array,
     covers: tuple[list[Array], Array],
+    *,
     lengths: Lengths,
     aggregate: str,
     chunk: Chunk,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lensjax.explain.engine.loops import at_least_float32, jit_method
+from lensjax.explain.engine.loops import at_least_float32
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.taps import GATE, Forward, choose_layer, layers
 from lensjax.types import Array, Float, PRNGKeyArray
 

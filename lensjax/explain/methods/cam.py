@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 
-from lensjax.explain.engine.loops import jit_method
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.taps import Forward, activations_and_gradients, spatial_layer
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray

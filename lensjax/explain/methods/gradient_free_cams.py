@@ -9,8 +9,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.engine.loops import Chunk, at_least_float32, jit_method, map_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, map_chunks
 from lensjax.explain.engine.postprocess import upsample
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.taps import Forward, spatial_layer
 from lensjax.types import Array, Float, PRNGKeyArray
 

@@ -16,8 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from lensjax.explain.engine.loops import at_least_float32, jit_method
+from lensjax.explain.engine.jaxprs import inner_jaxprs, run_equation, run_jaxpr
+from lensjax.explain.engine.loops import at_least_float32
 from lensjax.explain.engine.postprocess import positive, upsample
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.taps import Forward, spatial_layer
 from lensjax.explain.methods.cam import grad_cam
 from lensjax.explain.methods.gradient import Score, value
@@ -138,13 +140,8 @@ def _relus(jaxpr: Jaxpr, where: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         if _is_relu(eqn):
             yield where
         else:
-            for inner in _inside(eqn):
+            for inner in inner_jaxprs(eqn):
                 yield from _relus(inner, (*where, eqn.primitive.name))
-
-
-def _inside(eqn: JaxprEqn) -> list[Jaxpr]:
-    flat = [leaf for p in eqn.params.values() for leaf in (p if isinstance(p, tuple | list) else [p])]
-    return [p.jaxpr if isinstance(p, ClosedJaxpr) else p for p in flat if isinstance(p, ClosedJaxpr | Jaxpr)]
 
 
 def _live(jaxpr: Jaxpr) -> list[JaxprEqn]:
@@ -161,35 +158,26 @@ def _live(jaxpr: Jaxpr) -> list[JaxprEqn]:
 def _is_relu(eqn: JaxprEqn) -> bool:
     """`jax.nn.relu`, or a bare maximum with a literal 0."""
     if eqn.primitive.name == "custom_jvp_call":
-        inner = [one for jaxpr in _inside(eqn) for one in jaxpr.eqns]
+        inner = [one for jaxpr in inner_jaxprs(eqn) for one in jaxpr.eqns]
         return len(inner) == 1 and inner[0].params.get("name") == "relu"
     zeros = [isinstance(v, Literal) and np.ndim(v.val) == 0 and bool(v.val == 0) for v in eqn.invars]
     return eqn.primitive.name == "max" and sum(zeros) == 1
 
 
 def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any], rule: Callable) -> list[Any]:
-    """The jaxpr's results, ReLUs by `rule`."""
-    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
-
-    def read(v: Any) -> Any:
-        return v.val if isinstance(v, Literal) else values[v]
-
-    for eqn in _live(jaxpr):
-        values.update(zip(eqn.outvars, _apply(eqn, [read(v) for v in eqn.invars], rule), strict=True))
-    return [read(v) for v in jaxpr.outvars]
+    """Compute the jaxpr's results, ReLUs by `rule`."""
+    return run_jaxpr(
+        jaxpr, consts, args, equations=_live(jaxpr), apply=lambda eqn, args: _apply(eqn, args, rule)
+    )
 
 
 def _apply(eqn: JaxprEqn, args: list[Any], rule: Callable) -> list[Any]:
     if _is_relu(eqn):
         is_zero = [isinstance(v, Literal) for v in eqn.invars]
         return [rule(args[is_zero.index(False)])]
-    inner = _inside(eqn)
-    if any(next(_relus(one, ()), None) is not None for one in inner):
+    if any(next(_relus(one, ()), None) is not None for one in inner_jaxprs(eqn)):
         return _apply_inside(eqn, args, rule)
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)  # differs between versions of jax
-    out = eqn.primitive.bind(*functions, *args, **params)
-    return out if eqn.primitive.multiple_results else [out]
+    return run_equation(eqn, args)
 
 
 def _apply_inside(eqn: JaxprEqn, args: list[Any], rule: Callable) -> list[Any]:

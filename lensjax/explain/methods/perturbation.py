@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, sum_chunks
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, sum_chunks
 from lensjax.explain.engine.postprocess import upsample
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.methods.perturbation import PerAxis, per_axis
 from lensjax.runtime.errors import UserError

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
 from lensjax.explain.engine.patch_masks import all_masks, coin_masks, paired_masks
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.segments import Segments, label, owners, segment_mean
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.patch_regression import Surrogate, fit_lime, fit_shapley

@@ -8,7 +8,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.engine.loops import at_least_float32, jit_method
+from lensjax.explain.engine.loops import at_least_float32
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray

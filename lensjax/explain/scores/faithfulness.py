@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.segments import Segments, label
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.scores.deletion_insertion import deletion, insertion, road

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
+from lensjax.explain.engine.programs import jit_method, share_traces
 from lensjax.explain.engine.segments import Segments, label, owners
 from lensjax.explain.methods.gradient import Score, gradient, value
 from lensjax.runtime.errors import UserError
@@ -64,6 +65,7 @@ def margin(logits: Float[Array, "k"], wanted: int | Array) -> Float[Array, ""]:
     return logits[wanted] - jnp.where(is_wanted, -jnp.inf, logits).max()
 
 
+@share_traces()
 def by_patches(
     score: Score,
     image: Float[Array, "*s c"],
@@ -118,6 +120,7 @@ def _without(
     return value(score, jnp.where((gone | (labels == patch))[..., None], base, image))
 
 
+@share_traces()
 def by_gradient(
     score: Score,
     image: Float[Array, "*s c"],
