@@ -12,11 +12,20 @@ from lensjax.ops.conv_blocks import LAYOUT, Tangents, correlate_blocks, gain_by_
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
+EVENT_LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
+
 
 def conv(x: Float[Array, "b *s c"], kernel: Array, padding: str = "SAME") -> Array:
-    """Convolve (correlate) with `kernel` [*k c f], stride 1."""
+    """Convolve (correlate) with `kernel` [*k c f], stride 1.
+
+    Raises:
+      UserError: an unpadded kernel is deeper than the event.
+    """
     if x.ndim == 5:
-        return conv_events(x, kernel, padding)
+        check_depth(kernel.shape[0], x.shape[1], padding)
+        if jax.default_backend() == "cpu":
+            return conv_events(x, kernel, padding)
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1, 1), padding, dimension_numbers=EVENT_LAYOUT)
     if gain_by_blocks(kernel):
         if padding == "SAME":
             x = jnp.pad(x, ((0, 0), *(((k - 1) // 2, k // 2) for k in kernel.shape[:2]), (0, 0)))
@@ -25,18 +34,13 @@ def conv(x: Float[Array, "b *s c"], kernel: Array, padding: str = "SAME") -> Arr
 
 
 def conv_events(x: Float[Array, "b t h w c"], kernel: Float[Array, "d k l c f"], padding: str) -> Array:
-    """A 3D convolution as a 2D one: windows in the batch, a kernel's depth in time among the channels.
+    """Convolve in 3D by a 2D convolution: windows in the batch, a kernel's depth in time among the channels.
 
     The same sums, and on the CPU several times faster than a 3D convolution, forward and backward.
-
-    Raises:
-      UserError: an unpadded kernel is deeper than the event.
     """
-    depth, t = kernel.shape[0], x.shape[1]
+    depth = kernel.shape[0]
     if padding == "SAME":
         x = jnp.pad(x, ((0, 0), ((depth - 1) // 2, depth // 2), (0, 0), (0, 0), (0, 0)))
-    elif depth > t:
-        raise UserError(f"a time kernel of {depth} exceeds {t} windows: use model.padding SAME.")
     windows = x.shape[1] - depth + 1
     x = jnp.concatenate([x[:, i : i + windows] for i in range(depth)], axis=-1)
     kernel = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
@@ -44,6 +48,12 @@ def conv_events(x: Float[Array, "b t h w c"], kernel: Float[Array, "d k l c f"],
     small = x.shape[-1] == 1 and kernel.shape[0] * kernel.shape[1] <= LARGEST_SHIFTED
     y = conv_one_channel(padding, folded, kernel) if small else conv(folded, kernel, padding)
     return y.reshape(-1, windows, *y.shape[1:])
+
+
+def check_depth(depth: int, windows: int, padding: str) -> None:
+    """Check that an unpadded kernel is no deeper than the event."""
+    if padding != "SAME" and depth > windows:
+        raise UserError(f"a time kernel of {depth} exceeds {windows} windows: use model.padding SAME.")
 
 
 # Each tap of a shifted sum is compiled by itself.

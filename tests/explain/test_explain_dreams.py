@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lensjax.explain import activation_image, ascend, class_image, deep_dream, dream_options, parse
-from lensjax.explain.dreams.ascent import filtered, total_variation, within
+from lensjax.explain.dreams.ascent import filtered, within
+from lensjax.ops.map_statistics import total_variation
 from tests.oracles.explain_oracles import convolve, network, score_of
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)

@@ -16,7 +16,7 @@ from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.scores.deletion_insertion import deletion, insertion, places, removal_curve, road
 from lensjax.explain.scores.faithfulness import infidelity, mu_fidelity, random_parts, sparseness
 from lensjax.explain.scores.road_imputation import impute, neighbours
-from lensjax.explain.scores.similarity import mean_ranks, rank_correlation
+from lensjax.ops.map_statistics import rank_correlation, rank_values
 from tests.oracles.explain_oracles import column, m2
 
 KEY = jax.random.key(3)
@@ -228,7 +228,7 @@ def test_random_parts_have_their_share():
 
 
 def test_ranks_and_their_correlation():
-    close(mean_ranks(jnp.array([3.0, 1.0, 3.0, 7.0])), [1.5, 0, 1.5, 3])
+    close(rank_values(jnp.array([3.0, 1.0, 3.0, 7.0])), [1.5, 0, 1.5, 3])
     a, b = jnp.asarray(np.random.default_rng(0).integers(0, 6, (2, 5, 8)), jnp.float32)
     expected = spearmanr(a.ravel(), b.ravel()).statistic
     assert rank_correlation(a, b) == pytest.approx(expected, abs=1e-6)

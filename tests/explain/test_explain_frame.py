@@ -24,10 +24,10 @@ from lensjax.explain import (
     to_image_grid,
     upsample,
 )
-from lensjax.explain.engine.compute_cost import expected_passes
 from lensjax.explain.methods.gradient import smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.methods.perturbation import occlusion
+from lensjax.explain.methods.registry import expected_passes
 from lensjax.explain.methods.trivial_maps import centre, sobel
 from tests.oracles.explain_oracles import m1, m1_forward, m1_image, network, score_of
 
@@ -131,7 +131,7 @@ SCORE = score_of(FORWARD)
         (lambda: smooth_grad(SCORE, IMAGE, key=jax.random.key(0), sigma=-1.0), "sigma (=-1.0)"),
         (lambda: centre(SCORE, IMAGE, sigma=0.0), "sigma (=0.0)"),
         (lambda: METHODS["gradient"](lambda x: x.sum(0), IMAGE), "score returns shape (12, 2)"),
-        (lambda: METHODS["grad_cam"](FORWARD, IMAGE, layer="stage7"), "Did you mean 'stage2'?"),
+        (lambda: METHODS["grad_cam"](FORWARD, IMAGE, layer="stage7"), "did you mean 'stage2'?"),
         (
             lambda: METHODS["grad_cam"](lambda x, t: (x, {"a": x}), IMAGE),
             "forward's score has shape (8, 12, 2)",

@@ -20,6 +20,7 @@ import numpy as np
 from lensjax.explain.engine.loops import at_least_float32, at_least_one, map_chunks
 from lensjax.explain.engine.programs import is_staged, jit_method, share_traces
 from lensjax.explain.methods.gradient import Score, value
+from lensjax.ops.map_statistics import total_variation
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
@@ -94,15 +95,6 @@ def within(image: Array, low: Array, high: Array, norm: Array) -> Array:
     """Clip, then shrink to the norm; with 0 within the bounds both hold."""
     image = jnp.clip(image, low, high)
     return image * jnp.minimum(1, norm / jnp.maximum(jnp.sqrt((image**2).sum()), 1e-30))
-
-
-def total_variation(image: Float[Array, "*s c"], softening: float | Array = 0.0) -> Float[Array, ""]:
-    """Σ √(Δrow² + Δcolumn² + ε²) − ε over pixels, windows and channels (Rudin, Osher & Fatemi 1992)."""
-    down, right = (
-        jnp.diff(image, axis=a, append=jax.lax.slice_in_dim(image, image.shape[a] - 1, None, axis=a))
-        for a in (image.ndim - 3, image.ndim - 2)
-    )
-    return (jnp.sqrt(down**2 + right**2 + softening**2) - softening).sum()
 
 
 def _step(

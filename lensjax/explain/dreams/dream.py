@@ -17,8 +17,8 @@ from jax.tree_util import Partial
 from lensjax.explain.dreams.ascent import Dream, ascend
 from lensjax.explain.engine.taps import Forward, layers, spatial_layer
 from lensjax.explain.methods.gradient import Score
-from lensjax.explain.methods.registry import near
 from lensjax.runtime.errors import UserError
+from lensjax.specs import suggest_name
 from lensjax.types import Array, Float, PRNGKeyArray
 
 WHERE = ("mean", "centre")
@@ -104,7 +104,9 @@ def dream_options(name: str) -> dict[str, Any]:
       UserError: there is no such dream; lists those there are.
     """
     if name not in DREAMS:
-        raise UserError(f"unknown dream '{name}'{near(name, DREAMS)}; choose from {', '.join(DREAMS)}.")
+        raise UserError(
+            f"unknown dream '{name}'{suggest_name(name, DREAMS)}; choose from {', '.join(DREAMS)}."
+        )
     both = [
         *inspect.signature(ascend).parameters.values(),
         *inspect.signature(DREAMS[name]).parameters.values(),

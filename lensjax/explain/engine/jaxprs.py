@@ -132,7 +132,10 @@ def count_passes(method: Callable[[Any], Any], forward: Callable[[Any], Any], sa
 
 
 def count_multiplications(function: Callable[[Any], Any], sample: Any) -> int:
-    """Count multiply-adds of convolutions and matrix products; of a branch the dearer, of a `while` one turn."""
+    """Count multiply-adds of convolutions and matrix products.
+
+    Of a branch the dearer counts, of a `while` one turn.
+    """
     return _count(_trace(function, sample))
 
 

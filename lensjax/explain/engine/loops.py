@@ -62,18 +62,20 @@ def map_chunks(
     compiled `jax.vmap(function)`, where there is one: tracing takes milliseconds a chunk.
     """
 
+    on_host = not is_staged()
+
     def part(index: AnyArray) -> Tree:
         rows = _rows(samples, index)
         if many is not None:
             return many(rows)
-        if len(index) > 1 or is_staged():
+        if len(index) > 1 or not on_host:
             return jax.vmap(function)(rows)
         # One by itself: batching it would trace every jitted function beneath anew, which takes milliseconds.
         one = function(jax.tree.map(lambda row: jnp.asarray(row[0]), rows))
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], one)
 
     indices, valid = _chunks(samples, items(function, samples, chunk))
-    if not is_staged():
+    if on_host:
         parts = []
         with share_traces():
             for index, real in zip(indices, valid, strict=True):

@@ -7,13 +7,13 @@ those names, or None. The gradient with respect to a zero tap is that with respe
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import at_least_float32
 from lensjax.runtime.errors import UserError
+from lensjax.specs import suggest_name
 from lensjax.types import Array, Float
 
 Forward = Callable[[Array, dict[str, Array] | None], tuple[Array, dict[str, Array]]]
@@ -60,9 +60,9 @@ def choose_layer(names: list[str], layer: str | None, what: str) -> str:
     if layer is None:
         return names[-1]
     if layer not in names:
-        near = get_close_matches(layer, names, 1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"no {what} is called '{layer}'; there are {', '.join(names)}.{hint}")
+        raise UserError(
+            f"no {what} is called '{layer}'{suggest_name(layer, names)}; there are {', '.join(names)}."
+        )
     return layer
 
 

@@ -21,7 +21,7 @@ from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.segments import Segments, label
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.scores.deletion_insertion import deletion, insertion, road
-from lensjax.explain.scores.similarity import rank_correlation
+from lensjax.ops.map_statistics import gini_index, rank_correlation
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
@@ -86,10 +86,7 @@ def sparseness(
     key: PRNGKeyArray | None = None,
 ) -> Float[Array, ""]:
     """Gini index of |map|: 0 if uniform or zero, 1 − 1/n for one pixel of n (Chalasani et al. 2020)."""
-    ordered = jnp.sort(jnp.abs(attribution.ravel()))
-    n, total = ordered.size, ordered.sum()
-    weighed = ((2 * jnp.arange(1, n + 1) - n - 1) / n * ordered).sum()
-    return jnp.where(total > 0, weighed / jnp.where(total > 0, total, 1), 0)
+    return gini_index(attribution)
 
 
 FAITHFULNESS: dict[str, Callable] = {

@@ -8,11 +8,15 @@ positive counts as 0. An empty mask gives NaN: leave such examples out with a Na
 
 from __future__ import annotations
 
-from functools import partial
+import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from lensjax.ops import map_statistics
+from lensjax.ops.bootstrap import bootstrap
+from lensjax.ops.map_statistics import weighted_centroid
 from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
@@ -77,13 +81,7 @@ def average_precision(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) 
 
     Chance: the mask's share of the image, and slightly more for small masks.
     """
-    order = jnp.argsort(attribution.ravel(), descending=True)
-    values, inside = attribution.ravel()[order], mask.ravel()[order]
-    position = jnp.arange(values.size)
-    last_of_tie = jnp.append(values[1:] != values[:-1], True)
-    end = jax.lax.cummin(jnp.where(last_of_tie, position, values.size), reverse=True)
-    precision = (jnp.cumsum(inside) / (position + 1))[end]
-    return _unless_empty(mask, jnp.where(inside, precision, 0).sum() / jnp.maximum(mask.sum(), 1))
+    return _unless_empty(mask, map_statistics.average_precision(attribution, mask))
 
 
 SCORES = {
@@ -106,10 +104,7 @@ def centroid(attribution: Float[Array, "*s"], coordinates: Float[Array, "*s d"])
 
     A map with nothing positive weighs all pixels alike, as (in expectation) a random one does.
     """
-    positive = jnp.maximum(attribution, 0)
-    total = positive.sum()
-    weights = jnp.where(total > 0, positive / jnp.where(total > 0, total, 1), 1 / positive.size)
-    return (weights[..., None] * coordinates).sum(tuple(range(attribution.ndim)))
+    return weighted_centroid(jnp.maximum(attribution, 0), coordinates)
 
 
 def centre_distance(attribution: Float[Array, "*s"], position: Float[Array, "d"]) -> Float[Array, ""]:
@@ -138,16 +133,17 @@ def squared_distance(mask: Bool[Array, "*s"], axes: tuple[int, ...] | None = Non
     return distance
 
 
-@partial(jax.jit, static_argnames=("level", "resamples"))
 def bootstrap_interval(
     values: Float[Array, "n"], key: PRNGKeyArray, *, level: float = 0.95, resamples: int = 1000
-) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """Mean over examples and its percentile bootstrap interval (mean, low, high); NaN values are left out."""
-    rows = jax.random.randint(key, (resamples, values.size), 0, values.size)
-    low, high = jnp.nanquantile(
-        jnp.nanmean(values[rows], axis=1), jnp.array([(1 - level) / 2, (1 + level) / 2])
-    )
-    return jnp.nanmean(values), low, high
+) -> tuple[float, float, float]:
+    """Return the mean over examples and its percentile bootstrap interval (mean, low, high).
+
+    NaN values are left out. `ops.bootstrap` draws the rows, with a seed from the key.
+    """
+    known = np.asarray(values)[np.isfinite(values)]
+    seed = [int(word) for word in np.asarray(jax.random.key_data(key)).ravel()]
+    interval = bootstrap(lambda rows: float(rows.mean()), (known,), n=resamples, seed=seed, level=level)
+    return float(known.mean()) if known.size else math.nan, *interval
 
 
 def _unless_empty(mask: Array, score: Array) -> Array:
