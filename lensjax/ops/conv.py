@@ -64,7 +64,7 @@ LARGEST_SHIFTED = 25
 def conv_one_channel(
     padding: str, x: Float[Array, "b h w 1"], kernel: Float[Array, "k l 1 f"]
 ) -> Float[Array, "b i j f"]:
-    """A convolution of one channel: forward a sum of shifted images, which XLA fuses with what follows.
+    """Convolve one channel: forward a sum of shifted images, which XLA fuses with what follows.
 
     On the CPU 17 times faster than a convolution, whose inner loop runs over channels. The gradient for the
     kernel is the convolution's, the faster one there.
@@ -89,7 +89,7 @@ def _tangent(padding: str, primals: tuple[Array, Array], tangents: Tangents) -> 
 
 
 def max_pool(x: Float[Array, "b *s c"], window: Sequence[int]) -> Array:
-    """Maximum over non-overlapping windows; what does not fill a window at the far edge is dropped.
+    """Take the maximum over windows side by side; what does not fill one at the far edge is dropped.
 
     Reshape and max, not `reduce_window`, whose gradient is several times slower on the CPU. Of events,
     an axis at a time, which is faster still; of equal maxima the first then has the gradient.
@@ -112,7 +112,7 @@ def max_pool(x: Float[Array, "b *s c"], window: Sequence[int]) -> Array:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def max_over(axis: int, x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Maximum over an axis of few; the first of equals gets the gradient.
+    """Take the maximum over an axis of few; the first of equals gets the gradient.
 
     JAX's own gradient looks for the inputs equal to the maximum. Where XLA computes those twice, in fusions
     that round differently (as it may the sum of `shifted_sum`), it finds none and divides by zero.

@@ -92,7 +92,7 @@ def ascend(
 
 
 def within(image: Array, low: Array, high: Array, norm: Array) -> Array:
-    """Clip, then shrink to the norm; with 0 within the bounds both hold."""
+    """Clip an image, then shrink it to the norm; with 0 within the bounds both hold."""
     image = jnp.clip(image, low, high)
     return image * jnp.minimum(1, norm / jnp.maximum(jnp.sqrt((image**2).sum()), 1e-30))
 
@@ -106,7 +106,7 @@ def _step(
     state: Any,
     now: Any,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """One step; what is compiled per canvas leaves out the network."""
+    """Make one step; what is compiled per canvas leaves out the network."""
     image, (number, slot, pace) = state[0], now
     score, slope = _slope(objective, image, key, number, jitter=jitter)
     image, frames, size = _move(image, state[1], slope, slot, pace, limits, **how)
@@ -117,7 +117,7 @@ def _step(
 def _slope(
     objective: Score, image: Array, key: Array | None, number: Array, *, jitter: Pair
 ) -> tuple[Array, Array]:
-    """Score and gradient, of a shifted image where there is jitter."""
+    """Return the score and its gradient, of a shifted image where there is jitter."""
 
     def seen(x: Array) -> Array:
         if jitter == (0, 0) or key is None:
@@ -150,7 +150,7 @@ def _move(
 
 
 def filtered(slope: Array, grid: Pair, parametrisation: str) -> Array:
-    """DDᵀ · slope, D the way from an octave's canvas, or its Fourier coefficients, to the image."""
+    """Return DDᵀ · slope, D the way from an octave's canvas, or its Fourier coefficients, to the image."""
     coarse = (*slope.shape[:-3], *grid, slope.shape[-1])
 
     def enlarge(canvas: Array) -> Array:
@@ -167,7 +167,7 @@ def filtered(slope: Array, grid: Pair, parametrisation: str) -> Array:
 
 
 def _loop(step: Callable, state: Any, plan: tuple[np.ndarray, ...]) -> Any:
-    """On the host, or a scan under `jit`: see `chunked`."""
+    """Loop on the host, or in a scan under `jit`: see `engine.loops`."""
     if is_staged():
         return jax.lax.scan(step, state, plan)
     rows = []
@@ -194,7 +194,7 @@ def _limits(bounds: tuple[float, float] | None, norm: float | None) -> tuple[Arr
 def _check(
     image: Array, key: Any, steps: Any, size: Any, jitter: Any, octaves: Any, scale: Any, tv: Any, kind: str
 ) -> tuple[Pair, Array]:
-    """Options within their ranges: the jitter of rows and columns, and the weight of total variation."""
+    """Check the options' ranges; return the jitter of rows and columns, and the weight of total variation."""
     if image.ndim < 3:
         raise UserError(f"the image has shape {image.shape}; give [h w c], or [t h w c] for an event.")
     if not isinstance(image, jax.core.Tracer) and not bool(jnp.isfinite(image).all()):

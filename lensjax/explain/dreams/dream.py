@@ -33,7 +33,7 @@ def deep_dream(
     steps: int = 64,
     **process: Any,
 ) -> Dream:
-    """From a given image, raise the score, or a layer's mean squared activation (Mordvintsev et al. 2015).
+    """Raise the score, or a layer's mean squared activation, from an image (Mordvintsev et al. 2015).
 
     `process` are the options of `ascend`. Wilde et al. 2022 raise the class logit, by 99 plain steps.
 
@@ -53,7 +53,7 @@ def class_image(
     noise: float = 0.1,
     **process: Any,
 ) -> Dream:
-    """The image that a class (any score) wants most, from Gaussian noise around 0 (Simonyan et al. 2013).
+    """Make the image that a class (any score) wants most, from noise around 0 (Simonyan et al. 2013).
 
     Raises:
       UserError: no key, noise that is not positive, or as `ascend`.
@@ -73,7 +73,7 @@ def activation_image(
     noise: float = 0.1,
     **process: Any,
 ) -> Dream:
-    """The image that excites one channel of a layer (the last, if none is named; Erhan et al. 2009).
+    """Make the image that excites one channel of a layer, the last if none is named (Erhan et al. 2009).
 
     `where`: mean over all positions, a texture; or at the centre (of every window), one feature.
 
@@ -98,7 +98,7 @@ DREAMS: dict[str, Callable[..., Dream]] = {
 
 
 def dream_options(name: str) -> dict[str, Any]:
-    """A dream's options and their defaults, those of `ascend` included, as `parse` takes them.
+    """Return a dream's options and their defaults, those of `ascend` included, as `parse` takes them.
 
     Raises:
       UserError: there is no such dream; lists those there are.
@@ -115,7 +115,7 @@ def dream_options(name: str) -> dict[str, Any]:
 
 
 def _noise(shape: tuple[int, ...], key: Array | None, noise: float) -> tuple[Array, Array]:
-    """A start, and the key for what follows."""
+    """Return a start, and the key for what follows."""
     if key is None:
         raise UserError("the start is noise; pass key=jax.random.key(seed).")
     if not noise > 0:

@@ -57,7 +57,7 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
 
 
 def loops_on_host() -> bool:
-    """Whether loops beneath a method stay on the host: an accelerator would wait for it at every chunk."""
+    """Tell whether loops beneath a method stay on the host: an accelerator would wait at every chunk."""
     return jax.default_backend() == "cpu"
 
 

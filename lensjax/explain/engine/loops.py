@@ -32,7 +32,7 @@ UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 
 def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tree:
-    """Σ over n of `term(samples[n])`, in float32 or better, without ever holding more than `chunk` terms.
+    """Sum `term(samples[n])` over n, in float32 or better, never holding more than `chunk` terms.
 
     `term` should call a jitted function that does the work: the loop around it is not compiled.
     """
@@ -56,7 +56,7 @@ def map_chunks(
     done: Callable[[int], object] | None = None,
     many: Callable[[Tree], Tree] | None = None,
 ) -> Tree:
-    """`function(samples[n])` for every n, stacked; at most `chunk` at a time.
+    """Stack `function(samples[n])` of every n; at most `chunk` are computed at a time.
 
     On the host, `done(count)` is called after every chunk, once its `count` results are there. `many` is a
     compiled `jax.vmap(function)`, where there is one: tracing takes milliseconds a chunk.
@@ -91,7 +91,7 @@ def map_chunks(
 
 
 def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
-    """The number of samples at a time that `chunk` means for this function.
+    """Return the number of samples at a time that `chunk` means for this function.
 
     Raises:
       UserError: neither a whole number of 1 or more, nor an amount of memory.
@@ -102,7 +102,7 @@ def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
 
 
 def parse_bytes(text: str) -> int:
-    """`256MB` as a number of bytes; units are powers of 1024.
+    """Read `256MB` as a number of bytes; units are powers of 1024.
 
     Raises:
       UserError: another form, or nothing.
@@ -116,12 +116,12 @@ def parse_bytes(text: str) -> int:
 
 
 def items_within(function: Callable, sample: Any, budget: int) -> int:
-    """How many samples `function` may be given at once within `budget` bytes; at least 1."""
+    """Return how many samples `function` may be given at once within `budget` bytes; at least 1."""
     return max(1, budget // max(1, peak_bytes(function, sample)))
 
 
 def at_least_one(name: str, value: object) -> int:
-    """`value`, a whole number of 1 or more; a UserError that says so otherwise."""
+    """Return `value`, a whole number of 1 or more; a UserError says so otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise UserError(f"{name} (={value!r}) must be a whole number, 1 or more.")
     return int(value)
@@ -134,7 +134,7 @@ def at_least_float32(x: Array) -> Array:
 
 
 def _chunks(samples: Tree, chunk: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers [m chunk], the last row repeated as padding, and which of them are no padding."""
+    """Return row numbers [m chunk], the last row repeated as padding, and which of them are no padding."""
     count = len(jax.tree.leaves(samples)[0])
     chunk = min(at_least_one("chunk", chunk), count)
     index = np.arange(math.ceil(count / chunk) * chunk).reshape(-1, chunk)

@@ -64,7 +64,7 @@ def jit_method(function: Callable | None = None, *, static: tuple[str, ...] = ()
 def run_compiled(
     function: Callable, score: Callable, args: tuple, options: dict[str, Any], fixed: dict[str, Any]
 ) -> Any:
-    """`function(score, *args, **options, **fixed)`, compiled; see `jit_method`. `fixed` may hold anything."""
+    """Return `function(score, *args, **options, **fixed)`, compiled; `fixed` may hold anything."""
 
     def run(leaves: Sequence[Any]) -> Any:
         score, args, options = jax.tree.unflatten(form, leaves)
@@ -203,7 +203,7 @@ def _trace(run: Callable, leaves: list[Any], known: list[Any]) -> Traced:
 
 
 def _is_differentiated(leaves: Sequence[Any]) -> bool:
-    """Whether `jax.grad` or its like is at work on these: rules of derivatives are no part of a program."""
+    """Tell whether `jax.grad` or its like is at work: rules of derivatives are no part of a program."""
     tracers = [leaf for leaf in map(_strip_batching, leaves) if isinstance(leaf, jax.core.Tracer)]
     if not tracers:
         return False
@@ -223,7 +223,7 @@ def _is_differentiated(leaves: Sequence[Any]) -> bool:
 
 
 def _strip_batching(value: Any) -> Any:
-    """What `vmap` maps over, where it can be had: asking jax takes a fifth of a millisecond."""
+    """Return what `vmap` maps over, where it can be had: asking jax takes a fifth of a millisecond."""
     while type(value).__name__ == "BatchTracer" and hasattr(value, "val"):
         value = value.val
     return value
@@ -308,7 +308,7 @@ def _read_cell(cell: types.CellType) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def _global_names(code: types.CodeType) -> frozenset[str] | None:
-    """The names of globals (and of attributes) that a function mentions; None if it may read others."""
+    """Return the names of globals (and attributes) that a function mentions; None if it may read others."""
     inner = [_global_names(const) for const in code.co_consts if isinstance(const, types.CodeType)]
     imports = any(step.opname == "IMPORT_NAME" for step in dis.get_instructions(code))
     if imports or UNSEEN & set(code.co_names) or None in inner:
@@ -322,7 +322,7 @@ def _is_library(value: Any) -> bool:
 
 
 def _is_frozen(value: Any) -> bool:
-    """Whether an object is a hashable dataclass, compared by value, such as a Linen module."""
+    """Tell whether an object is a hashable dataclass, compared by value, such as a Linen module."""
     params = getattr(type(value), "__dataclass_params__", None)
     return params is not None and params.eq and (params.frozen or params.unsafe_hash) and _hashable(value)
 
@@ -340,7 +340,7 @@ def _items(options: dict[str, Any]) -> Hashable:
 
 
 def _settings() -> Hashable:
-    """What beside the arguments decides how a function is traced."""
+    """Return what beside the arguments decides how a function is traced."""
     config: Any = jax.config
     return config.jax_enable_x64, config.jax_default_matmul_precision, jax.default_backend()
 

@@ -46,7 +46,7 @@ INLINED = ("jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint", "r
 def guided_backprop(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """∂score/∂image where a ReLU passes back only what is positive, and where it was active.
+    """Return ∂score/∂image where a ReLU passes back only what is positive, and where it was active.
 
     Springenberg et al. 2014. Fails the randomisation test: see the module.
 
@@ -60,7 +60,7 @@ def guided_backprop(
 def deconvnet(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """∂score/∂image where a ReLU passes back what is positive, active or not (Zeiler & Fergus 2014).
+    """Return ∂score/∂image where a ReLU passes back what is positive, active or not (Zeiler & Fergus 2014).
 
     Raises:
       UserError: as `guided_backprop`.
@@ -79,7 +79,7 @@ def guided_grad_cam(
     origin: tuple[float, ...] | None = None,
     step: tuple[float, ...] | None = None,
 ) -> Float[Array, "*s c"]:
-    """Guided back-propagation times the positive part of Grad-CAM, upsampled (Selvaraju et al. 2017).
+    """Multiply guided back-propagation by the upsampled positive Grad-CAM (Selvaraju et al. 2017).
 
     `origin` and `step` say where the layer's cells lie (`postprocess.upsample`).
     """
@@ -113,7 +113,7 @@ def _gradient(score: Score, image: Array, rule: Callable[[Array], Array]) -> Arr
 
 
 def _check(jaxpr: Jaxpr) -> None:
-    """There is a ReLU, each in a place where it is replaced, and no activation without a rule."""
+    """Check that there is a ReLU, each in a place where it is replaced, and no activation without a rule."""
     found = list(_relus(jaxpr, ()))
     for where in found:
         odd = [name for name in where if name not in (*INLINED, "scan", "cond")]
@@ -130,7 +130,7 @@ def _check(jaxpr: Jaxpr) -> None:
 
 
 def _relus(jaxpr: Jaxpr, where: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The primitives around each live ReLU."""
+    """Return the primitives around each live ReLU."""
     for eqn in _live(jaxpr):
         name = eqn.params.get("name", "")
         if name in UNDEFINED:
@@ -145,7 +145,7 @@ def _relus(jaxpr: Jaxpr, where: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _live(jaxpr: Jaxpr) -> list[JaxprEqn]:
-    """The equations that the results depend on: what only another output needs is no part of this score."""
+    """Return the equations that the results depend on: others are no part of this score."""
     needed = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
     live = []
     for eqn in reversed(jaxpr.eqns):
@@ -156,7 +156,7 @@ def _live(jaxpr: Jaxpr) -> list[JaxprEqn]:
 
 
 def _is_relu(eqn: JaxprEqn) -> bool:
-    """`jax.nn.relu`, or a bare maximum with a literal 0."""
+    """Tell a `jax.nn.relu`, or a bare maximum with a literal 0."""
     if eqn.primitive.name == "custom_jvp_call":
         inner = [one for jaxpr in inner_jaxprs(eqn) for one in jaxpr.eqns]
         return len(inner) == 1 and inner[0].params.get("name") == "relu"
@@ -181,7 +181,7 @@ def _apply(eqn: JaxprEqn, args: list[Any], rule: Callable) -> list[Any]:
 
 
 def _apply_inside(eqn: JaxprEqn, args: list[Any], rule: Callable) -> list[Any]:
-    """An equation that holds ReLUs in a jaxpr of its own; `_check` has seen that it is one of these."""
+    """Compute an equation that holds ReLUs in a jaxpr of its own; `_check` has seen its kind."""
     if eqn.primitive.name == "cond":
         index, *rest = args
         branches = [_function(branch, rule) for branch in eqn.params["branches"]]
@@ -202,7 +202,7 @@ def _apply_inside(eqn: JaxprEqn, args: list[Any], rule: Callable) -> list[Any]:
 
 
 def _scan_arguments(params: dict[str, Any], args: list[Any]) -> tuple[list[Any], ...]:
-    """What is the same in every step, what is carried, and what is scanned over."""
+    """Return what is the same in every step, what is carried, and what is scanned over."""
     if "ft_in" in params:  # jax 0.11.2, in place of the two numbers below
         return tuple(list(part) for part in params["ft_in"].update(args).unpack())
     fixed, carried = params["num_consts"], params["num_carry"]

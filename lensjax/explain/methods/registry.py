@@ -96,7 +96,7 @@ class Method:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options that a user can write, and their defaults."""
+        """Return the options that a user can write, and their defaults."""
         parameters = inspect.signature(self.function).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in UNWRITTEN}
 

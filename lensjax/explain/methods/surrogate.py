@@ -33,7 +33,7 @@ def lime(
     baseline: Reference = 0.0,
     chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
-    """Every patch's coefficient in `lime_fit`, laid on its pixels: what the patch adds to the score.
+    """Lay every patch's coefficient in `lime_fit` on its pixels: what the patch adds to the score.
 
     Options as there; `score` gives one number.
     """
@@ -52,7 +52,7 @@ def kernel_shap(
     baseline: Reference = 0.0,
     chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
-    """Every patch's Shapley value in `kernel_shap_fit`, laid on all of its pixels.
+    """Lay every patch's Shapley value in `kernel_shap_fit` on all of its pixels.
 
     Options as there; `score` gives one number.
     """
@@ -73,7 +73,7 @@ def lime_fit(
     baseline: Reference = 0.0,
     chunk: Chunk = 32,
 ) -> Surrogate:
-    """Ridge regression of the score on which patches are there (Ribeiro et al. 2016).
+    """Fit the score by ridge regression on which patches are there (Ribeiro et al. 2016).
 
     As in the `lime` package: patches are kept with probability ½, the first mask keeps them all, a mask of m
     patches weighs √exp(−d²/width²) with d = 1 − √(m/K), and the intercept is not penalised. Captum's kernel,
@@ -111,7 +111,7 @@ def kernel_shap_fit(
     baseline: Reference = 0.0,
     chunk: Chunk = 32,
 ) -> Surrogate:
-    """Shapley values of the patches by weighted regression (Lundberg & Lee 2017).
+    """Fit Shapley values of the patches by weighted regression (Lundberg & Lee 2017).
 
     They sum to score(x) − score(x′): both ends are constraints, not points of a large weight. With all masks
     they are exact, and their standard errors zero. Else masks come in pairs, one the other's complement

@@ -31,7 +31,7 @@ FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 
 @jax.jit
 def places(attribution: Float[Array, "*s"]) -> Int[Array, "*s"]:
-    """Place of each pixel in the map's order, 0 the highest value; ties in the order of the image."""
+    """Return each pixel's place in the map's order, 0 the highest value; ties in the order of the image."""
     order = jnp.argsort(-attribution.ravel(), stable=True)
     return jnp.zeros(order.size, jnp.int32).at[order].set(jnp.arange(order.size)).reshape(attribution.shape)
 
@@ -46,7 +46,7 @@ def deletion(
     steps: int = 10,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Area under the score against the fraction of pixels replaced by the baseline, the best first.
+    """Return the area under the score against the fraction of pixels replaced, the best first.
 
     Petsiuk et al. 2018; by trapezia over `steps` equal steps, the whole image and the bare baseline included.
     """
@@ -64,7 +64,7 @@ def insertion(
     steps: int = 10,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Area under the score against the fraction of pixels restored in the blurred image, the best first.
+    """Return the area under the score against the fraction of pixels restored in the blur, the best first.
 
     Petsiuk et al. 2018. A blurred start has no edges that are nobody's, which a constant one would have.
     """
@@ -81,7 +81,7 @@ def removal_curve(
     steps: int = 10,
     chunk: Chunk = 32,
 ) -> Float[Array, "n"]:
-    """The score with 0, 1/steps … 1 of the pixels taken from `base`, the highest of the map first.
+    """Return the score with 0, 1/steps … 1 of the pixels taken from `base`, the map's highest first.
 
     Raises:
       UserError: the map is not of the image's shape, or `steps` is below 1.
@@ -104,7 +104,7 @@ def road(
     noise: float = NOISE,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Mean score over `fractions` of the pixels removed and imputed from their neighbours (Rong et al. 2022).
+    """Return the mean score with `fractions` of the pixels removed and imputed (Rong et al. 2022).
 
     `most` relevant first, or the least. `imputation.impute` leaves no outline of what was removed, from which
     a network could tell the class.

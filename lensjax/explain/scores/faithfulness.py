@@ -38,7 +38,7 @@ def infidelity(
     samples: int = 64,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Mean over parts of (Σ map in the part − what the score loses without it)² (Yeh et al. 2019).
+    """Return the mean over parts of (Σ map in the part − what the score loses)² (Yeh et al. 2019).
 
     Of arXiv:1901.09392, definition 2.1, with the removal of a part as the perturbation; `parts` are
     `random_parts` where not given. `scaled` multiplies the map by its best factor and divides by the mean
@@ -52,7 +52,7 @@ def infidelity(
 
 @jax.jit
 def _unexplained(told: Array, lost: Array) -> Array:
-    """Share of Σ lost² that no multiple of `told` accounts for."""
+    """Return the share of Σ lost² that no multiple of `told` accounts for."""
     square = (told**2).sum()
     factor = jnp.where(square > 0, (told * lost).sum() / jnp.where(square > 0, square, 1), 0)
     all_lost = (lost**2).sum()
@@ -70,7 +70,7 @@ def mu_fidelity(
     samples: int = 64,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Spearman's correlation over parts between the map's sum and what the score loses without the part.
+    """Rank parts by the map's sum and by what the score loses without them: Spearman's correlation.
 
     μFidelity, the faithfulness correlation of Bhatt et al. 2020 by ranks; arguments as in `infidelity`.
     """
@@ -85,7 +85,7 @@ def sparseness(
     *,
     key: PRNGKeyArray | None = None,
 ) -> Float[Array, ""]:
-    """Gini index of |map|: 0 if uniform or zero, 1 − 1/n for one pixel of n (Chalasani et al. 2020)."""
+    """Return the Gini index of |map|: 0 if uniform or zero, 1 − 1/n for one pixel (Chalasani et al. 2020)."""
     return gini_index(attribution)
 
 
@@ -108,7 +108,7 @@ def max_sensitivity(
     radius: float = 0.02,
     samples: int = 4,
 ) -> Float[Array, ""]:
-    """max over small r of ‖map(x + r) − map(x)‖ / ‖map(x)‖ (Yeh et al. 2019). Low is stable.
+    """Return the maximum over small r of ‖map(x + r) − map(x)‖ / ‖map(x)‖ (Yeh et al. 2019). Low is stable.
 
     r is uniform within ± `radius` of the image's range in each pixel. `explain(image)` gives the map, with
     the same random numbers every time: what is asked is how the map follows the image. A zero map is compared
@@ -145,7 +145,7 @@ def random_parts(
     segments: Segments = 81,
     share: float = 0.2,
 ) -> Bool[Array, "n *s"]:
-    """Random parts of the image: a `share` of the cells of a grid, 9 × 9 where `segments` is 81, each time.
+    """Draw parts of the image: a `share` of the cells of a grid, 9 × 9 where `segments` is 81, each time.
 
     As μFidelity in Xplique; of an event every window is cut on its own (`segments.label`).
     """
@@ -171,7 +171,7 @@ def _told_and_lost(
     samples: int,
     chunk: Chunk,
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
-    """Of every part, the sum of the map there, and what the score loses without it."""
+    """Return each part's sum of the map there, and what the score loses without it."""
     image = at_least_float32(image)
     base = reference_image(baseline, image, key)
     if parts is None:

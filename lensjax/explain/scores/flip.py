@@ -60,7 +60,7 @@ class GradientFlip:
 
 
 def margin(logits: Float[Array, "k"], wanted: int | Array) -> Float[Array, ""]:
-    """Logit of the wanted class over that of the best other."""
+    """Return the logit of the wanted class over that of the best other."""
     is_wanted = jnp.arange(logits.size) == wanted
     return logits[wanted] - jnp.where(is_wanted, -jnp.inf, logits).max()
 
@@ -107,7 +107,7 @@ def by_patches(
 def _without_each(
     score: Score, image: Array, base: Array, labels: Array, gone: Array, count: int, chunk: Chunk
 ) -> Array:
-    """The score [k] without each patch, beside those that are gone."""
+    """Return the score [k] without each patch, beside those that are gone."""
     return map_chunks(
         lambda patch: _without(score, image, base, labels, gone, patch), jnp.arange(count), chunk
     )
@@ -130,7 +130,7 @@ def by_gradient(
     high: float = np.inf,
     steps: int = 50,
 ) -> GradientFlip:
-    """The change of least norm that makes the score positive, were it linear; repeated from there.
+    """Make the change of least norm that makes the score positive, were it linear; repeat from there.
 
     `l2` moves along the gradient g by −score / |g|² (DeepFool, Moosavi-Dezfooli et al. 2016), `l1` the values
     with the largest |g|, each as far as it may go, which changes the fewest (of a linear score, the least l1
@@ -162,7 +162,7 @@ def by_gradient(
 
 
 def _nearest(score: Score, image: Array, edited: Array, found: float) -> tuple[Array, float]:
-    """By bisection, how much of the change still flips: steps along a curve reach too far."""
+    """Find by bisection how much of the change still flips: steps along a curve reach too far."""
     low, high, nearest = 0.0, 1.0, edited
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -174,14 +174,14 @@ def _nearest(score: Score, image: Array, edited: Array, found: float) -> tuple[A
 
 
 def _shortest(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
-    """Least l2 with slope · step = gain. What may not move in the box is left out of the slope."""
+    """Return the least l2 with slope · step = gain. What may not move in the box is left out of the slope."""
     stuck = ((slope > 0) & (x >= high)) | ((slope < 0) & (x <= low))
     free = jnp.where(stuck, 0, slope)
     return gain * free / jnp.maximum((free**2).sum(), jnp.finfo(x.dtype).tiny)
 
 
 def _sparsest(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
-    """Least l1 with slope · step = gain in the box: the steepest values first, each to its bound."""
+    """Return the least l1 with slope · step = gain in the box: steepest values first, each to its bound."""
     room = jnp.where(slope > 0, high - x, x - low).ravel()
     steep = jnp.abs(slope).ravel()
     order = jnp.argsort(-steep, stable=True)

@@ -21,12 +21,12 @@ from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
 def chance(mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """The mask's share of the image: what a random map scores."""
+    """Return the mask's share of the image: what a random map scores."""
     return _unless_empty(mask, mask.mean())
 
 
 def energy_inside(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """Share of the map's positive part that lies inside (energy-based pointing, relevance mass accuracy).
+    """Return the share of the map's positive part that lies inside (energy-based pointing, relevance mass).
 
     Wang et al. 2020; Arras et al. 2022. Chance: the mask's share for a map of independent positive values.
     """
@@ -43,7 +43,7 @@ def pointing(
     tolerance: float = 0.0,
     axes: tuple[int, ...] | None = None,
 ) -> Float[Array, ""]:
-    """Whether the maximum is within `tolerance` pixels of the mask; of tied maxima, the share.
+    """Tell whether the maximum is within `tolerance` pixels of the mask; of tied maxima, the share.
 
     The pointing game of Zhang et al. 2016. Chance: the share of the image within the tolerance, which is
     measured along `axes`: (-2, -1) for the windows of an event, of which one is not near another.
@@ -54,7 +54,7 @@ def pointing(
 
 
 def rank_accuracy(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """Share of the top |mask| pixels that lie inside; ties count by their expectation (Arras et al. 2022).
+    """Return the share of the top |mask| pixels inside; ties count by expectation (Arras et al. 2022).
 
     Chance: the mask's share of the image, exactly.
     """
@@ -67,7 +67,7 @@ def rank_accuracy(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> F
 
 
 def iou(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """Overlap over union of the top |mask| pixels and the mask: both have the same area.
+    """Return the overlap over union of the top |mask| pixels and the mask: both have the same area.
 
     With the share r of `rank_accuracy` it is r / (2 − r), so it ranks the maps of one image alike. Chance is
     that of a share c, c / (2 − c): about half the mask's share.
@@ -77,7 +77,7 @@ def iou(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array
 
 
 def average_precision(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """Area under precision against recall over all thresholds, as a sum of steps; ties share a threshold.
+    """Return the area under precision against recall over all thresholds; ties share a threshold.
 
     Chance: the mask's share of the image, and slightly more for small masks.
     """
@@ -94,13 +94,13 @@ SCORES = {
 
 @jax.jit
 def score_maps(attributions: Float[Array, "b *s"], masks: Bool[Array, "b *s"]) -> dict[str, Array]:
-    """Every score of every map, name → [b], and `chance`."""
+    """Return every score of every map, name → [b], and `chance`."""
     scores = {name: jax.vmap(score)(attributions, masks) for name, score in SCORES.items()}
     return scores | {"chance": jax.vmap(chance)(masks)}
 
 
 def centroid(attribution: Float[Array, "*s"], coordinates: Float[Array, "*s d"]) -> Float[Array, "d"]:
-    """Mean of the pixels' `coordinates`, in whatever unit, weighed by the map's positive part.
+    """Return the mean of the pixels' `coordinates`, in whatever unit, weighed by the map's positive part.
 
     A map with nothing positive weighs all pixels alike, as (in expectation) a random one does.
     """
@@ -108,7 +108,7 @@ def centroid(attribution: Float[Array, "*s"], coordinates: Float[Array, "*s d"])
 
 
 def centre_distance(attribution: Float[Array, "*s"], position: Float[Array, "d"]) -> Float[Array, ""]:
-    """Pixels from the centroid of the map's positive part to the true position.
+    """Return the pixels from the centroid of the map's positive part to the true position.
 
     The position is in fractions of the last d axes, pixel i of n centred at (i + ½)/n; NaN gives NaN. A map
     with nothing positive has its centroid in the middle of the image. Where pixels are not all of one size,
@@ -121,7 +121,7 @@ def centre_distance(attribution: Float[Array, "*s"], position: Float[Array, "d"]
 
 
 def squared_distance(mask: Bool[Array, "*s"], axes: tuple[int, ...] | None = None) -> Float[Array, "*s"]:
-    """Squared distance in pixels to the nearest True, ∞ without any: one axis after the other, exact.
+    """Return the squared distance in pixels to the nearest True, ∞ without any, exactly: axis after axis.
 
     Along some `axes` alone, places that differ on another are infinitely far.
     """

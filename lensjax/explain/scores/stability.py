@@ -29,7 +29,7 @@ def lime_top_patches(
     top: Sequence[int] = (5, 10),
     **options: Any,
 ) -> tuple[Surrogate, dict[int, Array]]:
-    """LIME on 250 superpixels, and the pixels [*s] of the 5 and of the 10 patches that support most.
+    """Fit LIME on 250 superpixels; return it, and the pixels of the 5 and 10 patches that support most.
 
     `options` go to `lime_fit`.
     """
@@ -38,7 +38,7 @@ def lime_top_patches(
 
 
 def top_patches(fit: Surrogate, n: int) -> Bool[Array, "*s"]:
-    """Pixels of the `n` patches with the largest coefficients; fewer where fewer are positive."""
+    """Return the pixels of the `n` patches with the largest coefficients; fewer where fewer are positive."""
     return _largest(fit.coefficients, at_least_one("n", n))[fit.segments]
 
 
@@ -51,7 +51,7 @@ def stability(
     fit: Callable[..., Surrogate] = lime_fit,
     **options: Any,
 ) -> dict[str, float]:
-    """How far fits of other keys agree, 1 at best, averaged over all pairs of `keys`, random keys [n].
+    """Return how far fits of other keys agree, 1 at best, averaged over all pairs of `keys` [n].
 
     `rank_correlation` is Spearman's, of the coefficients; `jaccard` the share of the `top` patches of either
     that both have. `fit` may be `kernel_shap_fit`; `options` go to it.
