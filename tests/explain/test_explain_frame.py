@@ -13,11 +13,13 @@ from lensjax.explain import (
     METHODS,
     ON_FEATURES,
     ON_IMAGE,
+    Method,
     activations_and_gradients,
     batched,
     get_method,
     layers,
     normalise,
+    options_of,
     parse,
     positive,
     split,
@@ -27,7 +29,7 @@ from lensjax.explain import (
 from lensjax.explain.methods.gradient import smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.methods.perturbation import occlusion
-from lensjax.explain.methods.registry import expected_passes
+from lensjax.explain.methods.registry import REGISTRY, expected_passes
 from lensjax.explain.methods.trivial_maps import centre, sobel
 from tests.oracles.explain_oracles import m1, m1_forward, m1_image, network, score_of
 
@@ -101,6 +103,22 @@ def test_parse_says_what_is_wrong(spec, words):
         parse(spec)
     assert all(word in str(error.value) for word in words), str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_method_as_it_is_asked_for():
+    asked = Method.parse("occlusion(window=8)")
+    assert (asked.written, asked.name, asked.options) == ("occlusion(window=8)", "occlusion", {"window": 8})
+    written, name, options = asked
+    assert (name, options) == parse(written)
+
+
+def test_a_method_is_registered_once():
+    assert list(REGISTRY) == list(METHODS) == list(ON_IMAGE | ON_FEATURES)
+    for name, method in REGISTRY.items():
+        assert method.function is METHODS[name] and method.name == name
+        assert method.label and method.sentence and not method.sentence.endswith(".")
+        assert options_of(name) == method.options and "key" not in method.options
+    assert len({method.label for method in REGISTRY.values()}) == len(REGISTRY)
 
 
 def test_methods_know_what_they_take():

@@ -42,7 +42,7 @@ def deep_dream(
     """
     if layer is not None:
         layer = spatial_layer(forward, image, layer)
-    return ascend(_of_forward(forward, layer, None, "mean"), image, key=key, steps=steps, **process)
+    return ascend(_make_objective(forward, layer, None, "mean"), image, key=key, steps=steps, **process)
 
 
 def class_image(
@@ -87,7 +87,7 @@ def activation_image(
         raise UserError(f"channel (={channel!r}) of {name} must be one of 0 … {found.shape[-1] - 1}.")
     if where not in WHERE:
         raise UserError(f"unknown where '{where}'; choose from {', '.join(WHERE)}.")
-    return ascend(_of_forward(forward, name, channel, where), start, key=key, **process)
+    return ascend(_make_objective(forward, name, channel, where), start, key=key, **process)
 
 
 DREAMS: dict[str, Callable[..., Dream]] = {
@@ -124,7 +124,7 @@ def _noise(shape: tuple[int, ...], key: Array | None, noise: float) -> tuple[Arr
     return noise * jax.random.normal(first, shape), then
 
 
-def _of_forward(forward: Forward, layer: str | None, channel: int | None, where: str) -> Score:
+def _make_objective(forward: Forward, layer: str | None, channel: int | None, where: str) -> Score:
     def objective(forward: Forward, image: Array) -> Array:
         score, ends = forward(image, None)
         if layer is None:

@@ -1,4 +1,4 @@
-"""From one example to many: a chunk of examples at a time, each with its own key, and class where given."""
+"""Explain many examples, a chunk at a time, each with a key of its own, and a class where one is given."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ def batched(method: Callable, *, chunk: Chunk = 8) -> Callable[..., Array]:
     """Lift a method from one example to many: `batched(method)(score, images, key=key, **options)`.
 
     Of `images` [b *s c], `chunk` are explained at a time. Example i gets the key `fold_in(key, i)`; an array
-    of keys [b] is taken as it is. For a method on features, pass its `forward` instead of the score. Pass the
-    same function object every time: what is compiled is remembered under it. With `given`, arrays [b …], one
-    row an example, the score of example i is `score(given[i], image)`: a class of its own for each. `done`
-    is told how many more examples are explained, as `map_chunks` does.
+    of keys [b] is taken as it is. For a method on features, pass its `forward` instead of the score. With
+    `given`, arrays [b …], one row an example, the score of example i is `score(given[i], image)`: a class of
+    its own for each. `done(count)` is called when `count` more examples are explained (`map_chunks`).
 
-    On an accelerator a chunk of examples is one program, compiled once for the same method, function and
-    options (of JAX arrays among these: the same object).
+    On an accelerator a chunk of examples is one program. Programs are compiled once for the same computation,
+    whatever function object or weights it comes with (`programs`).
 
     Raises:
       UserError: no examples, a value that is not finite (with the rows), or a number of keys that differs.
@@ -63,10 +62,16 @@ def loops_on_host() -> bool:
 
 def _explain_one(method: Callable, function: Callable, options: dict[str, Any]) -> Callable[[Any], Array]:
     def one(sample: dict[str, Array]) -> Array:
-        score = Partial(function, sample["given"]) if "given" in sample else function
+        score = _give(function, sample["given"]) if "given" in sample else function
         return method(score, sample["image"], key=sample.get("key"), **options)
 
     return one
+
+
+def _give(function: Callable, first: Array) -> Partial:
+    if not isinstance(function, Partial):
+        return Partial(function, first)
+    return Partial(function.func, *function.args, first, **function.keywords)  # its arrays stay arguments
 
 
 def _explain_rows(

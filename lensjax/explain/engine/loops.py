@@ -1,9 +1,9 @@
-"""The one place that loops: over samples beneath a method, over examples around it. Memory is a chunk's.
+"""Loop over samples within a method, and over examples around it, holding one chunk in memory at a time.
 
-Called as it is, a method loops on the host over jitted chunks; under `jax.jit` the same code becomes a
-`lax.scan`. Both hold one chunk of samples for one chunk of examples at a time, in any composition. On the CPU
-the host is faster: XLA runs the gradient of a convolution several times slower inside a loop (jax#12868), and
-does not bound the memory of an unrolled one. The remainder is padded, so that one body is compiled.
+A method that is called directly loops on the host over compiled chunks; under `jax.jit` the same code becomes
+a `lax.scan`. On the CPU the host's loop is faster: XLA runs the gradient of a convolution several times
+slower inside a loop (jax#12868), and does not bound the memory of an unrolled one. The last chunk is padded,
+so that one body is compiled, where `lax.map(batch_size=…)` compiles a second one for the remainder.
 """
 
 from __future__ import annotations

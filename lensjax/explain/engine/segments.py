@@ -21,10 +21,12 @@ from lensjax.explain.engine.loops import at_least_one
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Int
 
-Segments = Any  # a whole number, several of them, "slic", or labels [*s]: `label` checks
+Segments = Any  # a whole number, several of them, "slic", or labels [*s]: `label_patches` checks
 
 
-def label(segments: Segments, patches: int, image: Float[Array, "*s c"]) -> tuple[Int[Array, "*s"], int]:
+def label_patches(
+    segments: Segments, patches: int, image: Float[Array, "*s c"]
+) -> tuple[Int[Array, "*s"], int]:
     """Return what `segments` means for this image: labels [*s], and K.
 
     K is the number of cells of a grid, `patches` for "slic", and one more than the largest label of an array.
@@ -38,9 +40,9 @@ def label(segments: Segments, patches: int, image: Float[Array, "*s c"]) -> tupl
     if isinstance(segments, str):
         if segments != "slic":
             raise UserError(f"unknown segments '{segments}'; choose a number, one an axis, slic, or labels.")
-        return _slic_anywhere(image, patches), _slic_count(space, patches)
+        return _call_slic(image, patches), _slic_count(space, patches)
     if isinstance(segments, jax.Array | np.ndarray) and segments.ndim > 0:
-        return _own(segments, patches, space)
+        return _check_own(segments, patches, space)
     cells = grid_cells(space, segments)
     return jnp.asarray(grid(space, cells)), math.prod(cells)
 
@@ -118,7 +120,7 @@ def _slic_count(space: tuple[int, ...], patches: int) -> int:
     return windows * max(1, patches // windows)
 
 
-def _slic_anywhere(image: Array, patches: int) -> Array:
+def _call_slic(image: Array, patches: int) -> Array:
     """Call scikit-image back on the host, under `vmap` and `jit` too, one image after the other."""
 
     def host(images: Any) -> np.ndarray:
@@ -133,7 +135,7 @@ def _slic_anywhere(image: Array, patches: int) -> Array:
     return jax.pure_callback(host, result, image, vmap_method="expand_dims")
 
 
-def _own(segments: Any, patches: int, space: tuple[int, ...]) -> tuple[Array, int]:
+def _check_own(segments: Any, patches: int, space: tuple[int, ...]) -> tuple[Array, int]:
     if segments.shape != space or not jnp.issubdtype(segments.dtype, jnp.integer):
         raise UserError(
             f"segments of shape {segments.shape} and type {segments.dtype} must be whole numbers {space}."
@@ -145,7 +147,7 @@ def _own(segments: Any, patches: int, space: tuple[int, ...]) -> tuple[Array, in
     return jnp.asarray(segments, jnp.int32), int(segments.max()) + 1
 
 
-def owners(segments: Int[Array, "*s"], count: int) -> Array:
+def find_owners(segments: Int[Array, "*s"], count: int) -> Array:
     """Tell which of the `count` labels own a pixel, bool [count]."""
     return jnp.zeros(count, bool).at[segments.ravel()].set(True)
 

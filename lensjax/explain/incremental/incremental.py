@@ -22,7 +22,7 @@ from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, map_chunks
 from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.incremental.local_layers import Layer, Stack, map_sizes, maps, pad
-from lensjax.explain.incremental.plan import Lengths, plan
+from lensjax.explain.incremental.plan import Lengths, plan_windows
 from lensjax.explain.methods.perturbation import PerAxis, per_axis
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
@@ -59,7 +59,7 @@ def incremental_occlusion(
     strides = per_axis("stride", halves if stride is None else stride, len(space))
     cells = (space, *(tuple(map(int, found)) for found in map_sizes(stack.layers, space)))
     reaches = tuple(tuple(layer.reach()) for layer in stack.layers)
-    found = plan(reaches, cells, sizes, strides, edges)
+    found = plan_windows(reaches, cells, sizes, strides, edges)
     number = isinstance(baseline, int | float)  # the usual one, and slow to spread outside of `jit`
     base = np.asarray(baseline, image.dtype) if number else reference_image(baseline, image, key)
     options = {"lengths": found.lengths, "aggregate": aggregate, "chunk": chunk}

@@ -24,7 +24,7 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def plan(
+def plan_windows(
     reaches: tuple[tuple[Reach, ...], ...],
     cells: Lengths,
     sizes: tuple[int, ...],
@@ -38,11 +38,11 @@ def plan(
     """
     space, *seen = cells
     starts = window_starts(space, sizes, strides, edges)
-    lengths, firsts = intervals(reaches, seen, starts, sizes)
+    lengths, firsts = find_intervals(reaches, seen, starts, sizes)
     return Plan(starts, lengths, firsts, _covers(space, starts, sizes))
 
 
-def intervals(
+def find_intervals(
     reaches: Sequence[Sequence[Reach]],
     cells: Sequence[Sequence[int] | np.ndarray],
     starts: np.ndarray,

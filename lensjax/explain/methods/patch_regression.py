@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.engine.segments import owners
+from lensjax.explain.engine.segments import find_owners
 from lensjax.types import Array, Bool, Float, Int
 
 
@@ -43,7 +43,7 @@ def fit_lime(
     *,
     exact: bool,
 ) -> Surrogate:
-    there = owners(labels, masks.shape[1])
+    there = find_owners(labels, masks.shape[1])
     kept = masks & there
     weights = proximity(kept.sum(1) / there.sum(), width).astype(scores.dtype)
     if exact:  # each mask once, whatever labels without pixels say
@@ -57,7 +57,7 @@ def fit_lime(
     # Masks may fail to tell two patches apart: the least penalty shares what they do together.
     least = jnp.maximum(alpha, _least_penalty(changes, weights, there))
     b, errors = least_squares(changes, rest - mean, weights, _diagonal(least, ~there), constants=1)
-    b, errors = _owned(b, there), _owned(errors, there)
+    b, errors = _zero_missing(b, there), _zero_missing(errors, there)
     intercept = first + mean - _dot(centre, b)
     fitted = intercept + _dot(design, b)
     share = _explained_share(rest, fitted - first, weights)
@@ -74,7 +74,7 @@ def fit_shapley(
     scores: Float[Array, "n *m"], masks: Bool[Array, "n k"], labels: Int[Array, "*s"], *, exact: bool
 ) -> Surrogate:
     """Fit the difference of complements: half of it is linear in the mask less its mean."""
-    there = owners(labels, masks.shape[1])
+    there = find_owners(labels, masks.shape[1])
     number, half = there.sum(), len(masks) // 2
     kept = (masks & there).astype(scores.dtype)
     size = kept.sum(1)
@@ -93,11 +93,11 @@ def fit_shapley(
     whole = jnp.sqrt(least / jnp.finfo(least.dtype).eps / number) * there
     penalty = jnp.concatenate([_diagonal(least, ~there), whole[None]])
     b, errors = least_squares(design, target, weights[:half], penalty)
-    b = _owned(b, there)
-    b = _owned(b - b.sum(0) / number + change / number, there)
+    b = _zero_missing(b, there)
+    b = _zero_missing(b - b.sum(0) / number + change / number, there)
     fitted = _dot(kept, b)
     r2 = _explained_share(scores - scores[-1], fitted, weights)
-    errors = jnp.zeros_like(b) if exact else _owned(errors, there)
+    errors = jnp.zeros_like(b) if exact else _zero_missing(errors, there)
     return Surrogate(b, scores[-1], r2, scores[0], errors, labels)
 
 
@@ -171,5 +171,5 @@ def _kernel(count: int) -> np.ndarray:
     return table
 
 
-def _owned(values: Float[Array, "k *m"], there: Bool[Array, "k"]) -> Array:
+def _zero_missing(values: Float[Array, "k *m"], there: Bool[Array, "k"]) -> Array:
     return jnp.where(there.reshape(-1, *(1,) * (values.ndim - 1)), values, 0)

@@ -1,4 +1,4 @@
-"""Every method, registered once: its function, its name on a page, what it costs, how it is written.
+"""Register every method once: its function, its name on a page, what it costs, how it is written.
 
 To add a method, write its function and add one `Method` to `REGISTRY`.
 """
@@ -110,137 +110,63 @@ class Method:
         return parse_spec(text, options_of)
 
 
+# fmt: off
 REGISTRY: dict[str, Method] = {
     method.name: method
     for method in (
         Method(gradient, "Gradient", "how the score changes with a small change of the pixel"),
-        Method(
-            input_x_gradient,
-            "Input × gradient",
-            "the gradient times the pixel: its share in a linear model",
-            zero_of_baseline=True,
-        ),
-        Method(
-            smooth_grad,
-            "SmoothGrad",
-            "the gradient averaged over noisy copies of the image",
-            events_sentence="the gradient averaged over noisy copies of the event",
-        ),
+        Method(input_x_gradient, "Input × gradient",
+               "the gradient times the pixel: its share in a linear model", zero_of_baseline=True),
+        Method(smooth_grad, "SmoothGrad", "the gradient averaged over noisy copies of the image",
+               events_sentence="the gradient averaged over noisy copies of the event"),
         Method(smooth_grad_squared, "SmoothGrad²", "the squared gradient averaged over noisy copies"),
         Method(var_grad, "VarGrad", "the variance of the gradient over noisy copies"),
-        Method(
-            integrated_gradients,
-            "Integrated gradients",
-            "gradients summed along the way from an empty sky",
-            events_sentence="gradients summed along the way from an event without energy",
-            zero_of_baseline=True,
-        ),
-        Method(
-            expected_gradients,
-            "Expected gradients",
-            "integrated gradients averaged over real images as the start",
-            events_sentence="integrated gradients averaged over real events as the start",
-            zero_of_baseline=True,
-        ),
-        Method(
-            guided_backprop,
-            "Guided backprop",
-            "gradients that drop negative parts; nearly blind to the weights",
-        ),
-        Method(
-            deconvnet,
-            "Deconvnet",
-            "positive signals sent back through the network; nearly blind to the weights",
-        ),
-        Method(
-            occlusion,
-            "Occlusion",
-            "the score lost when a window of the image is covered",
-            passes=count_windows,
-            events_sentence="the score lost when a patch of one window is covered",
-            zero_of_baseline=True,
-        ),
-        Method(
-            rise,
-            "RISE",
-            "the score averaged over random masks that leave the pixel visible",
-            passes=count_samples,
-            zero_of_baseline=True,
-        ),
-        Method(
-            lime,
-            "LIME",
-            "a local linear model over segments of the image",
-            passes=count_samples,
-            events_sentence="a local linear model over segments of the event",
-            zero_of_baseline=True,
-        ),
-        Method(
-            kernel_shap,
-            "Kernel SHAP",
-            "Shapley values of the segments, by regression",
-            passes=count_samples,
-            zero_of_baseline=True,
-        ),
-        Method(random, "Random", "noise: what a map scores that knows nothing", "nothing", count_one),
-        Method(
-            centre,
-            "Centre",
-            "a Gaussian in the middle: what a map scores that never looks",
-            "nothing",
-            count_one,
-            "a Gaussian at the trigger, in the middle: what a map scores that never looks",
-        ),
-        Method(
-            abs_input, "|Input|", "the brightness itself", "nothing", count_one, "the energy itself", True
-        ),
-        Method(
-            sobel,
-            "Sobel edges",
-            "an edge filter on the image",
-            "nothing",
-            count_one,
-            "an edge filter on the energy",
-            True,
-        ),
+        Method(integrated_gradients, "Integrated gradients",
+               "gradients summed along the way from an empty sky", zero_of_baseline=True,
+               events_sentence="gradients summed along the way from an event without energy"),
+        Method(expected_gradients, "Expected gradients",
+               "integrated gradients averaged over real images as the start", zero_of_baseline=True,
+               events_sentence="integrated gradients averaged over real events as the start"),
+        Method(guided_backprop, "Guided backprop",
+               "gradients that drop negative parts; nearly blind to the weights"),
+        Method(deconvnet, "Deconvnet",
+               "positive signals sent back through the network; nearly blind to the weights"),
+        Method(occlusion, "Occlusion", "the score lost when a window of the image is covered",
+               passes=count_windows, zero_of_baseline=True,
+               events_sentence="the score lost when a patch of one window is covered"),
+        Method(rise, "RISE", "the score averaged over random masks that leave the pixel visible",
+               passes=count_samples, zero_of_baseline=True),
+        Method(lime, "LIME", "a local linear model over segments of the image", passes=count_samples,
+               zero_of_baseline=True, events_sentence="a local linear model over segments of the event"),
+        Method(kernel_shap, "Kernel SHAP", "Shapley values of the segments, by regression",
+               passes=count_samples, zero_of_baseline=True),
+        Method(random, "Random", "noise: what a map scores that knows nothing", "nothing", passes=count_one),
+        Method(centre, "Centre", "a Gaussian in the middle: what a map scores that never looks", "nothing",
+               passes=count_one,
+               events_sentence="a Gaussian at the trigger, in the middle: what a map scores that never "
+               "looks"),
+        Method(abs_input, "|Input|", "the brightness itself", "nothing", passes=count_one,
+               zero_of_baseline=True, events_sentence="the energy itself"),
+        Method(sobel, "Sobel edges", "an edge filter on the image", "nothing", passes=count_one,
+               zero_of_baseline=True, events_sentence="an edge filter on the energy"),
         Method(grad_cam, "Grad-CAM", "feature maps weighted by their mean gradient; coarse", "features"),
         Method(grad_cam_pp, "Grad-CAM++", "Grad-CAM with weights from positive gradients", "features"),
         Method(hires_cam, "HiResCAM", "feature maps times their gradient, place by place", "features"),
-        Method(
-            layer_cam, "LayerCAM", "feature maps times their positive gradient, place by place", "features"
-        ),
+        Method(layer_cam, "LayerCAM", "feature maps times their positive gradient, place by place",
+               "features"),
         Method(x_grad_cam, "XGrad-CAM", "Grad-CAM with weights scaled by the activation", "features"),
-        Method(
-            eigen_cam,
-            "Eigen-CAM",
-            "the leading component of the feature maps; knows no class",
-            "features",
-            count_one,
-        ),
-        Method(
-            score_cam,
-            "Score-CAM",
-            "feature maps weighted by the score they leave when used as a mask",
-            "features",
-            count_channels,
-        ),
-        Method(
-            ablation_cam,
-            "Ablation-CAM",
-            "feature maps weighted by the loss of score without them",
-            "features",
-            count_channels,
-        ),
+        Method(eigen_cam, "Eigen-CAM", "the leading component of the feature maps; knows no class",
+               "features", passes=count_one),
+        Method(score_cam, "Score-CAM", "feature maps weighted by the score they leave when used as a mask",
+               "features", passes=count_channels),
+        Method(ablation_cam, "Ablation-CAM", "feature maps weighted by the loss of score without them",
+               "features", passes=count_channels),
         Method(guided_grad_cam, "Guided Grad-CAM", "guided backprop times Grad-CAM", "features"),
-        Method(
-            attention,
-            "Attention",
-            "the gate the network learned and multiplies its features with",
-            "features",
-            count_one,
-        ),
+        Method(attention, "Attention", "the gate the network learned and multiplies its features with",
+               "features", passes=count_one),
     )
 }
+# fmt: on
 METHODS: dict[str, Callable] = {name: method.function for name, method in REGISTRY.items()}
 ON_FEATURES: dict[str, Callable] = {n: m.function for n, m in REGISTRY.items() if m.on == "features"}
 ON_IMAGE: dict[str, Callable] = {n: m.function for n, m in REGISTRY.items() if m.on != "features"}

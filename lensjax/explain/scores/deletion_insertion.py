@@ -30,7 +30,7 @@ FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 
 
 @jax.jit
-def places(attribution: Float[Array, "*s"]) -> Int[Array, "*s"]:
+def order_pixels(attribution: Float[Array, "*s"]) -> Int[Array, "*s"]:
     """Return each pixel's place in the map's order, 0 the highest value; ties in the order of the image."""
     order = jnp.argsort(-attribution.ravel(), stable=True)
     return jnp.zeros(order.size, jnp.int32).at[order].set(jnp.arange(order.size)).reshape(attribution.shape)
@@ -88,7 +88,7 @@ def removal_curve(
     """
     _check(image, attribution)
     counts = np.linspace(0, attribution.size, at_least_one("steps", steps) + 1).round().astype(np.int32)
-    place = places(attribution)
+    place = order_pixels(attribution)
     image, base = at_least_float32(image), at_least_float32(base)
     return map_chunks(lambda count: _replaced(score, count, place, image, base), counts, chunk)
 
@@ -118,7 +118,7 @@ def road(
     if not fractions or not all(0 < f < 1 for f in fractions):
         raise UserError(f"fractions (={fractions}) must lie between 0 and 1; something must stay.")
     counts = np.round(np.asarray(fractions) * attribution.size).astype(np.int32)
-    place, image = places(attribution if most else -attribution), at_least_float32(image)
+    place, image = order_pixels(attribution if most else -attribution), at_least_float32(image)
     return map_chunks(lambda count: _imputed(score, count, place, image, key, noise), counts, chunk).mean()
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
 from lensjax.explain.engine.programs import jit_method
-from lensjax.explain.engine.segments import Segments, label
+from lensjax.explain.engine.segments import Segments, label_patches
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.scores.deletion_insertion import deletion, insertion, road
 from lensjax.ops.map_statistics import gini_index, rank_correlation
@@ -44,7 +44,7 @@ def infidelity(
     `random_parts` where not given. `scaled` multiplies the map by its best factor and divides by the mean
     loss², so that maps of any unit compare: 0 is perfect, 1 says nothing. A score that never changes gives 0.
     """
-    told, lost = _told_and_lost(score, image, attribution, key, parts, baseline, samples, chunk)
+    told, lost = _sum_parts(score, image, attribution, key, parts, baseline, samples, chunk)
     if not scaled:
         return ((told - lost) ** 2).mean()
     return _unexplained(told, lost)
@@ -74,7 +74,7 @@ def mu_fidelity(
 
     μFidelity, the faithfulness correlation of Bhatt et al. 2020 by ranks; arguments as in `infidelity`.
     """
-    told, lost = _told_and_lost(score, image, attribution, key, parts, baseline, samples, chunk)
+    told, lost = _sum_parts(score, image, attribution, key, parts, baseline, samples, chunk)
     return rank_correlation(told, lost)
 
 
@@ -121,12 +121,12 @@ def max_sensitivity(
     image = at_least_float32(image)
     whole, found = explain(image), []
     for each in jax.random.split(key, at_least_one("samples", samples)):
-        found.append(_relative(explain(_shaken(image, each, radius)), whole))
+        found.append(_relative(explain(_shake(image, each, radius)), whole))
     return jnp.stack(found).max()
 
 
 @jax.jit
-def _shaken(image: Array, key: Array, radius: float | Array) -> Array:
+def _shake(image: Array, key: Array, radius: float | Array) -> Array:
     return image + radius * jnp.ptp(image) * jax.random.uniform(key, image.shape, minval=-1, maxval=1)
 
 
@@ -147,11 +147,11 @@ def random_parts(
 ) -> Bool[Array, "n *s"]:
     """Draw parts of the image: a `share` of the cells of a grid, 9 × 9 where `segments` is 81, each time.
 
-    As μFidelity in Xplique; of an event every window is cut on its own (`segments.label`).
+    As μFidelity in Xplique; of an event every window is cut on its own (`segments.label_patches`).
     """
     if not 0 < share < 1:
         raise UserError(f"share (={share}) must lie between 0 and 1.")
-    labels, count = label(segments, 1, image)
+    labels, count = label_patches(segments, 1, image)
     return _chosen(key, labels, count, at_least_one("samples", samples), max(1, round(share * count)))
 
 
@@ -161,7 +161,7 @@ def _chosen(key: Array, labels: Array, count: int, samples: int, size: int) -> A
     return (draws.argsort(axis=1).argsort(axis=1) < size)[:, labels]
 
 
-def _told_and_lost(
+def _sum_parts(
     score: Score,
     image: Array,
     attribution: Array,

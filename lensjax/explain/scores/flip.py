@@ -20,7 +20,7 @@ import numpy as np
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
 from lensjax.explain.engine.programs import jit_method, share_traces
-from lensjax.explain.engine.segments import Segments, label, owners
+from lensjax.explain.engine.segments import Segments, find_owners, label_patches
 from lensjax.explain.methods.gradient import Score, gradient, value
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
@@ -81,15 +81,15 @@ def by_patches(
 
     Greedy: of a linear score with a baseline it finds the fewest patches; of a network, a good guess. It
     stops too where `most` are gone, or where none helps any more. `segments` and `patches` are those of
-    `segments.label`.
+    `segments.label_patches`.
 
     Raises:
       UserError: `most` or `chunk` is below 1, or another form of segments or baseline.
     """
     at_least_one("most", most)
     image = at_least_float32(image)
-    labels, count = label(segments, patches, image)
-    base, left = reference_image(baseline, image, key), np.asarray(owners(labels, count))
+    labels, count = label_patches(segments, patches, image)
+    base, left = reference_image(baseline, image, key), np.asarray(find_owners(labels, count))
     gone, scores = jnp.zeros(image.shape[:-1], bool), [float(value(score, image))]
     order: list[int] = []
     while scores[-1] <= 0 and len(order) < most and left.any():
@@ -155,13 +155,13 @@ def by_gradient(
         edited, step = moved, step + 1
         found = float(value(score, edited))
     if found > 0:
-        edited, found = _nearest(score, image, edited, found)
+        edited, found = _bisect(score, image, edited, found)
     change = np.asarray(edited - image)
     sizes = float(np.abs(change).sum()), float(np.sqrt((change**2).sum()))
     return GradientFlip(edited, *sizes, int(change.any(-1).sum()), step, found, found > 0)
 
 
-def _nearest(score: Score, image: Array, edited: Array, found: float) -> tuple[Array, float]:
+def _bisect(score: Score, image: Array, edited: Array, found: float) -> tuple[Array, float]:
     """Find by bisection how much of the change still flips: steps along a curve reach too far."""
     low, high, nearest = 0.0, 1.0, edited
     for _ in range(BISECTIONS):
@@ -173,14 +173,14 @@ def _nearest(score: Score, image: Array, edited: Array, found: float) -> tuple[A
     return nearest, found
 
 
-def _shortest(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
+def _step_l2(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
     """Return the least l2 with slope · step = gain. What may not move in the box is left out of the slope."""
     stuck = ((slope > 0) & (x >= high)) | ((slope < 0) & (x <= low))
     free = jnp.where(stuck, 0, slope)
     return gain * free / jnp.maximum((free**2).sum(), jnp.finfo(x.dtype).tiny)
 
 
-def _sparsest(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
+def _step_l1(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
     """Return the least l1 with slope · step = gain in the box: steepest values first, each to its bound."""
     room = jnp.where(slope > 0, high - x, x - low).ravel()
     steep = jnp.abs(slope).ravel()
@@ -193,4 +193,4 @@ def _sparsest(slope: Array, gain: float, x: Array, low: float, high: float) -> A
     return (jnp.zeros_like(length).at[order].set(length)).reshape(x.shape) * jnp.sign(slope)
 
 
-STEPS: dict[str, Callable[..., Array]] = {"l2": _shortest, "l1": _sparsest}
+STEPS: dict[str, Callable[..., Array]] = {"l2": _step_l2, "l1": _step_l1}

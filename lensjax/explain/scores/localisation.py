@@ -140,7 +140,7 @@ def bootstrap_interval(
 
     NaN values are left out. `ops.bootstrap` draws the rows, with a seed from the key.
     """
-    known = np.asarray(values)[np.isfinite(values)]
+    known = np.asarray(values)[~np.isnan(values)]
     seed = [int(word) for word in np.asarray(jax.random.key_data(key)).ravel()]
     interval = bootstrap(lambda rows: float(rows.mean()), (known,), n=resamples, seed=seed, level=level)
     return float(known.mean()) if known.size else math.nan, *interval

@@ -28,7 +28,7 @@ Group = str | Callable[[str], bool]
 Redraw = Callable[[Params, PRNGKeyArray], Params]
 
 
-def redrawn(params: Params, key: PRNGKeyArray) -> Params:
+def redraw_parameters(params: Params, key: PRNGKeyArray) -> Params:
     """Draw every leaf anew: Gaussian with the leaf's own mean and standard deviation.
 
     Where there is an initialiser, pass that in its place.
@@ -43,7 +43,11 @@ def redrawn(params: Params, key: PRNGKeyArray) -> Params:
 
 
 def full_randomisation(
-    maps_of: Callable[[Params], Array], params: Params, key: PRNGKeyArray, *, redraw: Redraw = redrawn
+    maps_of: Callable[[Params], Array],
+    params: Params,
+    key: PRNGKeyArray,
+    *,
+    redraw: Redraw = redraw_parameters,
 ) -> Float[Array, "b"]:
     """Return the similarity of each map to that of a network with no parameter left."""
     return similarity(maps_of(params), maps_of(redraw(params, key)))
@@ -56,7 +60,7 @@ def cascade(
     groups: Sequence[Group],
     *,
     order: str = "top_down",
-    redraw: Redraw = redrawn,
+    redraw: Redraw = redraw_parameters,
 ) -> Float[Array, "g b"]:
     """Compare with the first maps after the first, the first two … all groups are random.
 
