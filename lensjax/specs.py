@@ -87,10 +87,9 @@ def check_names(what: str, names: Collection[str], choices: Collection[str], of:
     """
     unknown = sorted(set(names) - set(choices))
     if unknown:
-        where = f" of {of}" if of else ""
-        hint = suggest_name(unknown[0], choices)
+        where, hint = f" of {of}" if of else "", suggest_name(unknown[0], choices)
         raise UserError(
-            f"unknown {what} {', '.join(unknown)}{where}{hint}: choose from {', '.join(choices)}."
+            f"unknown {what} {', '.join(unknown)}{where}: choose from {', '.join(choices)}{hint}."
         )
 
 
