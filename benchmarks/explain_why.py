@@ -25,7 +25,7 @@ from explain_ours import network
 
 from lensjax.explain import METHODS, batched
 from lensjax.explain.incremental.local_layers import map_sizes
-from lensjax.explain.incremental.plan import plan
+from lensjax.explain.incremental.plan import plan_windows
 from lensjax.inspection.as_layers import describe
 from lensjax.inspection.targets import single
 from lensjax.runtime import jax_setup
@@ -49,7 +49,7 @@ def multiplications(dims: int) -> tuple[int, int]:
     space = SHAPE[dims][:-1]
     cells = (space, *(tuple(map(int, found)) for found in map_sizes(stack.layers, space)))
     reaches = tuple(tuple(layer.reach()) for layer in stack.layers)
-    found = plan(reaches, cells, (WINDOW,) * dims, (STRIDE,) * dims, "clip")
+    found = plan_windows(reaches, cells, (WINDOW,) * dims, (STRIDE,) * dims, "clip")
     whole = changed = 0
     for layer, before, after, patch_size in zip(
         stack.layers, cells[1:-1], cells[2:], found.lengths[1:], strict=True

@@ -6,6 +6,12 @@
 
 `score(image)` gives one number; methods on features take `forward(image, taps) -> (score, ends)`. A map is
 raw and signed, positive = supports the score. This package imports jax and numpy and nothing else.
+
+    engine/         how scores are read, looped over, compiled; baselines, patches, post-processing
+    methods/        the methods; `methods/registry.py` names them all
+    scores/         scores of a map, against the truth or against the network
+    incremental/    occlusion from changed patches alone
+    dreams/         images that raise a score
 """
 
 from lensjax.explain.dreams.ascent import Dream, ascend
@@ -27,6 +33,7 @@ from lensjax.explain.methods.registry import (
     ON_FEATURES,
     ON_IMAGE,
     TRIVIAL,
+    Method,
     get_method,
     options_of,
     parse,
@@ -62,6 +69,7 @@ __all__ = [
     "Dream",
     "Gate",
     "MaxPool",
+    "Method",
     "Pointwise",
     "Stack",
     "Surrogate",

@@ -8,7 +8,7 @@ from typing import Any
 from lensjax.event_axes import EventGrid
 from lensjax.explain import TRIVIAL, options_of
 from lensjax.explain.engine.baselines import DRAWN, REFERENCES
-from lensjax.explain.engine.memory import parse_bytes
+from lensjax.explain.engine.loops import parse_bytes
 from lensjax.inspection.maps import Method
 from lensjax.inspection.restore import Trained
 from lensjax.models.event_views import FLAT

@@ -22,9 +22,9 @@ from lensjax.explain import (
     score_maps,
     to_image_grid,
 )
-from lensjax.explain.engine.compute_cost import expected_passes
 from lensjax.explain.engine.loops import Chunk
 from lensjax.explain.engine.taps import GATE
+from lensjax.explain.methods.registry import expected_passes
 from lensjax.inspection.fast_occlusion import occlusion_of
 from lensjax.inspection.restore import Trained
 from lensjax.inspection.targets import single, target_score

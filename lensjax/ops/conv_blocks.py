@@ -22,13 +22,13 @@ Tangents = tuple[Array | SymbolicZero, Array | SymbolicZero]
 
 
 def gain_by_blocks(kernel: Float[Array, "k l c f"]) -> bool:
-    """Whether this kernel is faster by blocks; on one channel, a sum of shifted images is."""
+    """Tell whether this kernel is faster by blocks; on one channel, a sum of shifted images is."""
     return jax.default_backend() == "cpu" and min(kernel.shape[:2]) > 1 and 1 < kernel.shape[2] <= FEW
 
 
 @jax.custom_jvp
 def correlate_blocks(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"]) -> Float[Array, "b i j f"]:
-    """The convolution without padding, stride 1; what the kernel's change makes is the convolution's own.
+    """Convolve without padding, stride 1; what the kernel's change makes is the convolution's own.
 
     Its transpose, the gradient for the kernel, is the faster one there.
     """
@@ -46,7 +46,7 @@ def product_rule(
     primals: tuple[Array, Array],
     tangents: Tangents,
 ) -> Array:
-    """The tangent of what is linear in the image and in the kernel, each part by the formula given for it.
+    """Return the tangent of what is linear in image and kernel, each part by the formula given for it.
 
     What is known to be zero is left out: the gradient for an image alone costs nothing for the kernel.
     """
@@ -61,7 +61,7 @@ def correlate(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"]) -> Fl
 
 
 def _by_blocks(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"]) -> Float[Array, "b i j f"]:
-    """Blocks start where the first output looks: so a kernel of 3 × 3 pixels is one of 2 × 2 blocks."""
+    """Convolve blocks that start where the first output looks: a kernel of 3 × 3 pixels is 2 × 2 blocks."""
     outputs = [n - k + 1 for n, k in zip(x.shape[1:3], kernel.shape, strict=False)]
     ends = [2 * (-(-n // 2) + k // 2) for n, k in zip(outputs, kernel.shape, strict=False)]
     x = jnp.pad(x, ((0, 0), *((0, end - n) for end, n in zip(ends, x.shape[1:3], strict=True)), (0, 0)))
@@ -74,7 +74,7 @@ def _by_blocks(x: Float[Array, "b h w c"], kernel: Float[Array, "k l c f"]) -> F
 
 
 def block_kernel(kernel: Float[Array, "k l c f"]) -> Float[Array, "_ _ _ _"]:
-    """From blocks of pixels to blocks of outputs [blocks blocks 4·c 4·f]: the kernel, shifted by 0 or 1."""
+    """Turn a kernel into one from blocks of pixels to blocks of outputs [blocks blocks 4·c 4·f]."""
     height, width, c, f = kernel.shape
     rows, columns = height // 2 + 1, width // 2 + 1
     shifts = [(i, j) for i in range(2) for j in range(2)]

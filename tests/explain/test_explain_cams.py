@@ -115,7 +115,7 @@ def test_several_layers_share_a_backward_pass():
     primitives = str(jax.make_jaxpr(lambda x: cams(forward, x, ("stage1", "stage2")))(IMAGE))
     alone = str(jax.make_jaxpr(lambda x: cams(forward, x, ("stage1",)))(IMAGE))
     assert primitives.count("conv_general_dilated[") == alone.count("conv_general_dilated[")
-    with pytest.raises(ValueError, match="choose grad_cam, grad_cam_pp"):
+    with pytest.raises(ValueError, match="choose from grad_cam, grad_cam_pp"):
         cams(forward, IMAGE, ("stage1",), "gradcam")
     with pytest.raises(ValueError, match="no spatial layer is called 'stage3'"):
         cams(forward, IMAGE, ("stage3",))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lensjax.explain import activation_image, ascend, class_image, deep_dream, dream_options, parse
-from lensjax.explain.dreams.ascent import filtered, total_variation, within
+from lensjax.explain.dreams.ascent import clip_to_range, filter_slope
+from lensjax.ops.map_statistics import total_variation
 from tests.oracles.explain_oracles import convolve, network, score_of
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
@@ -99,18 +100,18 @@ def test_parametrisations_filter_the_gradient_alone():
     close(fourier.frames[0], start)
     assert pixel.image.shape == fourier.image.shape == shape
     assert not np.allclose(pixel.image, fourier.image)
-    close(filtered(start, shape[-3:-1], "pixel"), start)
+    close(filter_slope(start, shape[-3:-1], "pixel"), start)
     flat, fast = (
         jnp.ones(shape),
         jnp.where(jnp.arange(shape[-2]) % 2 == 0, 1.0, -1.0)[:, None] * jnp.ones(shape),
     )
-    gain = lambda x: jnp.linalg.norm(filtered(x, shape[-3:-1], "fourier")) / jnp.linalg.norm(x)  # noqa: E731
+    gain = lambda x: jnp.linalg.norm(filter_slope(x, shape[-3:-1], "fourier")) / jnp.linalg.norm(x)  # noqa: E731
     close(gain(flat), max(shape[-3:-1]) ** 2, rtol=1e-4)
     assert gain(fast) < 0.3 * gain(flat)
-    # ⟨a, DDᵀb⟩ = ⟨DDᵀa, b⟩ and ⟨a, DDᵀa⟩ ≥ 0: filtered, a gradient still leads up.
+    # ⟨a, DDᵀb⟩ = ⟨DDᵀa, b⟩ and ⟨a, DDᵀa⟩ ≥ 0: filter_slope, a gradient still leads up.
     other = jax.random.normal(jax.random.key(5), shape)
     for kind in ("pixel", "fourier"):
-        up = partial(filtered, grid=(4, 6), parametrisation=kind)
+        up = partial(filter_slope, grid=(4, 6), parametrisation=kind)
         close((other * up(start)).sum(), (up(other) * start).sum(), rtol=1e-3, atol=1e-3)
         assert (start * up(start)).sum() > 0
 
@@ -157,9 +158,9 @@ def test_an_image_that_excites_a_filter_looks_like_it(where):
 
 
 def test_within_shrinks_but_does_not_stretch():
-    close(within(jnp.array([3.0, -4.0]), *map(jnp.float32, (-np.inf, np.inf, 2.5))), [1.5, -2])
-    close(within(jnp.array([3.0, -4.0]), *map(jnp.float32, (-1, 2, np.inf))), [2, -1])
-    close(within(jnp.zeros(2), *map(jnp.float32, (-1, 2, 1))), [0, 0])
+    close(clip_to_range(jnp.array([3.0, -4.0]), *map(jnp.float32, (-np.inf, np.inf, 2.5))), [1.5, -2])
+    close(clip_to_range(jnp.array([3.0, -4.0]), *map(jnp.float32, (-1, 2, np.inf))), [2, -1])
+    close(clip_to_range(jnp.zeros(2), *map(jnp.float32, (-1, 2, 1))), [0, 0])
 
 
 def test_options_are_written_like_those_of_methods():

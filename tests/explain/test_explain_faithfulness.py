@@ -13,10 +13,10 @@ from lensjax.explain import FAITHFULNESS, map_chunks, max_sensitivity
 from lensjax.explain.engine.patch_masks import all_masks
 from lensjax.explain.methods.gradient import gradient, input_x_gradient
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
-from lensjax.explain.scores.deletion_insertion import deletion, insertion, places, removal_curve, road
+from lensjax.explain.scores.deletion_insertion import deletion, insertion, order_pixels, removal_curve, road
 from lensjax.explain.scores.faithfulness import infidelity, mu_fidelity, random_parts, sparseness
 from lensjax.explain.scores.road_imputation import impute, neighbours
-from lensjax.explain.scores.similarity import mean_ranks, rank_correlation
+from lensjax.ops.map_statistics import rank_correlation, rank_values
 from tests.oracles.explain_oracles import column, m2
 
 KEY = jax.random.key(3)
@@ -69,8 +69,8 @@ def test_a_linear_score_falls_fastest_in_the_order_of_its_terms():
 
 
 def test_ties_go_in_the_order_of_the_image():
-    np.testing.assert_array_equal(places(jnp.array([[0.0, 1.0], [1.0, 0.0]])), [[2, 0], [1, 3]])
-    np.testing.assert_array_equal(places(jnp.zeros((2, 3))), np.arange(6).reshape(2, 3))
+    np.testing.assert_array_equal(order_pixels(jnp.array([[0.0, 1.0], [1.0, 0.0]])), [[2, 0], [1, 3]])
+    np.testing.assert_array_equal(order_pixels(jnp.zeros((2, 3))), np.arange(6).reshape(2, 3))
 
 
 def test_mu_fidelity_of_a_sum_is_one_and_of_its_opposite_minus_one():
@@ -228,7 +228,7 @@ def test_random_parts_have_their_share():
 
 
 def test_ranks_and_their_correlation():
-    close(mean_ranks(jnp.array([3.0, 1.0, 3.0, 7.0])), [1.5, 0, 1.5, 3])
+    close(rank_values(jnp.array([3.0, 1.0, 3.0, 7.0])), [1.5, 0, 1.5, 3])
     a, b = jnp.asarray(np.random.default_rng(0).integers(0, 6, (2, 5, 8)), jnp.float32)
     expected = spearmanr(a.ravel(), b.ravel()).statistic
     assert rank_correlation(a, b) == pytest.approx(expected, abs=1e-6)

@@ -13,21 +13,23 @@ from lensjax.explain import (
     METHODS,
     ON_FEATURES,
     ON_IMAGE,
+    Method,
     activations_and_gradients,
     batched,
     get_method,
     layers,
     normalise,
+    options_of,
     parse,
     positive,
     split,
     to_image_grid,
     upsample,
 )
-from lensjax.explain.engine.compute_cost import expected_passes
 from lensjax.explain.methods.gradient import smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.methods.perturbation import occlusion
+from lensjax.explain.methods.registry import REGISTRY, expected_passes
 from lensjax.explain.methods.trivial_maps import centre, sobel
 from tests.oracles.explain_oracles import m1, m1_forward, m1_image, network, score_of
 
@@ -103,6 +105,22 @@ def test_parse_says_what_is_wrong(spec, words):
     assert "\n" not in str(error.value)
 
 
+def test_a_method_as_it_is_asked_for():
+    asked = Method.parse("occlusion(window=8)")
+    assert (asked.written, asked.name, asked.options) == ("occlusion(window=8)", "occlusion", {"window": 8})
+    written, name, options = asked
+    assert (name, options) == parse(written)
+
+
+def test_a_method_is_registered_once():
+    assert list(REGISTRY) == list(METHODS) == list(ON_IMAGE | ON_FEATURES)
+    for name, method in REGISTRY.items():
+        assert method.function is METHODS[name] and method.name == name
+        assert method.label and method.sentence and not method.sentence.endswith(".")
+        assert options_of(name) == method.options and "key" not in method.options
+    assert len({method.label for method in REGISTRY.values()}) == len(REGISTRY)
+
+
 def test_methods_know_what_they_take():
     assert ON_IMAGE.keys() | ON_FEATURES.keys() == METHODS.keys()
     assert not ON_IMAGE.keys() & ON_FEATURES.keys()
@@ -131,7 +149,7 @@ SCORE = score_of(FORWARD)
         (lambda: smooth_grad(SCORE, IMAGE, key=jax.random.key(0), sigma=-1.0), "sigma (=-1.0)"),
         (lambda: centre(SCORE, IMAGE, sigma=0.0), "sigma (=0.0)"),
         (lambda: METHODS["gradient"](lambda x: x.sum(0), IMAGE), "score returns shape (12, 2)"),
-        (lambda: METHODS["grad_cam"](FORWARD, IMAGE, layer="stage7"), "Did you mean 'stage2'?"),
+        (lambda: METHODS["grad_cam"](FORWARD, IMAGE, layer="stage7"), "did you mean 'stage2'?"),
         (
             lambda: METHODS["grad_cam"](lambda x, t: (x, {"a": x}), IMAGE),
             "forward's score has shape (8, 12, 2)",

@@ -14,7 +14,7 @@ from lensjax.config_io import load_config_file
 from lensjax.explain import Convolution, Gate, MaxPool, Pointwise, Stack, batched, incremental_occlusion
 from lensjax.explain.engine.targets import log_odds
 from lensjax.explain.incremental.local_layers import map_sizes
-from lensjax.explain.incremental.plan import intervals
+from lensjax.explain.incremental.plan import find_intervals
 from lensjax.explain.methods.perturbation import occlusion, window_starts
 from lensjax.inspection.as_layers import describe
 from lensjax.inspection.targets import single
@@ -142,7 +142,7 @@ def test_patches_are_far_smaller_than_the_maps():
     net = [layer for _ in range(4) for layer in (Convolution(jnp.zeros((3, 3, 1, 1))), MaxPool((2, 2)))]
     starts = window_starts((64, 64), (8, 8), (4, 4), "clip")
     reaches = [layer.reach() for layer in net]
-    lengths, firsts = intervals(reaches, map_sizes(net, (64, 64)), starts, (8, 8))
+    lengths, firsts = find_intervals(reaches, map_sizes(net, (64, 64)), starts, (8, 8))
     assert [rows for rows, _ in lengths] == [8, 10, 6, 8, 4, 6, 4, 6, 4]
     assert firsts.shape == (225, 9, 2) and firsts.min() == 0
 

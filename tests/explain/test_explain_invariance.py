@@ -20,6 +20,7 @@ from lensjax.explain import (
 from lensjax.explain.methods.gradient import smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.methods.perturbation import occlusion
+from lensjax.explain.methods.registry import REGISTRY
 from tests.oracles.explain_oracles import network, score_of
 
 KEY = jax.random.key(3)
@@ -43,8 +44,7 @@ OPTIONS = {
 }
 CHUNKED = [name for name in METHODS if "chunk" in options_of(name)]
 # What multiplies the image, or compares it with a baseline of zeros.
-ZERO_OF_ZERO = ("input_x_gradient", "integrated_gradients", "expected_gradients", "occlusion", "rise", "lime")
-ZERO_OF_ZERO += ("kernel_shap", "abs_input", "sobel")
+ZERO_OF_ZERO = [name for name, method in REGISTRY.items() if method.zero_of_baseline]
 # These differ in one line, with tests of its own, from a method that is always tested.
 ALIKE = (
     "smooth_grad_squared",

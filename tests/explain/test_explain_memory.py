@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lensjax.explain import METHODS, batched, sum_chunks
-from lensjax.explain.engine.memory import items_within, parse_bytes, peak_bytes
+from lensjax.explain.engine.jaxprs import peak_bytes
+from lensjax.explain.engine.loops import items_within, parse_bytes
 from lensjax.explain.methods.gradient import smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from tests.oracles.explain_oracles import network, score_of

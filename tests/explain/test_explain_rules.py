@@ -107,7 +107,7 @@ def test_what_the_score_does_not_use_is_no_matter():
 @pytest.mark.parametrize("shape", [(9, 9, 1), pytest.param((4, 9, 9, 1), marks=pytest.mark.slow)])
 def test_our_network_equals_itself_with_the_rule_written_in(shape, monkeypatch):
     """The same Flax network once with an activation that has the rule, once rewritten."""
-    from lensjax.explain.methods import guided_backprop
+    from lensjax.explain.methods import guided_backprop as rules
     from lensjax.models import cnn
 
     config = ModelConfig(features=(3, 4), pool=(2, 1), hidden=0, head="class", classes=("a", "b"))
@@ -117,8 +117,8 @@ def test_our_network_equals_itself_with_the_rule_written_in(shape, monkeypatch):
     network = single(model, params)
     score = lambda x: log_odds(network(x).logits, 1)  # noqa: E731
     found = guided_backprop(score, image)
-    monkeypatch.setattr(cnn.nn, "relu", guided_backprop._guided)
-    monkeypatch.setitem(cnn.ACTIVATIONS, "relu", guided_backprop._guided)
+    monkeypatch.setattr(cnn.nn, "relu", rules._guided)
+    monkeypatch.setitem(cnn.ACTIVATIONS, "relu", rules._guided)
     written_in = single(build(config), params)
     close(found, jax.grad(lambda x: log_odds(written_in(x).logits, 1))(image))
     assert not np.allclose(found, METHODS["gradient"](score, image))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lensjax.explain import cascade, full_randomisation
-from lensjax.explain.scores.sanity import redrawn, replace_group
+from lensjax.explain.scores.sanity import redraw_parameters, replace_group
 from lensjax.explain.scores.similarity import similarity
 
 KEY = jax.random.key(0)
@@ -49,7 +49,7 @@ def test_groups_are_paths_or_functions():
 
 def test_redrawn_parameters_keep_their_width():
     wide = {"a": 3 + 2 * jax.random.normal(KEY, (4000,)), "b": jnp.ones(3)}
-    fresh = redrawn(wide, jax.random.key(1))
+    fresh = redraw_parameters(wide, jax.random.key(1))
     assert float(fresh["a"].std()) == pytest.approx(2, rel=0.1)
     assert float(fresh["a"].mean()) == pytest.approx(3, rel=0.1)
     assert (fresh["b"] == 1).all() and not np.allclose(fresh["a"], wide["a"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lensjax.explain import slic
-from lensjax.explain.engine.segments import grid, grid_cells, label, owners, segment_mean
+from lensjax.explain.engine.segments import find_owners, grid, grid_cells, label_patches, segment_mean
 
 IMAGE = jax.random.normal(jax.random.key(1), (8, 12, 2))
 
@@ -70,25 +70,25 @@ def test_superpixels_of_an_event_are_those_of_its_windows():
     found = slic(np.stack(windows), 25)
     for i, window in enumerate(windows):
         assert (found[i] == slic(window, 8) + 8 * i).all()
-    labels, count = label("slic", 25, jnp.stack(windows))
+    labels, count = label_patches("slic", 25, jnp.stack(windows))
     assert count == 24 and (labels == found).all()
 
 
 def test_superpixels_under_jit_and_vmap():
     images = jnp.stack([blocks(), blocks()[:, ::-1]])
-    found = jax.jit(jax.vmap(lambda x: label("slic", 8, x)[0]))(images)
+    found = jax.jit(jax.vmap(lambda x: label_patches("slic", 8, x)[0]))(images)
     for image, one in zip(images, found, strict=True):
         assert (one == slic(np.asarray(image), 8)).all()
 
 
 def test_labels_of_ones_own():
     labels = np.arange(96).reshape(8, 12) % 5
-    found, count = label(labels, 250, IMAGE)
+    found, count = label_patches(labels, 250, IMAGE)
     assert count == 5 and (found == labels).all() and found.dtype == jnp.int32
-    traced = jax.jit(lambda own: label(own, 7, IMAGE)[0])(labels)
+    traced = jax.jit(lambda own: label_patches(own, 7, IMAGE)[0])(labels)
     assert (traced == labels).all()
-    own = label(jnp.asarray(labels).at[labels == 3].set(1), 250, IMAGE)[0]
-    assert owners(own, 5).tolist() == [True, True, True, False, True]
+    own = label_patches(jnp.asarray(labels).at[labels == 3].set(1), 250, IMAGE)[0]
+    assert find_owners(own, 5).tolist() == [True, True, True, False, True]
 
 
 def test_mean_of_each_patch():
@@ -114,7 +114,7 @@ def test_mean_of_each_patch():
 )
 def test_messages(segments, words):
     with pytest.raises(ValueError) as error:
-        label(segments, 250, IMAGE)
+        label_patches(segments, 250, IMAGE)
     assert words in str(error.value)
     with pytest.raises(ValueError, match="needs two spatial axes"):
         slic(np.zeros((8, 1)))

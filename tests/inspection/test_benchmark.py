@@ -17,7 +17,8 @@ import pytest
 from lensjax.data.store.datasets import stack, with_shuffled_labels
 from lensjax.event_axes import EventGrid
 from lensjax.explain import METHODS
-from lensjax.explain.engine.compute_cost import multiplications, passes
+from lensjax.explain.engine.jaxprs import count_multiplications as multiplications
+from lensjax.explain.engine.jaxprs import count_passes as passes
 from lensjax.inspection.benchmark import methods, scores, table
 from lensjax.inspection.restore import restore
 from lensjax.models import published

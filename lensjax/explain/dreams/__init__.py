@@ -1,1 +1,1 @@
-"""dreams: see the docstring of each file."""
+"""Images from the network. `dream`: Deep Dream, class and channel images; `ascent`: the steps they take."""

@@ -17,8 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.engine.loops import at_least_float32, at_least_one, jit_method, map_chunks, staged
+from lensjax.explain.engine.loops import at_least_float32, at_least_one, map_chunks
+from lensjax.explain.engine.programs import is_staged, jit_method, share_traces
 from lensjax.explain.methods.gradient import Score, value
+from lensjax.ops.map_statistics import total_variation
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
@@ -69,16 +71,16 @@ def ascend(
     """
     image = at_least_float32(jnp.asarray(start))
     shift, weight = _check(image, key, steps, step_size, jitter, octaves, octave_scale, tv, parametrisation)
-    limits = _limits(bounds, norm)
+    limits = _read_limits(bounds, norm)
     kept = np.unique(np.linspace(0, steps, _at_least("keep", keep, 2)).round().astype(np.int32))
-    image = within(image, *limits)
+    image = clip_to_range(image, *limits)
     state = image, jnp.zeros((len(kept), *image.shape), image.dtype).at[0].set(image)
     slots = np.searchsorted(kept, np.arange(1, steps + 1)).astype(np.int32)
     slots = np.where(np.isin(np.arange(1, steps + 1), kept), slots, len(kept)).astype(np.int32)
     seen = []
     for octave, part in enumerate(np.array_split(np.arange(steps, dtype=np.int32), octaves)):
         pace = (step_size * (1 - np.arange(len(part)) / len(part))).astype(np.float32)
-        grid = _canvas(image.shape, octave_scale ** (octaves - 1 - octave))
+        grid = _canvas_size(image.shape, octave_scale ** (octaves - 1 - octave))
         how = {"tv": weight, "grid": grid, "parametrisation": parametrisation}
         one = partial(_step, objective, key, limits, shift, how)
         state, saw = _loop(one, state, (part, slots[part], pace))
@@ -89,19 +91,10 @@ def ascend(
     return Dream(state[0], state[1], scores, jnp.asarray(kept), curve)
 
 
-def within(image: Array, low: Array, high: Array, norm: Array) -> Array:
-    """Clip, then shrink to the norm; with 0 within the bounds both hold."""
+def clip_to_range(image: Array, low: Array, high: Array, norm: Array) -> Array:
+    """Clip an image, then shrink it to the norm; with 0 within the bounds both hold."""
     image = jnp.clip(image, low, high)
     return image * jnp.minimum(1, norm / jnp.maximum(jnp.sqrt((image**2).sum()), 1e-30))
-
-
-def total_variation(image: Float[Array, "*s c"], softening: float | Array = 0.0) -> Float[Array, ""]:
-    """Σ √(Δrow² + Δcolumn² + ε²) − ε over pixels, windows and channels (Rudin, Osher & Fatemi 1992)."""
-    down, right = (
-        jnp.diff(image, axis=a, append=jax.lax.slice_in_dim(image, image.shape[a] - 1, None, axis=a))
-        for a in (image.ndim - 3, image.ndim - 2)
-    )
-    return (jnp.sqrt(down**2 + right**2 + softening**2) - softening).sum()
 
 
 def _step(
@@ -113,7 +106,7 @@ def _step(
     state: Any,
     now: Any,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """One step; what is compiled per canvas leaves out the network."""
+    """Make one step; what is compiled per canvas leaves out the network."""
     image, (number, slot, pace) = state[0], now
     score, slope = _slope(objective, image, key, number, jitter=jitter)
     image, frames, size = _move(image, state[1], slope, slot, pace, limits, **how)
@@ -124,7 +117,7 @@ def _step(
 def _slope(
     objective: Score, image: Array, key: Array | None, number: Array, *, jitter: Pair
 ) -> tuple[Array, Array]:
-    """Score and gradient, of a shifted image where there is jitter."""
+    """Return the score and its gradient, of a shifted image where there is jitter."""
 
     def seen(x: Array) -> Array:
         if jitter == (0, 0) or key is None:
@@ -148,16 +141,16 @@ def _move(
     grid: Pair,
     parametrisation: str,
 ) -> tuple[Array, Array, Array]:
-    up = filtered(slope, grid, parametrisation)
+    up = filter_slope(slope, grid, parametrisation)
     size = jnp.sqrt((up**2).mean())
     # Differences below a step's size are rounded off: there the slope of √ would make pixels tremble.
     rough = jax.grad(total_variation)(image, pace)
-    image = within(image + pace * (up / jnp.maximum(size, 1e-30) - tv * rough), *limits)
+    image = clip_to_range(image + pace * (up / jnp.maximum(size, 1e-30) - tv * rough), *limits)
     return image, frames.at[slot].set(image, mode="drop"), size
 
 
-def filtered(slope: Array, grid: Pair, parametrisation: str) -> Array:
-    """DDᵀ · slope, D the way from an octave's canvas, or its Fourier coefficients, to the image."""
+def filter_slope(slope: Array, grid: Pair, parametrisation: str) -> Array:
+    """Return DDᵀ · slope, D the way from an octave's canvas, or its Fourier coefficients, to the image."""
     coarse = (*slope.shape[:-3], *grid, slope.shape[-1])
 
     def enlarge(canvas: Array) -> Array:
@@ -174,21 +167,22 @@ def filtered(slope: Array, grid: Pair, parametrisation: str) -> Array:
 
 
 def _loop(step: Callable, state: Any, plan: tuple[np.ndarray, ...]) -> Any:
-    """On the host, or a scan under `jit`: see `chunked`."""
-    if staged():
+    """Loop on the host, or in a scan under `jit`: see `engine.loops`."""
+    if is_staged():
         return jax.lax.scan(step, state, plan)
     rows = []
-    for now in zip(*plan, strict=True):
-        state, row = step(state, now)
-        rows.append(row)
+    with share_traces():
+        for now in zip(*plan, strict=True):
+            state, row = step(state, now)
+            rows.append(row)
     return state, jax.tree.map(lambda *each: jnp.stack(each), *rows)
 
 
-def _canvas(shape: tuple[int, ...], factor: float) -> Pair:
+def _canvas_size(shape: tuple[int, ...], factor: float) -> Pair:
     return round(shape[-3] / factor), round(shape[-2] / factor)
 
 
-def _limits(bounds: tuple[float, float] | None, norm: float | None) -> tuple[Array, Array, Array]:
+def _read_limits(bounds: tuple[float, float] | None, norm: float | None) -> tuple[Array, Array, Array]:
     low, high = (-np.inf, np.inf) if bounds is None else bounds
     if not low < high:
         raise UserError(f"bounds (={bounds}) must be two numbers, the lower one first.")
@@ -200,7 +194,7 @@ def _limits(bounds: tuple[float, float] | None, norm: float | None) -> tuple[Arr
 def _check(
     image: Array, key: Any, steps: Any, size: Any, jitter: Any, octaves: Any, scale: Any, tv: Any, kind: str
 ) -> tuple[Pair, Array]:
-    """Options within their ranges: the jitter of rows and columns, and the weight of total variation."""
+    """Check the options' ranges; return the jitter of rows and columns, and the weight of total variation."""
     if image.ndim < 3:
         raise UserError(f"the image has shape {image.shape}; give [h w c], or [t h w c] for an event.")
     if not isinstance(image, jax.core.Tracer) and not bool(jnp.isfinite(image).all()):
@@ -214,7 +208,7 @@ def _check(
         raise UserError(f"tv (={tv}) must be 0 or more; about 0.2 removes the grain.")
     if not scale > 1:
         raise UserError(f"octave_scale (={scale}) must be above 1; 2 halves rows and columns.")
-    if octaves > 1 and min(_canvas(image.shape, scale ** (octaves - 1))) < 2:
+    if octaves > 1 and min(_canvas_size(image.shape, scale ** (octaves - 1))) < 2:
         raise UserError(
             f"octaves (={octaves}) at octave_scale {scale} leave less than 2 pixels of "
             f"{image.shape[-3]} × {image.shape[-2]}: take fewer."

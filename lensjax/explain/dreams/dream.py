@@ -6,7 +6,6 @@ finds images that no telescope takes.
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +17,8 @@ from jax.tree_util import Partial
 from lensjax.explain.dreams.ascent import Dream, ascend
 from lensjax.explain.engine.taps import Forward, layers, spatial_layer
 from lensjax.explain.methods.gradient import Score
-from lensjax.explain.methods.registry import near
 from lensjax.runtime.errors import UserError
+from lensjax.specs import suggest_name
 from lensjax.types import Array, Float, PRNGKeyArray
 
 WHERE = ("mean", "centre")
@@ -34,7 +33,7 @@ def deep_dream(
     steps: int = 64,
     **process: Any,
 ) -> Dream:
-    """From a given image, raise the score, or a layer's mean squared activation (Mordvintsev et al. 2015).
+    """Raise the score, or a layer's mean squared activation, from an image (Mordvintsev et al. 2015).
 
     `process` are the options of `ascend`. Wilde et al. 2022 raise the class logit, by 99 plain steps.
 
@@ -43,7 +42,7 @@ def deep_dream(
     """
     if layer is not None:
         layer = spatial_layer(forward, image, layer)
-    return ascend(_of_forward(forward, layer, None, "mean"), image, key=key, steps=steps, **process)
+    return ascend(_make_objective(forward, layer, None, "mean"), image, key=key, steps=steps, **process)
 
 
 def class_image(
@@ -54,7 +53,7 @@ def class_image(
     noise: float = 0.1,
     **process: Any,
 ) -> Dream:
-    """The image that a class (any score) wants most, from Gaussian noise around 0 (Simonyan et al. 2013).
+    """Make the image that a class (any score) wants most, from noise around 0 (Simonyan et al. 2013).
 
     Raises:
       UserError: no key, noise that is not positive, or as `ascend`.
@@ -74,7 +73,7 @@ def activation_image(
     noise: float = 0.1,
     **process: Any,
 ) -> Dream:
-    """The image that excites one channel of a layer (the last, if none is named; Erhan et al. 2009).
+    """Make the image that excites one channel of a layer, the last if none is named (Erhan et al. 2009).
 
     `where`: mean over all positions, a texture; or at the centre (of every window), one feature.
 
@@ -88,7 +87,7 @@ def activation_image(
         raise UserError(f"channel (={channel!r}) of {name} must be one of 0 … {found.shape[-1] - 1}.")
     if where not in WHERE:
         raise UserError(f"unknown where '{where}'; choose from {', '.join(WHERE)}.")
-    return ascend(_of_forward(forward, name, channel, where), start, key=key, **process)
+    return ascend(_make_objective(forward, name, channel, where), start, key=key, **process)
 
 
 DREAMS: dict[str, Callable[..., Dream]] = {
@@ -99,13 +98,15 @@ DREAMS: dict[str, Callable[..., Dream]] = {
 
 
 def dream_options(name: str) -> dict[str, Any]:
-    """A dream's options and their defaults, those of `ascend` included, as `parse` takes them.
+    """Return a dream's options and their defaults, those of `ascend` included, as `parse` takes them.
 
     Raises:
       UserError: there is no such dream; lists those there are.
     """
     if name not in DREAMS:
-        raise UserError(f"unknown dream '{name}'{near(name, DREAMS)}; choose from {', '.join(DREAMS)}.")
+        raise UserError(
+            f"unknown dream '{name}'{suggest_name(name, DREAMS)}; choose from {', '.join(DREAMS)}."
+        )
     both = [
         *inspect.signature(ascend).parameters.values(),
         *inspect.signature(DREAMS[name]).parameters.values(),
@@ -114,7 +115,7 @@ def dream_options(name: str) -> dict[str, Any]:
 
 
 def _noise(shape: tuple[int, ...], key: Array | None, noise: float) -> tuple[Array, Array]:
-    """A start, and the key for what follows."""
+    """Return a start, and the key for what follows."""
     if key is None:
         raise UserError("the start is noise; pass key=jax.random.key(seed).")
     if not noise > 0:
@@ -123,13 +124,7 @@ def _noise(shape: tuple[int, ...], key: Array | None, noise: float) -> tuple[Arr
     return noise * jax.random.normal(first, shape), then
 
 
-def _of_forward(forward: Forward, layer: str | None, channel: int | None, where: str) -> Score:
-    whole = forward if isinstance(forward, Partial) else Partial(forward)
-    return Partial(_objective(layer, channel, where), whole)
-
-
-@functools.cache  # the same function object every time, so that one compilation serves many images
-def _objective(layer: str | None, channel: int | None, where: str) -> Callable[[Forward, Array], Array]:
+def _make_objective(forward: Forward, layer: str | None, channel: int | None, where: str) -> Score:
     def objective(forward: Forward, image: Array) -> Array:
         score, ends = forward(image, None)
         if layer is None:
@@ -141,4 +136,4 @@ def _objective(layer: str | None, channel: int | None, where: str) -> Callable[[
             one = one[..., one.shape[-2] // 2, one.shape[-1] // 2]
         return one.mean()
 
-    return objective
+    return Partial(objective, forward if isinstance(forward, Partial) else Partial(forward))

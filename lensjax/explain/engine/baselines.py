@@ -21,23 +21,23 @@ MAD = 1.4826
 
 
 def zero(image: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
-    """Nothing: in units of the background noise, the sky."""
+    """Return nothing but zeros: in units of the background noise, the sky."""
     return jnp.zeros_like(image)
 
 
 def mean(image: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
-    """Every channel's mean."""
+    """Return every channel's mean."""
     return jnp.broadcast_to(image.mean(_space(image), keepdims=True), image.shape)
 
 
 def median(image: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
-    """Every channel's median: of an image that is mostly sky, the sky."""
+    """Return every channel's median: of an image that is mostly sky, the sky."""
     return jnp.broadcast_to(jnp.median(image, _space(image), keepdims=True), image.shape)
 
 
 @partial(jax.jit, static_argnames=("sigma",))
 def blur(image: Float[Array, "*s c"], sigma: float = BLUR) -> Float[Array, "*s c"]:
-    """The image through a Gaussian `sigma` pixels wide, along rows and columns, the border repeated."""
+    """Convolve with a Gaussian `sigma` pixels wide, along rows and columns, the border repeated."""
     reach = int(np.ceil(3 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
@@ -50,7 +50,7 @@ def blur(image: Float[Array, "*s c"], sigma: float = BLUR) -> Float[Array, "*s c
 
 
 def noise(image: Float[Array, "*s c"], key: PRNGKeyArray) -> Float[Array, "*s c"]:
-    """Sky: Gaussian noise about every channel's median, as wide as its median absolute deviation says."""
+    """Draw sky: Gaussian noise about each channel's median, of the width of its median absolute deviation."""
     centre = median(image)
     width = MAD * jnp.median(jnp.abs(image - centre), _space(image), keepdims=True)
     return centre + width * jax.random.normal(key, image.shape, image.dtype)
@@ -63,7 +63,7 @@ DRAWN = {"noise": noise}
 def reference_image(
     baseline: Reference, image: Float[Array, "*s c"], key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """What `baseline` means for this image: a number, an array, a function of the image, or a name.
+    """Return what `baseline` means for this image: a number, an array, a function of it, or a name.
 
     Raises:
       UserError: an unknown name, one that draws numbers without a key, or a shape that does not broadcast to

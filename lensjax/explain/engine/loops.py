@@ -1,9 +1,9 @@
-"""The one place that loops: over samples beneath a method, over examples around it. Memory is a chunk's.
+"""Loop over samples within a method, and over examples around it, holding one chunk in memory at a time.
 
-Called as it is, a method loops on the host over jitted chunks; under `jax.jit` the same code becomes a
-`lax.scan`. Both hold one chunk of samples for one chunk of examples at a time, in any composition. On the CPU
-the host is faster: XLA runs the gradient of a convolution several times slower inside a loop (jax#12868), and
-does not bound the memory of an unrolled one. The remainder is padded, so that one body is compiled.
+A method that is called directly loops on the host over compiled chunks; under `jax.jit` the same code becomes
+a `lax.scan`. On the CPU the host's loop is faster: XLA runs the gradient of a convolution several times
+slower inside a loop (jax#12868), and does not bound the memory of an unrolled one. The last chunk is padded,
+so that one body is compiled, where `lax.map(batch_size=…)` compiles a second one for the remainder.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 
-from lensjax.explain.engine.memory import items_within, parse_bytes
+from lensjax.explain.engine.jaxprs import peak_bytes
+from lensjax.explain.engine.programs import is_staged, share_traces
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array
 
@@ -27,10 +28,11 @@ Tree = Any
 AnyArray = Array | np.ndarray
 Chunk = int | str
 """Items at a time, or how many bytes they may take: `256MB`."""
+UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 
 def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tree:
-    """Σ over n of `term(samples[n])`, in float32 or better, without ever holding more than `chunk` terms.
+    """Sum `term(samples[n])` over n, in float32 or better, never holding more than `chunk` terms.
 
     `term` should call a jitted function that does the work: the loop around it is not compiled.
     """
@@ -40,8 +42,9 @@ def sum_chunks(term: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> Tre
 
     add = functools.partial(jax.tree.map, operator.add)
     indices, valid = _chunks(samples, items(term, samples, chunk))
-    if not staged():
-        return functools.reduce(add, map(part, indices, valid))
+    if not is_staged():
+        with share_traces():
+            return functools.reduce(add, map(part, indices, valid))
     zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(part, indices[0], valid[0]))
     return jax.lax.scan(lambda total, rows: (add(total, part(*rows)), None), zero, (indices, valid))[0]
 
@@ -53,30 +56,33 @@ def map_chunks(
     done: Callable[[int], object] | None = None,
     many: Callable[[Tree], Tree] | None = None,
 ) -> Tree:
-    """`function(samples[n])` for every n, stacked; at most `chunk` at a time.
+    """Stack `function(samples[n])` of every n; at most `chunk` are computed at a time.
 
     On the host, `done(count)` is called after every chunk, once its `count` results are there. `many` is a
     compiled `jax.vmap(function)`, where there is one: tracing takes milliseconds a chunk.
     """
 
+    on_host = not is_staged()
+
     def part(index: AnyArray) -> Tree:
         rows = _rows(samples, index)
         if many is not None:
             return many(rows)
-        if len(index) > 1 or staged():
+        if len(index) > 1 or not on_host:
             return jax.vmap(function)(rows)
         # One by itself: batching it would trace every jitted function beneath anew, which takes milliseconds.
         one = function(jax.tree.map(lambda row: jnp.asarray(row[0]), rows))
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], one)
 
     indices, valid = _chunks(samples, items(function, samples, chunk))
-    if not staged():
+    if on_host:
         parts = []
-        for index, real in zip(indices, valid, strict=True):
-            parts.append(part(index))
-            if done is not None:
-                jax.block_until_ready(parts[-1])
-                done(int(real.sum()))
+        with share_traces():
+            for index, real in zip(indices, valid, strict=True):
+                parts.append(part(index))
+                if done is not None:
+                    jax.block_until_ready(parts[-1])
+                    done(int(real.sum()))
         if len(parts) == 1:
             return parts[0]  # which has no padding
         return jax.tree.map(lambda *rows: jnp.concatenate(rows)[: valid.sum()], *parts)
@@ -84,25 +90,8 @@ def map_chunks(
     return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:])[: valid.sum()], stacked)
 
 
-def jit_method(function: Callable | None = None, *, static: tuple[str, ...] = ()) -> Callable:
-    """`jax.jit` for functions whose first argument is a score function, compiled once a score function.
-
-    A `jax.tree_util.Partial` is compiled once for all values of its arrays: so one compilation explains every
-    class (`batched`, `given`).
-    """
-    if function is None:
-        return functools.partial(jit_method, static=static)
-    compiled = jax.jit(function, static_argnames=static)
-
-    @functools.wraps(function)
-    def call(score: Callable, *args: Any, **options: Any) -> Any:
-        return compiled(score if isinstance(score, Partial) else Partial(score), *args, **options)
-
-    return call
-
-
 def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
-    """The number of samples at a time that `chunk` means for this function.
+    """Return the number of samples at a time that `chunk` means for this function.
 
     Raises:
       UserError: neither a whole number of 1 or more, nor an amount of memory.
@@ -112,8 +101,27 @@ def items(function: Callable[[Tree], Tree], samples: Tree, chunk: Chunk) -> int:
     return at_least_one("chunk", chunk)
 
 
+def parse_bytes(text: str) -> int:
+    """Read `256MB` as a number of bytes; units are powers of 1024.
+
+    Raises:
+      UserError: another form, or nothing.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", text.upper())
+    unit = found[2] if found else "?"
+    unit = unit + "B" if unit in ("K", "M", "G", "T") else unit
+    if found is None or unit not in UNITS or float(found[1]) * UNITS[unit] < 1:
+        raise UserError(f"'{text}' is no amount of memory; write a number and a unit, such as 256MB or 2GB.")
+    return int(float(found[1]) * UNITS[unit])
+
+
+def items_within(function: Callable, sample: Any, budget: int) -> int:
+    """Return how many samples `function` may be given at once within `budget` bytes; at least 1."""
+    return max(1, budget // max(1, peak_bytes(function, sample)))
+
+
 def at_least_one(name: str, value: object) -> int:
-    """`value`, a whole number of 1 or more; a UserError that says so otherwise."""
+    """Return `value`, a whole number of 1 or more; a UserError says so otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise UserError(f"{name} (={value!r}) must be a whole number, 1 or more.")
     return int(value)
@@ -126,7 +134,7 @@ def at_least_float32(x: Array) -> Array:
 
 
 def _chunks(samples: Tree, chunk: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers [m chunk], the last row repeated as padding, and which of them are no padding."""
+    """Return row numbers [m chunk], the last row repeated as padding, and which of them are no padding."""
     count = len(jax.tree.leaves(samples)[0])
     chunk = min(at_least_one("chunk", chunk), count)
     index = np.arange(math.ceil(count / chunk) * chunk).reshape(-1, chunk)
@@ -150,8 +158,3 @@ def _masked_sum(terms: Tree, valid: Array) -> Tree:
         return jnp.where(keep, at_least_float32(leaf), 0).sum(0)
 
     return jax.tree.map(total, terms)
-
-
-def staged() -> bool:
-    """Whether `jit` (or scan, …) is tracing: then even a constant is a tracer, and the host cannot loop."""
-    return isinstance(jnp.zeros(()), jax.core.Tracer)

@@ -12,19 +12,19 @@ from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
 def all_masks(count: int) -> Bool[Array, "n k"]:
-    """All masks, bool [2ᵏ k]: the first keeps everything, mask i is the complement of mask −1 − i."""
+    """Return all masks, bool [2ᵏ k]: the first keeps everything, mask i is the complement of mask −1 − i."""
     return jnp.asarray((np.arange(2**count)[::-1, None] >> np.arange(count)) % 2 == 1)
 
 
 @functools.partial(jax.jit, static_argnames=("count", "samples"))
 def coin_masks(key: PRNGKeyArray, count: int, samples: int) -> Bool[Array, "n k"]:
-    """Every patch with probability ½, the first mask full. A patch's draws depend on its label alone."""
+    """Keep every patch with probability ½; the first mask is full. Draws depend on a patch's label alone."""
     return (_uniform(key, count, samples) < 0.5).at[0].set(True)
 
 
 @functools.partial(jax.jit, static_argnames=("pairs",))
 def paired_masks(key: PRNGKeyArray, there: Bool[Array, "k"], pairs: int) -> Bool[Array, "n k"]:
-    """The full mask, `pairs` whose sizes follow the Shapley kernel, and the complements in reverse order."""
+    """Return the full mask, `pairs` of sizes from the Shapley kernel, and complements in reverse order."""
     for_size, for_members = jax.random.split(key)
     sizes, number = jnp.arange(1, len(there)), there.sum()
     likely = jnp.where(sizes < number, 1 / (sizes * jnp.maximum(number - sizes, 1)), 0)

@@ -12,12 +12,12 @@ from lensjax.types import Array, Float
 
 
 def sum_channels(attribution: Float[Array, "*s c"]) -> Float[Array, "*s"]:
-    """What all channels of a pixel say together; signs may cancel, and the total is kept."""
+    """Sum over a pixel's channels; signs may cancel, and the total is kept."""
     return attribution.sum(-1)
 
 
 def positive(attribution: Float[Array, "*any"]) -> Float[Array, "*any"]:
-    """What supports the score (a ReLU)."""
+    """Keep what supports the score (a ReLU)."""
     return jnp.maximum(attribution, 0)
 
 
@@ -62,7 +62,7 @@ def upsample(
 def to_image_grid(
     attribution: Float[Array, "..."], image_shape: Sequence[int], **options: Any
 ) -> Float[Array, "*s"]:
-    """One value a pixel, from any method: sum a pixel map [*s c] over channels, upsample a grid [*grid].
+    """Give each pixel one value: sum a pixel map [*s c] over channels, upsample a grid [*grid].
 
     `image_shape` is that of one image, [*s c]; `options` go to `upsample`.
 

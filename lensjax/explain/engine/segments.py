@@ -21,11 +21,13 @@ from lensjax.explain.engine.loops import at_least_one
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Int
 
-Segments = Any  # a whole number, several of them, "slic", or labels [*s]: `label` checks
+Segments = Any  # a whole number, several of them, "slic", or labels [*s]: `label_patches` checks
 
 
-def label(segments: Segments, patches: int, image: Float[Array, "*s c"]) -> tuple[Int[Array, "*s"], int]:
-    """What `segments` means for this image: labels [*s], and K.
+def label_patches(
+    segments: Segments, patches: int, image: Float[Array, "*s c"]
+) -> tuple[Int[Array, "*s"], int]:
+    """Return what `segments` means for this image: labels [*s], and K.
 
     K is the number of cells of a grid, `patches` for "slic", and one more than the largest label of an array.
     Of an array whose values are not known (under `jit`; one an example under `vmap`), K is `patches`.
@@ -38,15 +40,15 @@ def label(segments: Segments, patches: int, image: Float[Array, "*s c"]) -> tupl
     if isinstance(segments, str):
         if segments != "slic":
             raise UserError(f"unknown segments '{segments}'; choose a number, one an axis, slic, or labels.")
-        return _slic_anywhere(image, patches), _slic_count(space, patches)
+        return _call_slic(image, patches), _slic_count(space, patches)
     if isinstance(segments, jax.Array | np.ndarray) and segments.ndim > 0:
-        return _own(segments, patches, space)
+        return _check_own(segments, patches, space)
     cells = grid_cells(space, segments)
     return jnp.asarray(grid(space, cells)), math.prod(cells)
 
 
 def grid_cells(space: tuple[int, ...], segments: Segments) -> tuple[int, ...]:
-    """Cells along each axis: as given, or about `segments` in all, nearly square.
+    """Return the cells along each axis: as given, or about `segments` in all, nearly square.
 
     Only the last two axes are cut for a number; along those before them every window is on its own. An axis
     is never cut finer than its pixels.
@@ -66,7 +68,7 @@ def grid_cells(space: tuple[int, ...], segments: Segments) -> tuple[int, ...]:
 
 
 def grid(space: tuple[int, ...], cells: tuple[int, ...]) -> np.ndarray:
-    """Labels of a grid, int32 [*s], in the order of the pixels; sides differ by one pixel at most."""
+    """Label the cells of a grid, int32 [*s], in the order of the pixels; sides differ by a pixel at most."""
     places = [np.arange(n) * k // n for n, k in zip(space, cells, strict=True)]
     return np.ravel_multi_index(np.ix_(*places), cells).astype(np.int32)
 
@@ -74,7 +76,7 @@ def grid(space: tuple[int, ...], cells: tuple[int, ...]) -> np.ndarray:
 def slic(
     image: np.ndarray, patches: int = 250, *, compactness: float = 0.1, sigma: float = 1.0
 ) -> np.ndarray:
-    """At most `patches` superpixels of one image [h w c], int32 [h w]; of an event, of each window.
+    """Cut an image [h w c] into at most `patches` superpixels, int32 [h w]; of an event, each window.
 
     SLIC (Achanta et al. 2012) as in scikit-image, on the image's own scale, not as Lab colours: it is brought
     to [0, 1] and smoothed by `sigma` pixels; a `compactness` of 1 weighs that range like a patch's side.
@@ -118,8 +120,8 @@ def _slic_count(space: tuple[int, ...], patches: int) -> int:
     return windows * max(1, patches // windows)
 
 
-def _slic_anywhere(image: Array, patches: int) -> Array:
-    """Under `vmap` and `jit` too: scikit-image is called back on the host, for one image after the other."""
+def _call_slic(image: Array, patches: int) -> Array:
+    """Call scikit-image back on the host, under `vmap` and `jit` too, one image after the other."""
 
     def host(images: Any) -> np.ndarray:
         images = np.asarray(images)
@@ -133,7 +135,7 @@ def _slic_anywhere(image: Array, patches: int) -> Array:
     return jax.pure_callback(host, result, image, vmap_method="expand_dims")
 
 
-def _own(segments: Any, patches: int, space: tuple[int, ...]) -> tuple[Array, int]:
+def _check_own(segments: Any, patches: int, space: tuple[int, ...]) -> tuple[Array, int]:
     if segments.shape != space or not jnp.issubdtype(segments.dtype, jnp.integer):
         raise UserError(
             f"segments of shape {segments.shape} and type {segments.dtype} must be whole numbers {space}."
@@ -145,13 +147,13 @@ def _own(segments: Any, patches: int, space: tuple[int, ...]) -> tuple[Array, in
     return jnp.asarray(segments, jnp.int32), int(segments.max()) + 1
 
 
-def owners(segments: Int[Array, "*s"], count: int) -> Array:
-    """Which of the `count` labels own a pixel, bool [count]."""
+def find_owners(segments: Int[Array, "*s"], count: int) -> Array:
+    """Tell which of the `count` labels own a pixel, bool [count]."""
     return jnp.zeros(count, bool).at[segments.ravel()].set(True)
 
 
 def segment_mean(image: Float[Array, "*s c"], segments: Int[Array, "*s"], count: int) -> Array:
-    """Every patch filled with its own mean [*s c], the `lime` package's baseline."""
+    """Fill every patch with its own mean [*s c], the `lime` package's baseline."""
     flat, where = image.reshape(-1, image.shape[-1]), segments.ravel()
     total = jnp.zeros((count, flat.shape[-1]), flat.dtype).at[where].add(flat)
     pixels = jnp.zeros((count, 1), flat.dtype).at[where].add(1)

@@ -7,13 +7,13 @@ those names, or None. The gradient with respect to a zero tap is that with respe
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import at_least_float32
 from lensjax.runtime.errors import UserError
+from lensjax.specs import suggest_name
 from lensjax.types import Array, Float
 
 Forward = Callable[[Array, dict[str, Array] | None], tuple[Array, dict[str, Array]]]
@@ -21,7 +21,7 @@ GATE = "attention:"  # an end of this prefix is a gate [*s], not an activation [
 
 
 def split(features: Callable[[Array], Array], head: Callable[[Array], Array]) -> Forward:
-    """`forward` of any network that can be cut in two: `head(features(image))` is the score.
+    """Make a `forward` of a network that can be cut in two: `head(features(image))` is the score.
 
     `features(image)` gives the activations [*grid k] that a CAM reads, under the name "features"; `head` one
     number. Both take one example, without a batch axis.
@@ -37,7 +37,7 @@ def split(features: Callable[[Array], Array], head: Callable[[Array], Array]) ->
 
 
 def layers(forward: Forward, image: Float[Array, "*s c"]) -> dict[str, jax.ShapeDtypeStruct]:
-    """Every end's name and shape, in order; nothing is computed."""
+    """Return every end's name and shape, in order; nothing is computed."""
     names: list[str] = []
 
     def ends(image: Array) -> dict[str, Array]:
@@ -50,7 +50,7 @@ def layers(forward: Forward, image: Float[Array, "*s c"]) -> dict[str, jax.Shape
 
 
 def choose_layer(names: list[str], layer: str | None, what: str) -> str:
-    """`layer`, or the last of `names` where it is None.
+    """Return `layer`, or the last of `names` where it is None.
 
     Raises:
       UserError: there is none, or none of that name; lists the choices.
@@ -60,14 +60,14 @@ def choose_layer(names: list[str], layer: str | None, what: str) -> str:
     if layer is None:
         return names[-1]
     if layer not in names:
-        near = get_close_matches(layer, names, 1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"no {what} is called '{layer}'; there are {', '.join(names)}.{hint}")
+        raise UserError(
+            f"no {what} is called '{layer}'{suggest_name(layer, names)}; there are {', '.join(names)}."
+        )
     return layer
 
 
 def spatial_layer(forward: Forward, image: Float[Array, "*s c"], layer: str | None) -> str:
-    """`layer`, or the last end with the image's axes; gates are no layers.
+    """Return `layer`, or the last end with the image's axes; gates are no layers.
 
     Raises:
       UserError: there is none, or none of that name; lists the choices.
@@ -81,7 +81,7 @@ def spatial_layer(forward: Forward, image: Float[Array, "*s c"], layer: str | No
 def activations_and_gradients(
     forward: Forward, image: Float[Array, "*s c"], names: tuple[str, ...]
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Activations at `names` and ∂score/∂activation, all from one forward and one backward pass."""
+    """Return activations at `names` and ∂score/∂activation, all from one forward and one backward pass."""
 
     def tapped(taps: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
         score, ends = forward(image, taps)

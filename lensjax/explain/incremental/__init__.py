@@ -1,1 +1,6 @@
-"""incremental: see the docstring of each file."""
+"""Occlusion from changed patches alone. Read in this order.
+
+incremental     the map
+local_layers    a network described layer by layer
+plan            which cells each window changes
+"""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +20,9 @@ from jax.tree_util import Partial
 
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, map_chunks
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.incremental.local_layers import Layer, Stack, map_sizes, maps, pad
-from lensjax.explain.incremental.plan import Lengths, plan
+from lensjax.explain.incremental.plan import Lengths, plan_windows
 from lensjax.explain.methods.perturbation import PerAxis, per_axis
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
@@ -40,7 +40,7 @@ def incremental_occlusion(
     edges: str = "clip",
     chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
-    """`perturbation.occlusion(stack, image, …)`, with the same options, from the changed patches alone.
+    """Return `occlusion(stack, image, …)`, with the same options, from the changed patches alone.
 
     `chunk` windows are computed at a time. `stack` may be a function that makes one; so `batched(…,
     given=classes)` explains a class of its own in every image.
@@ -59,15 +59,14 @@ def incremental_occlusion(
     strides = per_axis("stride", halves if stride is None else stride, len(space))
     cells = (space, *(tuple(map(int, found)) for found in map_sizes(stack.layers, space)))
     reaches = tuple(tuple(layer.reach()) for layer in stack.layers)
-    found = plan(reaches, cells, sizes, strides, edges)
+    found = plan_windows(reaches, cells, sizes, strides, edges)
     number = isinstance(baseline, int | float)  # the usual one, and slow to spread outside of `jit`
     base = np.asarray(baseline, image.dtype) if number else reference_image(baseline, image, key)
-    return _occlusion(
-        stack, image, base, found.starts, found.firsts, found.covers, found.lengths, aggregate, chunk
-    )
+    options = {"lengths": found.lengths, "aggregate": aggregate, "chunk": chunk}
+    return _occlusion(stack, image, base, found.starts, found.firsts, found.covers, **options)
 
 
-@partial(jax.jit, static_argnums=(6, 7, 8))
+@jit_method(static=("lengths", "aggregate", "chunk"))
 def _occlusion(
     stack: Stack,
     image: Array,
@@ -75,11 +74,12 @@ def _occlusion(
     starts: Array,
     firsts: Array,
     covers: tuple[list[Array], Array],
+    *,
     lengths: Lengths,
     aggregate: str,
     chunk: Chunk,
 ) -> Array:
-    """All of it compiled together: there are no gradients here, which a loop would slow down on the CPU."""
+    """Compute all of it in one program: there are no gradients here, which a loop slows down on the CPU."""
     clean, base = maps(stack.layers, image), jnp.broadcast_to(base, image.shape)
     features = clean[-1].mean(stack.mean_over, keepdims=True)
     whole = _score(stack, features)
@@ -95,7 +95,7 @@ def _occlusion(
 
 
 def _occluded(image: Array, base: Array, start: Array, first: Array, size: Sequence[int]) -> Array:
-    """The patch from `first` on, the baseline from `start` on."""
+    """Return the patch from `first` on, the baseline from `start` on."""
     inside = jnp.ones((*size, 1), bool)
     for axis in range(len(size)):
         inside &= first[axis] + jax.lax.broadcasted_iota(jnp.int32, inside.shape, axis) >= start[axis]
@@ -105,7 +105,7 @@ def _occluded(image: Array, base: Array, start: Array, first: Array, size: Seque
 def _through(
     layer: Layer, clean: Array, patch: Array, at: Array, first: Array, length: Sequence[int]
 ) -> Array:
-    """The layer's output from `first` on, given the patch of its input `at`."""
+    """Return the layer's output from `first` on, given the patch of its input `at`."""
     reach = layer.reach()
     _, step, before, _ = np.transpose(reach).astype(np.int32)
     size = [(n - 1) * r.stride + r.kernel for n, r in zip(length, reach, strict=True)]
@@ -116,7 +116,7 @@ def _through(
 
 
 def _features(stack: Stack, last: Array, features: Array, patch: Array, first: Array) -> Array:
-    """What the head sees: means moved by what the patch changes, other axes with the patch put in."""
+    """Return what the head sees: means moved by what the patch changes, other axes with it put in."""
     over = stack.mean_over
     if not over:
         return patch if patch.shape == last.shape else _put(last, patch, first)
@@ -142,7 +142,7 @@ def _put(x: Array, patch: Array, at: Array) -> Array:
 
 
 def _lay(effects: Array, covers: list[Array], counts: Array, aggregate: str) -> Array:
-    """Effects of the windows [n] on their pixels [*s 1]."""
+    """Lay effects of the windows [n] on their pixels [*s 1]."""
     laid = effects.reshape([len(cover) for cover in covers])
     for cover in covers:  # each turn takes the first axis away and appends its pixels
         laid = jnp.tensordot(laid, cover, (0, 0), precision="highest")

@@ -32,7 +32,7 @@ class Reach(NamedTuple):
     after: int = 0
 
     def size(self, cells: int) -> int:
-        """Outputs of so many inputs."""
+        """Return outputs of so many inputs."""
         return (cells + self.before + self.after - self.kernel) // self.stride + 1
 
 
@@ -41,7 +41,7 @@ def identity(x: Array) -> Array:
 
 
 def static(default: Any = ...) -> Any:
-    """A field that belongs to the structure: another value is another compilation."""
+    """Declare a field that belongs to the structure: another value is another compilation."""
     return field(metadata={"static": True}, **({} if default is ... else {"default": default}))
 
 
@@ -149,13 +149,13 @@ class Stack:
     mean_over: tuple[int, ...] = static(())
 
     def __call__(self, image: Float[Array, "*s c"]) -> Float[Array, ""]:
-        """The score of an image."""
+        """Return the score of an image."""
         *_, last = maps(self.layers, image)
         return self.head(last.mean(self.mean_over, keepdims=True))
 
 
 def maps(layers: Sequence[Layer], image: Float[Array, "*s c"]) -> list[Array]:
-    """The image and what each layer makes of it, in full.
+    """Return the image and what each layer makes of it, in full.
 
     Raises:
       UserError: a layer does not fit the map it is given.
@@ -171,7 +171,7 @@ def maps(layers: Sequence[Layer], image: Float[Array, "*s c"]) -> list[Array]:
 
 
 def map_sizes(layers: Sequence[Layer], space: Sequence[int]) -> list[np.ndarray]:
-    """Cells of each map along each axis, without those at the far edge that no output sees.
+    """Return the cells of each map along each axis, without those at the far edge that no output sees.
 
     Raises:
       UserError: a layer does not fit the map it is given.
@@ -191,12 +191,12 @@ def map_sizes(layers: Sequence[Layer], space: Sequence[int]) -> list[np.ndarray]
 
 
 def pad(x: Float[Array, "*s c"], reach: Sequence[Reach]) -> Float[Array, "*p c"]:
-    """The zeros a layer sees around the map."""
+    """Add the zeros that a layer sees around the map."""
     return jnp.pad(x, [*((r.before, r.after) for r in reach), (0, 0)])
 
 
 def correlate(x: Float[Array, "*r c"], kernel: Float[Array, "*k c f"]) -> Float[Array, "*o f"]:
-    """Convolution without padding, written the way XLA runs it fast on the CPU.
+    """Convolve without padding, written the way XLA runs it fast on the CPU.
 
     In 3D the kernel's depth goes among the channels of a 2D convolution; one channel is a sum of shifted
     images, for the inner loop of a convolution runs over channels.

@@ -24,28 +24,31 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def plan(
+def plan_windows(
     reaches: tuple[tuple[Reach, ...], ...],
     cells: Lengths,
     sizes: tuple[int, ...],
     strides: tuple[int, ...],
     edges: str,
 ) -> Plan:
-    """Windows of `sizes` every `strides` pixels. `cells` are those of the image, then, as far as the layers
-    see them, of the image again and of every layer's map."""
+    """Plan windows of `sizes` every `strides` pixels.
+
+    `cells` are those of the image, then, as far as the layers see them, of the image again and of every
+    layer's map.
+    """
     space, *seen = cells
     starts = window_starts(space, sizes, strides, edges)
-    lengths, firsts = intervals(reaches, seen, starts, sizes)
+    lengths, firsts = find_intervals(reaches, seen, starts, sizes)
     return Plan(starts, lengths, firsts, _covers(space, starts, sizes))
 
 
-def intervals(
+def find_intervals(
     reaches: Sequence[Sequence[Reach]],
     cells: Sequence[Sequence[int] | np.ndarray],
     starts: np.ndarray,
     sizes: Sequence[int],
 ) -> tuple[Lengths, np.ndarray]:
-    """Where each map is computed: lengths a layer and axis, for all windows, and first cells int32 [n l d].
+    """Return where each map is computed: lengths a layer and axis, and first cells int32 [n l d].
 
     Map 0 is the image. Every interval lies inside its map and holds all that the window changes there.
     """
@@ -68,7 +71,7 @@ def intervals(
 def _covers(
     space: Sequence[int], starts: np.ndarray, sizes: Sequence[int]
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Which pixels each row of windows covers, an axis at a time [windows pixels], and how many all do."""
+    """Return which pixels each row of windows covers, by axis [windows pixels], and how many all do."""
     covers, counts = [], np.ones(())
     for axis, (n, size) in enumerate(zip(space, sizes, strict=True)):
         first = np.unique(starts[:, axis])[:, None]

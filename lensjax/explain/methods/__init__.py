@@ -1,1 +1,13 @@
-"""methods: see the docstring of each file."""
+"""The methods: `method(score, image, *, key, **options) -> map` for ONE example. Read `registry` first.
+
+registry                every method, registered once; `METHODS`
+gradient                the gradient, times the input, over noisy copies
+integrated_gradients    gradients along a path from a baseline
+guided_backprop         ReLUs with another backward pass
+perturbation            occlusion
+rise                    random smooth masks
+surrogate               LIME and KernelSHAP; patch_regression: their least squares
+cam                     class activation maps from one backward pass; gradient_free_cams: without
+attention               the gate that a network learned
+trivial_maps            maps that know nothing of the network
+"""

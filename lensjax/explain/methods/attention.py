@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lensjax.explain.engine.loops import at_least_float32, jit_method
+from lensjax.explain.engine.loops import at_least_float32
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.taps import GATE, Forward, choose_layer, layers
 from lensjax.types import Array, Float, PRNGKeyArray
 
@@ -16,7 +17,7 @@ def attention(
     layer: str | None = None,
     centre: bool = True,
 ) -> Float[Array, "*grid"]:
-    """The gate at a place, `ends["attention:PLACE"]`, less its mean over positions.
+    """Return the gate at a place, `ends["attention:PLACE"]`, less its mean over positions.
 
     Positive where the network looks more than on average, so a gate that is the same everywhere, and tells
     nothing, gives a map of zeros. `centre=False` gives the gate itself. It says where the network looks,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, sum_chunks
+from lensjax.explain.engine.programs import jit_method
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
@@ -16,7 +17,7 @@ Score = Callable[[Array], Array]
 
 @jit_method
 def value(score: Score, image: Float[Array, "*s c"]) -> Float[Array, ""]:
-    """The score of one image, in float32 or better.
+    """Return the score of one image, in float32 or better.
 
     Raises:
       UserError: the score is not a single number.
@@ -31,14 +32,14 @@ def value(score: Score, image: Float[Array, "*s c"]) -> Float[Array, ""]:
 def gradient(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """∂score/∂image: what a small change of each pixel does (Simonyan et al. 2013)."""
+    """Return ∂score/∂image: what a small change of each pixel does (Simonyan et al. 2013)."""
     return jax.grad(lambda x: value(score, x))(at_least_float32(image))
 
 
 def input_x_gradient(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """image · ∂score/∂image; sums to the score where the network has no biases (Shrikumar et al. 2016)."""
+    """Return image · ∂score/∂image; without biases it sums to the score (Shrikumar et al. 2016)."""
     return image * gradient(score, image)
 
 
@@ -52,7 +53,7 @@ def smooth_grad(
     chunk: Chunk = 8,
     method: Callable = gradient,
 ) -> Float[Array, "*s c"]:
-    """Mean gradient over `samples` noisy copies of the image (Smilkov et al. 2017).
+    """Average the gradient over `samples` noisy copies of the image (Smilkov et al. 2017).
 
     The noise is Gaussian, `sigma` of the image's range wide. `method` may be another one on the image: the
     mean of integrated gradients, say, holds `chunk` × its own chunk at a time.
@@ -70,7 +71,7 @@ def smooth_grad_squared(
     chunk: Chunk = 8,
     method: Callable = gradient,
 ) -> Float[Array, "*s c"]:
-    """Mean square of the gradients that `smooth_grad` averages (Hooker et al. 2019): never negative."""
+    """Average the square of the gradients of `smooth_grad` (Hooker et al. 2019): never negative."""
     return _noisy_moments(score, image, key, samples, sigma, chunk, method)[1]
 
 
@@ -84,7 +85,7 @@ def var_grad(
     chunk: Chunk = 8,
     method: Callable = gradient,
 ) -> Float[Array, "*s c"]:
-    """Variance of the gradients that `smooth_grad` averages, E[g²] − E[g]² (Adebayo et al. 2018)."""
+    """Return the variance of the gradients of `smooth_grad`, E[g²] − E[g]² (Adebayo et al. 2018)."""
     mean, square = _noisy_moments(score, image, key, samples, sigma, chunk, method)
     return jnp.maximum(square - mean**2, 0)  # rounding may leave less than nothing
 
@@ -98,7 +99,7 @@ def _noisy_moments(
     chunk: Chunk,
     method: Callable,
 ) -> tuple[Array, Array]:
-    """Means of g and of g² over noisy copies of the image."""
+    """Return the means of g and of g² over noisy copies of the image."""
     if key is None:
         raise UserError("noisy gradients draw numbers; pass key=jax.random.key(seed).")
     if sigma < 0:

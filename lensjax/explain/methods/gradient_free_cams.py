@@ -9,8 +9,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.engine.loops import Chunk, at_least_float32, jit_method, map_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, map_chunks
 from lensjax.explain.engine.postprocess import upsample
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.taps import Forward, spatial_layer
 from lensjax.types import Array, Float, PRNGKeyArray
 
@@ -23,7 +24,7 @@ def eigen_cam(
     key: PRNGKeyArray | None = None,
     layer: str | None = None,
 ) -> Float[Array, "*grid"]:
-    """Activations projected on their first principal component (Muhammad & Yeasin 2020).
+    """Project activations on their first principal component (Muhammad & Yeasin 2020).
 
     Channels are centred over positions. The sign of a component is arbitrary: here the map rises with the sum
     of the (centred) activations. It knows nothing of the score. A constant layer gives zeros.
@@ -47,7 +48,7 @@ def score_cam(
     layer: str | None = None,
     chunk: Chunk = 16,
 ) -> Float[Array, "*grid"]:
-    """Σₖ wₖ Aₖ, w the softmax over k of the score of the image times Aₖ's own map (Wang et al. 2020).
+    """Return Σₖ wₖ Aₖ, w the softmax over k of the score of the image times Aₖ's map (Wang et al. 2020).
 
     Each channel, scaled to [0, 1] and brought to the image's grid, masks the image; a constant one masks it
     all. As many forward passes as channels, `chunk` at a time.
@@ -67,7 +68,7 @@ def ablation_cam(
     divide: bool = False,
     chunk: Chunk = 16,
 ) -> Float[Array, "*grid"]:
-    """Σₖ wₖ Aₖ, wₖ the score lost when channel k is set to 0 (Desai & Ramaswamy 2020).
+    """Return Σₖ wₖ Aₖ, wₖ the score lost when channel k is set to 0 (Desai & Ramaswamy 2020).
 
     The paper divides the loss by the score, which turns the map's sign where the score is negative, as log
     odds often are: `divide` does so. As many forward passes as channels, `chunk` at a time.

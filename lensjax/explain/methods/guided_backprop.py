@@ -16,8 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from lensjax.explain.engine.loops import at_least_float32, jit_method
+from lensjax.explain.engine.jaxprs import inner_jaxprs, run_equation, run_jaxpr
+from lensjax.explain.engine.loops import at_least_float32
 from lensjax.explain.engine.postprocess import positive, upsample
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.engine.taps import Forward, spatial_layer
 from lensjax.explain.methods.cam import grad_cam
 from lensjax.explain.methods.gradient import Score, value
@@ -44,7 +46,7 @@ INLINED = ("jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint", "r
 def guided_backprop(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """∂score/∂image where a ReLU passes back only what is positive, and where it was active.
+    """Return ∂score/∂image where a ReLU passes back only what is positive, and where it was active.
 
     Springenberg et al. 2014. Fails the randomisation test: see the module.
 
@@ -58,7 +60,7 @@ def guided_backprop(
 def deconvnet(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """∂score/∂image where a ReLU passes back what is positive, active or not (Zeiler & Fergus 2014).
+    """Return ∂score/∂image where a ReLU passes back what is positive, active or not (Zeiler & Fergus 2014).
 
     Raises:
       UserError: as `guided_backprop`.
@@ -77,7 +79,7 @@ def guided_grad_cam(
     origin: tuple[float, ...] | None = None,
     step: tuple[float, ...] | None = None,
 ) -> Float[Array, "*s c"]:
-    """Guided back-propagation times the positive part of Grad-CAM, upsampled (Selvaraju et al. 2017).
+    """Multiply guided back-propagation by the upsampled positive Grad-CAM (Selvaraju et al. 2017).
 
     `origin` and `step` say where the layer's cells lie (`postprocess.upsample`).
     """
@@ -111,7 +113,7 @@ def _gradient(score: Score, image: Array, rule: Callable[[Array], Array]) -> Arr
 
 
 def _check(jaxpr: Jaxpr) -> None:
-    """There is a ReLU, each in a place where it is replaced, and no activation without a rule."""
+    """Check that there is a ReLU, each in a place where it is replaced, and no activation without a rule."""
     found = list(_relus(jaxpr, ()))
     for where in found:
         odd = [name for name in where if name not in (*INLINED, "scan", "cond")]
@@ -128,7 +130,7 @@ def _check(jaxpr: Jaxpr) -> None:
 
 
 def _relus(jaxpr: Jaxpr, where: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The primitives around each live ReLU."""
+    """Return the primitives around each live ReLU."""
     for eqn in _live(jaxpr):
         name = eqn.params.get("name", "")
         if name in UNDEFINED:
@@ -138,17 +140,12 @@ def _relus(jaxpr: Jaxpr, where: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         if _is_relu(eqn):
             yield where
         else:
-            for inner in _inside(eqn):
+            for inner in inner_jaxprs(eqn):
                 yield from _relus(inner, (*where, eqn.primitive.name))
 
 
-def _inside(eqn: JaxprEqn) -> list[Jaxpr]:
-    flat = [leaf for p in eqn.params.values() for leaf in (p if isinstance(p, tuple | list) else [p])]
-    return [p.jaxpr if isinstance(p, ClosedJaxpr) else p for p in flat if isinstance(p, ClosedJaxpr | Jaxpr)]
-
-
 def _live(jaxpr: Jaxpr) -> list[JaxprEqn]:
-    """The equations that the results depend on: what only another output needs is no part of this score."""
+    """Return the equations that the results depend on: others are no part of this score."""
     needed = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
     live = []
     for eqn in reversed(jaxpr.eqns):
@@ -159,41 +156,32 @@ def _live(jaxpr: Jaxpr) -> list[JaxprEqn]:
 
 
 def _is_relu(eqn: JaxprEqn) -> bool:
-    """`jax.nn.relu`, or a bare maximum with a literal 0."""
+    """Tell a `jax.nn.relu`, or a bare maximum with a literal 0."""
     if eqn.primitive.name == "custom_jvp_call":
-        inner = [one for jaxpr in _inside(eqn) for one in jaxpr.eqns]
+        inner = [one for jaxpr in inner_jaxprs(eqn) for one in jaxpr.eqns]
         return len(inner) == 1 and inner[0].params.get("name") == "relu"
     zeros = [isinstance(v, Literal) and np.ndim(v.val) == 0 and bool(v.val == 0) for v in eqn.invars]
     return eqn.primitive.name == "max" and sum(zeros) == 1
 
 
 def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any], rule: Callable) -> list[Any]:
-    """The jaxpr's results, ReLUs by `rule`."""
-    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
-
-    def read(v: Any) -> Any:
-        return v.val if isinstance(v, Literal) else values[v]
-
-    for eqn in _live(jaxpr):
-        values.update(zip(eqn.outvars, _apply(eqn, [read(v) for v in eqn.invars], rule), strict=True))
-    return [read(v) for v in jaxpr.outvars]
+    """Compute the jaxpr's results, ReLUs by `rule`."""
+    return run_jaxpr(
+        jaxpr, consts, args, equations=_live(jaxpr), apply=lambda eqn, args: _apply(eqn, args, rule)
+    )
 
 
 def _apply(eqn: JaxprEqn, args: list[Any], rule: Callable) -> list[Any]:
     if _is_relu(eqn):
         is_zero = [isinstance(v, Literal) for v in eqn.invars]
         return [rule(args[is_zero.index(False)])]
-    inner = _inside(eqn)
-    if any(next(_relus(one, ()), None) is not None for one in inner):
+    if any(next(_relus(one, ()), None) is not None for one in inner_jaxprs(eqn)):
         return _apply_inside(eqn, args, rule)
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)  # differs between versions of jax
-    out = eqn.primitive.bind(*functions, *args, **params)
-    return out if eqn.primitive.multiple_results else [out]
+    return run_equation(eqn, args)
 
 
 def _apply_inside(eqn: JaxprEqn, args: list[Any], rule: Callable) -> list[Any]:
-    """An equation that holds ReLUs in a jaxpr of its own; `_check` has seen that it is one of these."""
+    """Compute an equation that holds ReLUs in a jaxpr of its own; `_check` has seen its kind."""
     if eqn.primitive.name == "cond":
         index, *rest = args
         branches = [_function(branch, rule) for branch in eqn.params["branches"]]
@@ -214,7 +202,7 @@ def _apply_inside(eqn: JaxprEqn, args: list[Any], rule: Callable) -> list[Any]:
 
 
 def _scan_arguments(params: dict[str, Any], args: list[Any]) -> tuple[list[Any], ...]:
-    """What is the same in every step, what is carried, and what is scanned over."""
+    """Return what is the same in every step, what is carried, and what is scanned over."""
     if "ft_in" in params:  # jax 0.11.2, in place of the two numbers below
         return tuple(list(part) for part in params["ft_in"].update(args).unpack())
     fixed, carried = params["num_consts"], params["num_carry"]

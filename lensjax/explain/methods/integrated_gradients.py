@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, sum_chunks
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score, gradient, value
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
@@ -28,7 +29,7 @@ def integrated_gradients(
     tolerance: float | None = None,
     most_steps: int = 1024,
 ) -> Float[Array, "*s c"]:
-    """(x − x′) · ∫₀¹ ∂score(x′ + a(x − x′)) da, x′ the baseline (Sundararajan et al. 2017).
+    """Return (x − x′) · ∫₀¹ ∂score(x′ + a(x − x′)) da, x′ the baseline (Sundararajan et al. 2017).
 
     The map sums to score(x) − score(x′), up to `completeness_error`, which falls with `steps`. `rule` is
     gauss_legendre, exact for smooth scores with few steps, midpoint, or right; at a ReLU's kink all err by
@@ -62,7 +63,7 @@ def complete_gradients(
     tolerance: float | None = None,
     most_steps: int = 1024,
 ) -> Complete:
-    """`integrated_gradients` with its completeness error.
+    """Return `integrated_gradients` with their completeness error.
 
     Raises:
       UserError: an unknown rule, a number of steps below 1, or a tolerance that is not positive.
@@ -107,7 +108,7 @@ def expected_gradients(
     samples: int = 64,
     chunk: Chunk = 8,
 ) -> Float[Array, "*s c"]:
-    """Mean over x′ of `background` and a ~ U(0, 1) of (x − x′) · ∂score(x′ + a(x − x′)) (Erion et al. 2021).
+    """Average (x − x′) · ∂score(x′ + a(x − x′)) over x′ of `background`, a ~ U(0, 1) (Erion et al. 2021).
 
     On average the map sums to score(x) − the mean score of the background. With as many samples as images,
     or a multiple, each serves equally often, and the a are spread evenly.
@@ -143,7 +144,7 @@ def completeness_error(
     baseline: Reference = 0.0,
     key: PRNGKeyArray | None = None,
 ) -> Float[Array, ""]:
-    """Σ map − (score(x) − score(x′)): zero when the map accounts for all of the score."""
+    """Return Σ map − (score(x) − score(x′)): zero when the map accounts for all of the score."""
     return attribution.sum() - _change(score, reference_image(baseline, image, key), image)
 
 
@@ -157,7 +158,7 @@ def _path_gradient(score: Score, alpha: Array, weight: Array, base: Array, image
 
 
 def _nodes(steps: int, rule: str) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes in (0, 1] and weights that sum to 1."""
+    """Return the nodes in (0, 1] and weights that sum to 1."""
     at_least_one("steps", steps)
     dtype = jnp.zeros(()).dtype
     even = np.full(steps, 1 / steps, dtype)

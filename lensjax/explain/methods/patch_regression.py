@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.engine.segments import owners
+from lensjax.explain.engine.segments import find_owners
 from lensjax.types import Array, Bool, Float, Int
 
 
@@ -43,7 +43,7 @@ def fit_lime(
     *,
     exact: bool,
 ) -> Surrogate:
-    there = owners(labels, masks.shape[1])
+    there = find_owners(labels, masks.shape[1])
     kept = masks & there
     weights = proximity(kept.sum(1) / there.sum(), width).astype(scores.dtype)
     if exact:  # each mask once, whatever labels without pixels say
@@ -57,7 +57,7 @@ def fit_lime(
     # Masks may fail to tell two patches apart: the least penalty shares what they do together.
     least = jnp.maximum(alpha, _least_penalty(changes, weights, there))
     b, errors = least_squares(changes, rest - mean, weights, _diagonal(least, ~there), constants=1)
-    b, errors = _owned(b, there), _owned(errors, there)
+    b, errors = _zero_missing(b, there), _zero_missing(errors, there)
     intercept = first + mean - _dot(centre, b)
     fitted = intercept + _dot(design, b)
     share = _explained_share(rest, fitted - first, weights)
@@ -65,7 +65,7 @@ def fit_lime(
 
 
 def proximity(share: Float[Array, "n"], width: float | Array) -> Float[Array, "n"]:
-    """√exp(−d²/width²) of masks that keep a `share` of the patches; d = 1 − √share, the cosine distance."""
+    """Return √exp(−d²/width²) of masks that keep a `share` of patches; d = 1 − √share, cosine distance."""
     return jnp.sqrt(jnp.exp(-(((1 - jnp.sqrt(share)) / width) ** 2)))
 
 
@@ -73,8 +73,8 @@ def proximity(share: Float[Array, "n"], width: float | Array) -> Float[Array, "n
 def fit_shapley(
     scores: Float[Array, "n *m"], masks: Bool[Array, "n k"], labels: Int[Array, "*s"], *, exact: bool
 ) -> Surrogate:
-    """Of complements only the difference tells: half of it is linear in the mask less its mean."""
-    there = owners(labels, masks.shape[1])
+    """Fit the difference of complements: half of it is linear in the mask less its mean."""
+    there = find_owners(labels, masks.shape[1])
     number, half = there.sum(), len(masks) // 2
     kept = (masks & there).astype(scores.dtype)
     size = kept.sum(1)
@@ -93,11 +93,11 @@ def fit_shapley(
     whole = jnp.sqrt(least / jnp.finfo(least.dtype).eps / number) * there
     penalty = jnp.concatenate([_diagonal(least, ~there), whole[None]])
     b, errors = least_squares(design, target, weights[:half], penalty)
-    b = _owned(b, there)
-    b = _owned(b - b.sum(0) / number + change / number, there)
+    b = _zero_missing(b, there)
+    b = _zero_missing(b - b.sum(0) / number + change / number, there)
     fitted = _dot(kept, b)
     r2 = _explained_share(scores - scores[-1], fitted, weights)
-    errors = jnp.zeros_like(b) if exact else _owned(errors, there)
+    errors = jnp.zeros_like(b) if exact else _zero_missing(errors, there)
     return Surrogate(b, scores[-1], r2, scores[0], errors, labels)
 
 
@@ -135,7 +135,7 @@ def _dot(a: Array, b: Array) -> Array:
 
 
 def _weighted_mean(values: Float[Array, "n *m"], weights: Float[Array, "n"]) -> Float[Array, "*m"]:
-    """Σ w v / Σ w, zero where all weights are."""
+    """Return Σ w v / Σ w, zero where all weights are."""
     total = weights.sum()
     return _dot(weights, values) / jnp.where(total > 0, total, 1)
 
@@ -143,7 +143,7 @@ def _weighted_mean(values: Float[Array, "n *m"], weights: Float[Array, "n"]) -> 
 def _explained_share(
     scores: Float[Array, "n *m"], fitted: Float[Array, "n *m"], weights: Float[Array, "n"]
 ) -> Float[Array, "*m"]:
-    """1 − Σ w (score − fitted)² / Σ w (score − mean)²; 0 of a score that does not vary."""
+    """Return 1 − Σ w (score − fitted)² / Σ w (score − mean)²; 0 of a score that does not vary."""
     rest = _dot(weights, (scores - fitted) ** 2)
     whole = _dot(weights, (scores - _weighted_mean(scores, weights)) ** 2)
     return jnp.where(whole > 0, 1 - rest / jnp.where(whole > 0, whole, 1), 0)
@@ -152,18 +152,18 @@ def _explained_share(
 def _least_penalty(
     design: Float[Array, "n k"], weights: Float[Array, "n"], there: Bool[Array, "k"]
 ) -> Float[Array, ""]:
-    """What the scores' precision just resolves beside the mean square of a patch's column."""
+    """Return what the scores' precision just resolves beside the mean square of a patch's column."""
     total = jnp.sum(weights[:, None] * design**2) / there.sum()
     return jnp.where(total > 0, total, 1) * jnp.finfo(design.dtype).eps
 
 
 def _diagonal(penalty: Float[Array, ""], extra: Bool[Array, "k"]) -> Float[Array, "k k"]:
-    """Rows √penalty; 1 for the `extra` ones, which nothing else fixes."""
+    """Return the rows √penalty; 1 for the `extra` ones, which nothing else fixes."""
     return jnp.diag(jnp.where(extra, 1, jnp.sqrt(penalty)))
 
 
 def _kernel(count: int) -> np.ndarray:
-    """Shapley kernel (K − 1) / (C(K, m) m (K − m)) at [K, m] up to `count`, zero where m is 0 or K."""
+    """Return the Shapley kernel (K − 1) / (C(K, m) m (K − m)) at [K, m], zero where m is 0 or K."""
     table = np.zeros((count + 1, count + 1))
     for k in range(2, count + 1):
         for m in range(1, k):
@@ -171,5 +171,5 @@ def _kernel(count: int) -> np.ndarray:
     return table
 
 
-def _owned(values: Float[Array, "k *m"], there: Bool[Array, "k"]) -> Array:
+def _zero_missing(values: Float[Array, "k *m"], there: Bool[Array, "k"]) -> Array:
     return jnp.where(there.reshape(-1, *(1,) * (values.ndim - 1)), values, 0)

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, sum_chunks
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
@@ -31,7 +32,7 @@ def occlusion(
     edges: str = "clip",
     chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
-    """score(image) − score(image with a window replaced by the baseline), laid on the window's pixels.
+    """Return score(image) − score(image with a window of the baseline), laid on the window's pixels.
 
     A pixel gets the mean (or sum) over the windows that cover it (Zeiler & Fergus 2014). All channels are
     replaced together, so there is one value for them all. `window` and `stride` (half a window if None) are
@@ -59,7 +60,7 @@ def occlusion(
 def _window_effect(
     score: Score, start: Array, size: Array, image: Array, base: Array, whole: Array
 ) -> tuple[Array, Array]:
-    """The score lost without the window, on its pixels [*s 1], and the pixels themselves."""
+    """Return the score lost without the window, on its pixels [*s 1], and the pixels themselves."""
     inside = jnp.ones((*image.shape[:-1], 1), bool)
     for axis in range(image.ndim - 1):
         pixel = jax.lax.broadcasted_iota(start.dtype, inside.shape, axis)
@@ -71,7 +72,7 @@ def _window_effect(
 def window_starts(
     space: Sequence[int], sizes: Sequence[int], strides: Sequence[int], edges: str
 ) -> np.ndarray:
-    """First corners of all windows, int32 [n d]."""
+    """Return the first corners of all windows, int32 [n d]."""
     if edges not in ("clip", "valid"):
         raise UserError(f"unknown edges '{edges}'; choose clip or valid.")
     rounded = math.ceil if edges == "clip" else math.floor
@@ -81,7 +82,7 @@ def window_starts(
 
 
 def per_axis(name: str, number: PerAxis, axes: int) -> tuple[int, ...]:
-    """One whole number for each spatial axis.
+    """Return one whole number for each spatial axis.
 
     Raises:
       UserError: another count than that of the axes, or a number below 1.

@@ -1,12 +1,15 @@
-"""Every method by name, and how a name with options is written on a command line."""
+"""Register every method once: its function, its name on a page, what it costs, how it is written.
+
+To add a method, write its function and add one `Method` to `REGISTRY`.
+"""
 
 from __future__ import annotations
 
-import ast
 import inspect
-from collections.abc import Callable
-from difflib import get_close_matches
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from lensjax.explain.methods.attention import attention
 from lensjax.explain.methods.cam import grad_cam, grad_cam_pp, hires_cam, layer_cam, x_grad_cam
@@ -20,119 +23,192 @@ from lensjax.explain.methods.gradient import (
 from lensjax.explain.methods.gradient_free_cams import ablation_cam, eigen_cam, score_cam
 from lensjax.explain.methods.guided_backprop import deconvnet, guided_backprop, guided_grad_cam
 from lensjax.explain.methods.integrated_gradients import expected_gradients, integrated_gradients
-from lensjax.explain.methods.perturbation import occlusion
+from lensjax.explain.methods.perturbation import occlusion, per_axis, window_starts
 from lensjax.explain.methods.rise import rise
 from lensjax.explain.methods.surrogate import kernel_shap, lime
 from lensjax.explain.methods.trivial_maps import abs_input, centre, random, sobel
 from lensjax.runtime.errors import UserError
+from lensjax.specs import MethodSpec, parse_spec, suggest_name
 
-TRIVIAL: dict[str, Callable] = {"random": random, "centre": centre, "abs_input": abs_input, "sobel": sobel}
-ON_IMAGE: dict[str, Callable] = {  # method(score, image, *, key, **options), score(image) -> one number
-    "gradient": gradient,
-    "input_x_gradient": input_x_gradient,
-    "smooth_grad": smooth_grad,
-    "smooth_grad_squared": smooth_grad_squared,
-    "var_grad": var_grad,
-    "integrated_gradients": integrated_gradients,
-    "expected_gradients": expected_gradients,
-    "guided_backprop": guided_backprop,
-    "deconvnet": deconvnet,
-    "occlusion": occlusion,
-    "rise": rise,
-    "lime": lime,
-    "kernel_shap": kernel_shap,
-    **TRIVIAL,
+BACKWARD = 3
+"""A pass forward and back, in forward passes."""
+UNWRITTEN = ("key", "method", "background", "origin", "step")
+"""Options that a command line cannot write: another method (SmoothGrad of …), images, a layer's place."""
+
+Passes = Callable[[dict[str, Any], tuple[int, ...], int], int]
+"""Forward passes from the options, the image's shape [*s c], and the channels of the layer that is read."""
+
+
+def count_one(options: dict[str, Any], shape: tuple[int, ...], channels: int) -> int:
+    """Return 1: the map is read off one pass, or off the image."""
+    return 1
+
+
+def count_samples(options: dict[str, Any], shape: tuple[int, ...], channels: int) -> int:
+    """Return one pass a sample (a step of a path); 1 where the number is out of range."""
+    number = options.get("samples", options.get("steps", 1))
+    return number if isinstance(number, int) and number > 0 else 1
+
+
+def count_gradients(options: dict[str, Any], shape: tuple[int, ...], channels: int) -> int:
+    """Return one pass forward and back a sample, or step."""
+    return BACKWARD * count_samples(options, shape, channels)
+
+
+def count_channels(options: dict[str, Any], shape: tuple[int, ...], channels: int) -> int:
+    """Return one pass a channel of the layer."""
+    return channels
+
+
+def count_windows(options: dict[str, Any], shape: tuple[int, ...], channels: int) -> int:
+    """Return one pass a window; the number of pixels where the options are out of range."""
+    space = shape[:-1]
+    try:
+        sizes = tuple(map(min, per_axis("window", options["window"], len(space)), space))
+        halves = tuple(max(1, size // 2) for size in sizes)
+        stride = halves if options["stride"] is None else options["stride"]
+        return len(window_starts(space, sizes, per_axis("stride", stride, len(space)), options["edges"]))
+    except UserError:
+        return math.prod(space)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method: `function(score, image, *, key, **options) -> map` for ONE example.
+
+    On the image, `score(image)` gives one number; on features it is `forward(image, taps) -> (score, ends)`
+    (`engine.taps`). Trivial maps have the form of the former, and take no notice of the score.
+    """
+
+    function: Callable
+    label: str
+    sentence: str
+    on: Literal["image", "features", "nothing"] = "image"
+    passes: Passes = count_gradients
+    events_sentence: str = ""
+    """What is said instead on a page of events."""
+    zero_of_baseline: bool = False
+    """Whether the map of an image that is its own baseline, of zeros, is zero."""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the options that a user can write, and their defaults."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in UNWRITTEN}
+
+    @staticmethod
+    def parse(text: str) -> MethodSpec:
+        """Read `occlusion(window=8, stride=4)`, or just `occlusion`: see `specs.parse_spec`.
+
+        Raises:
+          UserError: no such method or option, or another form; says which.
+        """
+        return parse_spec(text, options_of)
+
+
+# fmt: off
+REGISTRY: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method(gradient, "Gradient", "how the score changes with a small change of the pixel"),
+        Method(input_x_gradient, "Input × gradient",
+               "the gradient times the pixel: its share in a linear model", zero_of_baseline=True),
+        Method(smooth_grad, "SmoothGrad", "the gradient averaged over noisy copies of the image",
+               events_sentence="the gradient averaged over noisy copies of the event"),
+        Method(smooth_grad_squared, "SmoothGrad²", "the squared gradient averaged over noisy copies"),
+        Method(var_grad, "VarGrad", "the variance of the gradient over noisy copies"),
+        Method(integrated_gradients, "Integrated gradients",
+               "gradients summed along the way from an empty sky", zero_of_baseline=True,
+               events_sentence="gradients summed along the way from an event without energy"),
+        Method(expected_gradients, "Expected gradients",
+               "integrated gradients averaged over real images as the start", zero_of_baseline=True,
+               events_sentence="integrated gradients averaged over real events as the start"),
+        Method(guided_backprop, "Guided backprop",
+               "gradients that drop negative parts; nearly blind to the weights"),
+        Method(deconvnet, "Deconvnet",
+               "positive signals sent back through the network; nearly blind to the weights"),
+        Method(occlusion, "Occlusion", "the score lost when a window of the image is covered",
+               passes=count_windows, zero_of_baseline=True,
+               events_sentence="the score lost when a patch of one window is covered"),
+        Method(rise, "RISE", "the score averaged over random masks that leave the pixel visible",
+               passes=count_samples, zero_of_baseline=True),
+        Method(lime, "LIME", "a local linear model over segments of the image", passes=count_samples,
+               zero_of_baseline=True, events_sentence="a local linear model over segments of the event"),
+        Method(kernel_shap, "Kernel SHAP", "Shapley values of the segments, by regression",
+               passes=count_samples, zero_of_baseline=True),
+        Method(random, "Random", "noise: what a map scores that knows nothing", "nothing", passes=count_one),
+        Method(centre, "Centre", "a Gaussian in the middle: what a map scores that never looks", "nothing",
+               passes=count_one,
+               events_sentence="a Gaussian at the trigger, in the middle: what a map scores that never "
+               "looks"),
+        Method(abs_input, "|Input|", "the brightness itself", "nothing", passes=count_one,
+               zero_of_baseline=True, events_sentence="the energy itself"),
+        Method(sobel, "Sobel edges", "an edge filter on the image", "nothing", passes=count_one,
+               zero_of_baseline=True, events_sentence="an edge filter on the energy"),
+        Method(grad_cam, "Grad-CAM", "feature maps weighted by their mean gradient; coarse", "features"),
+        Method(grad_cam_pp, "Grad-CAM++", "Grad-CAM with weights from positive gradients", "features"),
+        Method(hires_cam, "HiResCAM", "feature maps times their gradient, place by place", "features"),
+        Method(layer_cam, "LayerCAM", "feature maps times their positive gradient, place by place",
+               "features"),
+        Method(x_grad_cam, "XGrad-CAM", "Grad-CAM with weights scaled by the activation", "features"),
+        Method(eigen_cam, "Eigen-CAM", "the leading component of the feature maps; knows no class",
+               "features", passes=count_one),
+        Method(score_cam, "Score-CAM", "feature maps weighted by the score they leave when used as a mask",
+               "features", passes=count_channels),
+        Method(ablation_cam, "Ablation-CAM", "feature maps weighted by the loss of score without them",
+               "features", passes=count_channels),
+        Method(guided_grad_cam, "Guided Grad-CAM", "guided backprop times Grad-CAM", "features"),
+        Method(attention, "Attention", "the gate the network learned and multiplies its features with",
+               "features", passes=count_one),
+    )
 }
-ON_FEATURES: dict[
-    str, Callable
-] = {  # method(forward, image, *, key, **options), see lensjax.explain.engine.taps
-    "grad_cam": grad_cam,
-    "grad_cam_pp": grad_cam_pp,
-    "hires_cam": hires_cam,
-    "layer_cam": layer_cam,
-    "x_grad_cam": x_grad_cam,
-    "eigen_cam": eigen_cam,
-    "score_cam": score_cam,
-    "ablation_cam": ablation_cam,
-    "guided_grad_cam": guided_grad_cam,
-    "attention": attention,
-}
-METHODS = ON_IMAGE | ON_FEATURES
+# fmt: on
+METHODS: dict[str, Callable] = {name: method.function for name, method in REGISTRY.items()}
+ON_FEATURES: dict[str, Callable] = {n: m.function for n, m in REGISTRY.items() if m.on == "features"}
+ON_IMAGE: dict[str, Callable] = {n: m.function for n, m in REGISTRY.items() if m.on != "features"}
+TRIVIAL: dict[str, Callable] = {n: m.function for n, m in REGISTRY.items() if m.on == "nothing"}
 
 
 def get_method(name: str) -> Callable:
-    """The method of that name.
+    """Return the method of that name.
 
     Raises:
       UserError: there is none; lists those there are.
     """
     if name not in METHODS:
-        raise UserError(f"unknown method '{name}'{near(name, METHODS)}; choose from {', '.join(METHODS)}.")
+        hint = suggest_name(name, METHODS)
+        raise UserError(f"unknown method '{name}'{hint}; choose from {', '.join(METHODS)}.")
     return METHODS[name]
 
 
 def options_of(name: str) -> dict[str, Any]:
-    """A method's options and their defaults."""
-    parameters = inspect.signature(get_method(name)).parameters.values()
-    # What a command line cannot write: another method (SmoothGrad of …), images, a layer's registration.
-    hidden = ("key", "method", "background", "origin", "step")
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in hidden}
+    """Return a method's options and their defaults.
+
+    Raises:
+      UserError: there is no such method; lists those there are.
+    """
+    get_method(name)
+    return REGISTRY[name].options
 
 
 def parse(
     spec: str, known_options: Callable[[str], dict[str, Any]] = options_of
 ) -> tuple[str, dict[str, Any]]:
-    """Read `occlusion(window=8, stride=4)`, or just `occlusion`: the name and the options.
+    """Return the name and the options in `occlusion(window=8, stride=4)`: see `specs.parse_spec`."""
+    return parse_spec(spec, known_options)[1:]
 
-    Values are Python literals; a bare word is text (`rule=midpoint`). Nothing is evaluated. `known_options`
-    gives those of a name, and refuses names it does not know.
 
-    Raises:
-      UserError: no such method or option, or another form; says which.
+def expected_passes(name: str, options: dict[str, Any], shape: Sequence[int], channels: int) -> int:
+    """Return about how many forward passes a method takes for one image of `shape` [*s c]; at least 1.
+
+    `channels` are those of the layer a CAM reads. An estimate: where an option is out of range, the method
+    itself says so.
     """
-    form = f"cannot read '{spec}': write a method as name or name(option=value, option=value)"
-    try:
-        tree = ast.parse(spec.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
-        raise UserError(f"{form}.") from None
-    call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
-    if not isinstance(call.func, ast.Name) or call.args:
-        raise UserError(f"{form}.")
-    name, known, options = call.func.id, known_options(call.func.id), {}
-    for option, node in ((keyword.arg, keyword.value) for keyword in call.keywords):
-        if option is None:
-            raise UserError(f"{form}.")
-        if option not in known:
-            choices = ", ".join(known) or "none"
-            raise UserError(f"{name} has no option '{option}'{near(option, known)}; it has {choices}.")
-        try:
-            options[option] = node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
-        except ValueError:
-            raise UserError(f"{form}; the value of '{option}' is no plain value.") from None
-        _check_kind(spec, option, options[option], known[option])
-    return name, options
+    return REGISTRY[name].passes(options_of(name) | options, tuple(shape), channels)
 
 
-def _check_kind(spec: str, option: str, given: Any, default: Any) -> None:
-    """Refuse what no value of the option looks like; its range is the method's own business."""
-    number = isinstance(given, int | float) and not isinstance(given, bool)
-    if isinstance(default, bool):
-        right, kind = isinstance(given, bool), "True or False"
-    elif option == "layer":
-        right, kind = given is None or isinstance(given, str), "the name of a layer, or None"
-    elif option in ("tolerance", "most_steps"):
-        right, kind = given is default or number, "a number"
-    elif option == "baseline":
-        right, kind = number or isinstance(given, str | list | tuple), "a number, or a name"
-    elif isinstance(default, float):
-        right, kind = number, "a number"
-    else:
-        return
-    if not right:
-        raise UserError(f"{spec.strip()}: {option} (={given!r}) must be {kind}.")
-
-
-def near(name: str, choices: dict) -> str:
-    """A hint at the choice that was meant, if one is near."""
-    near = get_close_matches(name, choices, 1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
+near = suggest_name  # until every caller has the new name

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, sum_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, sum_chunks
 from lensjax.explain.engine.postprocess import upsample
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.methods.perturbation import PerAxis, per_axis
 from lensjax.runtime.errors import UserError
@@ -30,7 +31,7 @@ def rise(
     centre: bool = True,
     chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
-    """1/(n·keep) Σ (score of the image through mask m − mean score) · m (Petsiuk et al. 2018).
+    """Return 1/(n·keep) Σ (score of the image through mask m − mean score) · m (Petsiuk et al. 2018).
 
     The masks are `rise_mask`s: a coarse grid, `cells` along each axis (never more than pixels), of which each
     cell is kept with probability `keep`. Through a mask one sees m·x + (1 − m)·x′. The paper subtracts no
@@ -79,7 +80,7 @@ def _seen(
 def rise_mask(
     key: PRNGKeyArray, space: Sequence[int], cells: Sequence[int], keep: float | Array
 ) -> Float[Array, "*s"]:
-    """A mask in [0, 1], `keep` on average at every pixel.
+    """Draw a mask in [0, 1], `keep` on average at every pixel.
 
     Ones and zeros on `cells`, brought linearly to one cell more than the image along each axis, cut out at
     random: so an edge of a cell may fall on any pixel.

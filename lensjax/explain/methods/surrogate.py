@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
 from lensjax.explain.engine.patch_masks import all_masks, coin_masks, paired_masks
-from lensjax.explain.engine.segments import Segments, label, owners, segment_mean
+from lensjax.explain.engine.programs import jit_method
+from lensjax.explain.engine.segments import Segments, find_owners, label_patches, segment_mean
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.patch_regression import Surrogate, fit_lime, fit_shapley
 from lensjax.runtime.errors import UserError
@@ -32,7 +33,7 @@ def lime(
     baseline: Reference = 0.0,
     chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
-    """Every patch's coefficient in `lime_fit`, laid on its pixels: what the patch adds to the score.
+    """Lay every patch's coefficient in `lime_fit` on its pixels: what the patch adds to the score.
 
     Options as there; `score` gives one number.
     """
@@ -51,7 +52,7 @@ def kernel_shap(
     baseline: Reference = 0.0,
     chunk: Chunk = 32,
 ) -> Float[Array, "*s 1"]:
-    """Every patch's Shapley value in `kernel_shap_fit`, laid on all of its pixels.
+    """Lay every patch's Shapley value in `kernel_shap_fit` on all of its pixels.
 
     Options as there; `score` gives one number.
     """
@@ -72,12 +73,12 @@ def lime_fit(
     baseline: Reference = 0.0,
     chunk: Chunk = 32,
 ) -> Surrogate:
-    """Ridge regression of the score on which patches are there (Ribeiro et al. 2016).
+    """Fit the score by ridge regression on which patches are there (Ribeiro et al. 2016).
 
     As in the `lime` package: patches are kept with probability ½, the first mask keeps them all, a mask of m
     patches weighs √exp(−d²/width²) with d = 1 − √(m/K), and the intercept is not penalised. Captum's kernel,
     exp(−d²/2width²), is the same with d between images; Xplique's is exp(−d²/width²). `segments` and
-    `patches` are read by `segments.label`, `baseline` by `reference_image`, and "segment_mean" fills every
+    `patches` are read by `label_patches`, `baseline` by `reference_image`, and "segment_mean" fills every
     patch with its own mean, the package's habit. `score` may give several numbers, [m].
 
     Raises:
@@ -85,7 +86,7 @@ def lime_fit(
         positive, or no penalty and too few masks.
     """
     image = at_least_float32(image)
-    labels, count = label(segments, patches, image)
+    labels, count = label_patches(segments, patches, image)
     if isinstance(alpha, float | int) and alpha < 0:
         raise UserError(f"alpha (={alpha}) must be 0 or more; it penalises the coefficients' squares.")
     if isinstance(width, float | int) and width <= 0:
@@ -110,7 +111,7 @@ def kernel_shap_fit(
     baseline: Reference = 0.0,
     chunk: Chunk = 32,
 ) -> Surrogate:
-    """Shapley values of the patches by weighted regression (Lundberg & Lee 2017).
+    """Fit Shapley values of the patches by weighted regression (Lundberg & Lee 2017).
 
     They sum to score(x) − score(x′): both ends are constraints, not points of a large weight. With all masks
     they are exact, and their standard errors zero. Else masks come in pairs, one the other's complement
@@ -121,12 +122,12 @@ def kernel_shap_fit(
       UserError: no key and more than `samples` possible masks.
     """
     image = at_least_float32(image)
-    labels, count = label(segments, patches, image)
+    labels, count = label_patches(segments, patches, image)
     exact = 2**count <= max(2, at_least_one("samples", samples))
     if exact:
         masks = all_masks(count)
     else:
-        masks = paired_masks(_key("kernel_shap", key), owners(labels, count), (samples - 2) // 2)
+        masks = paired_masks(_key("kernel_shap", key), find_owners(labels, count), (samples - 2) // 2)
     base = _filling(baseline, image, labels, count, key)
     scores = _masked_scores(score, image, masks, labels, base, chunk)
     return fit_shapley(scores, masks, labels, exact=exact)

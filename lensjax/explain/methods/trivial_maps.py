@@ -8,7 +8,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.engine.loops import at_least_float32, jit_method
+from lensjax.explain.engine.loops import at_least_float32
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
@@ -18,7 +19,7 @@ from lensjax.types import Array, Float, PRNGKeyArray
 def random(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s 1"]:
-    """Uniform noise in [0, 1): the chance level of every score."""
+    """Draw uniform noise in [0, 1): the chance level of every score."""
     if key is None:
         raise UserError("random draws numbers; pass key=jax.random.key(seed).")
     return jax.random.uniform(key, (*image.shape[:-1], 1))
@@ -28,7 +29,7 @@ def random(
 def centre(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None, sigma: float = 1 / 6
 ) -> Float[Array, "*s 1"]:
-    """A Gaussian in the middle of the image, of each window of an event, `sigma` of each side wide."""
+    """Return a Gaussian in the middle of the image, of each window of an event, `sigma` of each side wide."""
     if sigma <= 0:
         raise UserError(f"sigma (={sigma}) must be positive; it is a fraction of the image's side.")
     squared = jnp.zeros((*image.shape[:-1], 1))
@@ -43,7 +44,7 @@ def centre(
 def abs_input(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """The brightness itself: |image|."""
+    """Return the brightness itself: |image|."""
     return jnp.abs(at_least_float32(image))
 
 
@@ -51,7 +52,7 @@ def abs_input(
 def sobel(
     score: Score, image: Float[Array, "*s c"], *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "*s c"]:
-    """Edges: the length of the Sobel gradient (in units per pixel), the border repeated.
+    """Find edges: the length of the Sobel gradient (in units per pixel), the border repeated.
 
     Along rows and columns only: the windows of an event have no edge between them.
     """
@@ -67,7 +68,7 @@ def sobel(
 
 
 def _filter(x: Array, axis: int, weights: tuple[float, float, float]) -> Array:
-    """Three-point correlation along an axis, the border repeated."""
+    """Correlate with three points along an axis, the border repeated."""
     padded = jnp.pad(x, [(1, 1) if i == axis else (0, 0) for i in range(x.ndim)], mode="edge")
     n = x.shape[axis]
     shifted = [w * jax.lax.slice_in_dim(padded, i, i + n, axis=axis) for i, w in enumerate(weights)]

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
+from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.scores.road_imputation import NOISE, impute
 from lensjax.runtime.errors import UserError
@@ -29,8 +30,8 @@ FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 
 
 @jax.jit
-def places(attribution: Float[Array, "*s"]) -> Int[Array, "*s"]:
-    """Place of each pixel in the map's order, 0 the highest value; ties in the order of the image."""
+def order_pixels(attribution: Float[Array, "*s"]) -> Int[Array, "*s"]:
+    """Return each pixel's place in the map's order, 0 the highest value; ties in the order of the image."""
     order = jnp.argsort(-attribution.ravel(), stable=True)
     return jnp.zeros(order.size, jnp.int32).at[order].set(jnp.arange(order.size)).reshape(attribution.shape)
 
@@ -45,7 +46,7 @@ def deletion(
     steps: int = 10,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Area under the score against the fraction of pixels replaced by the baseline, the best first.
+    """Return the area under the score against the fraction of pixels replaced, the best first.
 
     Petsiuk et al. 2018; by trapezia over `steps` equal steps, the whole image and the bare baseline included.
     """
@@ -63,7 +64,7 @@ def insertion(
     steps: int = 10,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Area under the score against the fraction of pixels restored in the blurred image, the best first.
+    """Return the area under the score against the fraction of pixels restored in the blur, the best first.
 
     Petsiuk et al. 2018. A blurred start has no edges that are nobody's, which a constant one would have.
     """
@@ -80,14 +81,14 @@ def removal_curve(
     steps: int = 10,
     chunk: Chunk = 32,
 ) -> Float[Array, "n"]:
-    """The score with 0, 1/steps … 1 of the pixels taken from `base`, the highest of the map first.
+    """Return the score with 0, 1/steps … 1 of the pixels taken from `base`, the map's highest first.
 
     Raises:
       UserError: the map is not of the image's shape, or `steps` is below 1.
     """
     _check(image, attribution)
     counts = np.linspace(0, attribution.size, at_least_one("steps", steps) + 1).round().astype(np.int32)
-    place = places(attribution)
+    place = order_pixels(attribution)
     image, base = at_least_float32(image), at_least_float32(base)
     return map_chunks(lambda count: _replaced(score, count, place, image, base), counts, chunk)
 
@@ -103,7 +104,7 @@ def road(
     noise: float = NOISE,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Mean score over `fractions` of the pixels removed and imputed from their neighbours (Rong et al. 2022).
+    """Return the mean score with `fractions` of the pixels removed and imputed (Rong et al. 2022).
 
     `most` relevant first, or the least. `imputation.impute` leaves no outline of what was removed, from which
     a network could tell the class.
@@ -117,7 +118,7 @@ def road(
     if not fractions or not all(0 < f < 1 for f in fractions):
         raise UserError(f"fractions (={fractions}) must lie between 0 and 1; something must stay.")
     counts = np.round(np.asarray(fractions) * attribution.size).astype(np.int32)
-    place, image = places(attribution if most else -attribution), at_least_float32(image)
+    place, image = order_pixels(attribution if most else -attribution), at_least_float32(image)
     return map_chunks(lambda count: _imputed(score, count, place, image, key, noise), counts, chunk).mean()
 
 

@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
-from lensjax.explain.engine.segments import Segments, label
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
+from lensjax.explain.engine.programs import jit_method
+from lensjax.explain.engine.segments import Segments, label_patches
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.explain.scores.deletion_insertion import deletion, insertion, road
-from lensjax.explain.scores.similarity import rank_correlation
+from lensjax.ops.map_statistics import gini_index, rank_correlation
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
@@ -37,13 +38,13 @@ def infidelity(
     samples: int = 64,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Mean over parts of (Σ map in the part − what the score loses without it)² (Yeh et al. 2019).
+    """Return the mean over parts of (Σ map in the part − what the score loses)² (Yeh et al. 2019).
 
     Of arXiv:1901.09392, definition 2.1, with the removal of a part as the perturbation; `parts` are
     `random_parts` where not given. `scaled` multiplies the map by its best factor and divides by the mean
     loss², so that maps of any unit compare: 0 is perfect, 1 says nothing. A score that never changes gives 0.
     """
-    told, lost = _told_and_lost(score, image, attribution, key, parts, baseline, samples, chunk)
+    told, lost = _sum_parts(score, image, attribution, key, parts, baseline, samples, chunk)
     if not scaled:
         return ((told - lost) ** 2).mean()
     return _unexplained(told, lost)
@@ -51,7 +52,7 @@ def infidelity(
 
 @jax.jit
 def _unexplained(told: Array, lost: Array) -> Array:
-    """Share of Σ lost² that no multiple of `told` accounts for."""
+    """Return the share of Σ lost² that no multiple of `told` accounts for."""
     square = (told**2).sum()
     factor = jnp.where(square > 0, (told * lost).sum() / jnp.where(square > 0, square, 1), 0)
     all_lost = (lost**2).sum()
@@ -69,11 +70,11 @@ def mu_fidelity(
     samples: int = 64,
     chunk: Chunk = 32,
 ) -> Float[Array, ""]:
-    """Spearman's correlation over parts between the map's sum and what the score loses without the part.
+    """Rank parts by the map's sum and by what the score loses without them: Spearman's correlation.
 
     μFidelity, the faithfulness correlation of Bhatt et al. 2020 by ranks; arguments as in `infidelity`.
     """
-    told, lost = _told_and_lost(score, image, attribution, key, parts, baseline, samples, chunk)
+    told, lost = _sum_parts(score, image, attribution, key, parts, baseline, samples, chunk)
     return rank_correlation(told, lost)
 
 
@@ -84,11 +85,8 @@ def sparseness(
     *,
     key: PRNGKeyArray | None = None,
 ) -> Float[Array, ""]:
-    """Gini index of |map|: 0 if uniform or zero, 1 − 1/n for one pixel of n (Chalasani et al. 2020)."""
-    ordered = jnp.sort(jnp.abs(attribution.ravel()))
-    n, total = ordered.size, ordered.sum()
-    weighed = ((2 * jnp.arange(1, n + 1) - n - 1) / n * ordered).sum()
-    return jnp.where(total > 0, weighed / jnp.where(total > 0, total, 1), 0)
+    """Return the Gini index of |map|: 0 if uniform or zero, 1 − 1/n for one pixel (Chalasani et al. 2020)."""
+    return gini_index(attribution)
 
 
 FAITHFULNESS: dict[str, Callable] = {
@@ -110,7 +108,7 @@ def max_sensitivity(
     radius: float = 0.02,
     samples: int = 4,
 ) -> Float[Array, ""]:
-    """max over small r of ‖map(x + r) − map(x)‖ / ‖map(x)‖ (Yeh et al. 2019). Low is stable.
+    """Return the maximum over small r of ‖map(x + r) − map(x)‖ / ‖map(x)‖ (Yeh et al. 2019). Low is stable.
 
     r is uniform within ± `radius` of the image's range in each pixel. `explain(image)` gives the map, with
     the same random numbers every time: what is asked is how the map follows the image. A zero map is compared
@@ -123,12 +121,12 @@ def max_sensitivity(
     image = at_least_float32(image)
     whole, found = explain(image), []
     for each in jax.random.split(key, at_least_one("samples", samples)):
-        found.append(_relative(explain(_shaken(image, each, radius)), whole))
+        found.append(_relative(explain(_shake(image, each, radius)), whole))
     return jnp.stack(found).max()
 
 
 @jax.jit
-def _shaken(image: Array, key: Array, radius: float | Array) -> Array:
+def _shake(image: Array, key: Array, radius: float | Array) -> Array:
     return image + radius * jnp.ptp(image) * jax.random.uniform(key, image.shape, minval=-1, maxval=1)
 
 
@@ -147,13 +145,13 @@ def random_parts(
     segments: Segments = 81,
     share: float = 0.2,
 ) -> Bool[Array, "n *s"]:
-    """Random parts of the image: a `share` of the cells of a grid, 9 × 9 where `segments` is 81, each time.
+    """Draw parts of the image: a `share` of the cells of a grid, 9 × 9 where `segments` is 81, each time.
 
-    As μFidelity in Xplique; of an event every window is cut on its own (`segments.label`).
+    As μFidelity in Xplique; of an event every window is cut on its own (`segments.label_patches`).
     """
     if not 0 < share < 1:
         raise UserError(f"share (={share}) must lie between 0 and 1.")
-    labels, count = label(segments, 1, image)
+    labels, count = label_patches(segments, 1, image)
     return _chosen(key, labels, count, at_least_one("samples", samples), max(1, round(share * count)))
 
 
@@ -163,7 +161,7 @@ def _chosen(key: Array, labels: Array, count: int, samples: int, size: int) -> A
     return (draws.argsort(axis=1).argsort(axis=1) < size)[:, labels]
 
 
-def _told_and_lost(
+def _sum_parts(
     score: Score,
     image: Array,
     attribution: Array,
@@ -173,7 +171,7 @@ def _told_and_lost(
     samples: int,
     chunk: Chunk,
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
-    """Of every part, the sum of the map there, and what the score loses without it."""
+    """Return each part's sum of the map there, and what the score loses without it."""
     image = at_least_float32(image)
     base = reference_image(baseline, image, key)
     if parts is None:

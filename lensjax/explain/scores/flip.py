@@ -18,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.explain.engine.baselines import Reference, reference_image
-from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, jit_method, map_chunks
-from lensjax.explain.engine.segments import Segments, label, owners
+from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
+from lensjax.explain.engine.programs import jit_method, share_traces
+from lensjax.explain.engine.segments import Segments, find_owners, label_patches
 from lensjax.explain.methods.gradient import Score, gradient, value
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
@@ -59,11 +60,12 @@ class GradientFlip:
 
 
 def margin(logits: Float[Array, "k"], wanted: int | Array) -> Float[Array, ""]:
-    """Logit of the wanted class over that of the best other."""
+    """Return the logit of the wanted class over that of the best other."""
     is_wanted = jnp.arange(logits.size) == wanted
     return logits[wanted] - jnp.where(is_wanted, -jnp.inf, logits).max()
 
 
+@share_traces()
 def by_patches(
     score: Score,
     image: Float[Array, "*s c"],
@@ -79,15 +81,15 @@ def by_patches(
 
     Greedy: of a linear score with a baseline it finds the fewest patches; of a network, a good guess. It
     stops too where `most` are gone, or where none helps any more. `segments` and `patches` are those of
-    `segments.label`.
+    `segments.label_patches`.
 
     Raises:
       UserError: `most` or `chunk` is below 1, or another form of segments or baseline.
     """
     at_least_one("most", most)
     image = at_least_float32(image)
-    labels, count = label(segments, patches, image)
-    base, left = reference_image(baseline, image, key), np.asarray(owners(labels, count))
+    labels, count = label_patches(segments, patches, image)
+    base, left = reference_image(baseline, image, key), np.asarray(find_owners(labels, count))
     gone, scores = jnp.zeros(image.shape[:-1], bool), [float(value(score, image))]
     order: list[int] = []
     while scores[-1] <= 0 and len(order) < most and left.any():
@@ -105,7 +107,7 @@ def by_patches(
 def _without_each(
     score: Score, image: Array, base: Array, labels: Array, gone: Array, count: int, chunk: Chunk
 ) -> Array:
-    """The score [k] without each patch, beside those that are gone."""
+    """Return the score [k] without each patch, beside those that are gone."""
     return map_chunks(
         lambda patch: _without(score, image, base, labels, gone, patch), jnp.arange(count), chunk
     )
@@ -118,6 +120,7 @@ def _without(
     return value(score, jnp.where((gone | (labels == patch))[..., None], base, image))
 
 
+@share_traces()
 def by_gradient(
     score: Score,
     image: Float[Array, "*s c"],
@@ -127,7 +130,7 @@ def by_gradient(
     high: float = np.inf,
     steps: int = 50,
 ) -> GradientFlip:
-    """The change of least norm that makes the score positive, were it linear; repeated from there.
+    """Make the change of least norm that makes the score positive, were it linear; repeat from there.
 
     `l2` moves along the gradient g by −score / |g|² (DeepFool, Moosavi-Dezfooli et al. 2016), `l1` the values
     with the largest |g|, each as far as it may go, which changes the fewest (of a linear score, the least l1
@@ -152,14 +155,14 @@ def by_gradient(
         edited, step = moved, step + 1
         found = float(value(score, edited))
     if found > 0:
-        edited, found = _nearest(score, image, edited, found)
+        edited, found = _bisect(score, image, edited, found)
     change = np.asarray(edited - image)
     sizes = float(np.abs(change).sum()), float(np.sqrt((change**2).sum()))
     return GradientFlip(edited, *sizes, int(change.any(-1).sum()), step, found, found > 0)
 
 
-def _nearest(score: Score, image: Array, edited: Array, found: float) -> tuple[Array, float]:
-    """By bisection, how much of the change still flips: steps along a curve reach too far."""
+def _bisect(score: Score, image: Array, edited: Array, found: float) -> tuple[Array, float]:
+    """Find by bisection how much of the change still flips: steps along a curve reach too far."""
     low, high, nearest = 0.0, 1.0, edited
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -170,15 +173,15 @@ def _nearest(score: Score, image: Array, edited: Array, found: float) -> tuple[A
     return nearest, found
 
 
-def _shortest(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
-    """Least l2 with slope · step = gain. What may not move in the box is left out of the slope."""
+def _step_l2(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
+    """Return the least l2 with slope · step = gain. What may not move in the box is left out of the slope."""
     stuck = ((slope > 0) & (x >= high)) | ((slope < 0) & (x <= low))
     free = jnp.where(stuck, 0, slope)
     return gain * free / jnp.maximum((free**2).sum(), jnp.finfo(x.dtype).tiny)
 
 
-def _sparsest(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
-    """Least l1 with slope · step = gain in the box: the steepest values first, each to its bound."""
+def _step_l1(slope: Array, gain: float, x: Array, low: float, high: float) -> Array:
+    """Return the least l1 with slope · step = gain in the box: steepest values first, each to its bound."""
     room = jnp.where(slope > 0, high - x, x - low).ravel()
     steep = jnp.abs(slope).ravel()
     order = jnp.argsort(-steep, stable=True)
@@ -190,4 +193,4 @@ def _sparsest(slope: Array, gain: float, x: Array, low: float, high: float) -> A
     return (jnp.zeros_like(length).at[order].set(length)).reshape(x.shape) * jnp.sign(slope)
 
 
-STEPS: dict[str, Callable[..., Array]] = {"l2": _shortest, "l1": _sparsest}
+STEPS: dict[str, Callable[..., Array]] = {"l2": _step_l2, "l1": _step_l1}

@@ -8,21 +8,25 @@ positive counts as 0. An empty mask gives NaN: leave such examples out with a Na
 
 from __future__ import annotations
 
-from functools import partial
+import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from lensjax.ops import map_statistics
+from lensjax.ops.bootstrap import bootstrap
+from lensjax.ops.map_statistics import weighted_centroid
 from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 
 def chance(mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """The mask's share of the image: what a random map scores."""
+    """Return the mask's share of the image: what a random map scores."""
     return _unless_empty(mask, mask.mean())
 
 
 def energy_inside(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """Share of the map's positive part that lies inside (energy-based pointing, relevance mass accuracy).
+    """Return the share of the map's positive part that lies inside (energy-based pointing, relevance mass).
 
     Wang et al. 2020; Arras et al. 2022. Chance: the mask's share for a map of independent positive values.
     """
@@ -39,7 +43,7 @@ def pointing(
     tolerance: float = 0.0,
     axes: tuple[int, ...] | None = None,
 ) -> Float[Array, ""]:
-    """Whether the maximum is within `tolerance` pixels of the mask; of tied maxima, the share.
+    """Tell whether the maximum is within `tolerance` pixels of the mask; of tied maxima, the share.
 
     The pointing game of Zhang et al. 2016. Chance: the share of the image within the tolerance, which is
     measured along `axes`: (-2, -1) for the windows of an event, of which one is not near another.
@@ -50,7 +54,7 @@ def pointing(
 
 
 def rank_accuracy(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """Share of the top |mask| pixels that lie inside; ties count by their expectation (Arras et al. 2022).
+    """Return the share of the top |mask| pixels inside; ties count by expectation (Arras et al. 2022).
 
     Chance: the mask's share of the image, exactly.
     """
@@ -63,7 +67,7 @@ def rank_accuracy(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> F
 
 
 def iou(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """Overlap over union of the top |mask| pixels and the mask: both have the same area.
+    """Return the overlap over union of the top |mask| pixels and the mask: both have the same area.
 
     With the share r of `rank_accuracy` it is r / (2 − r), so it ranks the maps of one image alike. Chance is
     that of a share c, c / (2 − c): about half the mask's share.
@@ -73,17 +77,11 @@ def iou(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array
 
 
 def average_precision(attribution: Float[Array, "*s"], mask: Bool[Array, "*s"]) -> Float[Array, ""]:
-    """Area under precision against recall over all thresholds, as a sum of steps; ties share a threshold.
+    """Return the area under precision against recall over all thresholds; ties share a threshold.
 
     Chance: the mask's share of the image, and slightly more for small masks.
     """
-    order = jnp.argsort(attribution.ravel(), descending=True)
-    values, inside = attribution.ravel()[order], mask.ravel()[order]
-    position = jnp.arange(values.size)
-    last_of_tie = jnp.append(values[1:] != values[:-1], True)
-    end = jax.lax.cummin(jnp.where(last_of_tie, position, values.size), reverse=True)
-    precision = (jnp.cumsum(inside) / (position + 1))[end]
-    return _unless_empty(mask, jnp.where(inside, precision, 0).sum() / jnp.maximum(mask.sum(), 1))
+    return _unless_empty(mask, map_statistics.average_precision(attribution, mask))
 
 
 SCORES = {
@@ -96,24 +94,21 @@ SCORES = {
 
 @jax.jit
 def score_maps(attributions: Float[Array, "b *s"], masks: Bool[Array, "b *s"]) -> dict[str, Array]:
-    """Every score of every map, name → [b], and `chance`."""
+    """Return every score of every map, name → [b], and `chance`."""
     scores = {name: jax.vmap(score)(attributions, masks) for name, score in SCORES.items()}
     return scores | {"chance": jax.vmap(chance)(masks)}
 
 
 def centroid(attribution: Float[Array, "*s"], coordinates: Float[Array, "*s d"]) -> Float[Array, "d"]:
-    """Mean of the pixels' `coordinates`, in whatever unit, weighed by the map's positive part.
+    """Return the mean of the pixels' `coordinates`, in whatever unit, weighed by the map's positive part.
 
     A map with nothing positive weighs all pixels alike, as (in expectation) a random one does.
     """
-    positive = jnp.maximum(attribution, 0)
-    total = positive.sum()
-    weights = jnp.where(total > 0, positive / jnp.where(total > 0, total, 1), 1 / positive.size)
-    return (weights[..., None] * coordinates).sum(tuple(range(attribution.ndim)))
+    return weighted_centroid(jnp.maximum(attribution, 0), coordinates)
 
 
 def centre_distance(attribution: Float[Array, "*s"], position: Float[Array, "d"]) -> Float[Array, ""]:
-    """Pixels from the centroid of the map's positive part to the true position.
+    """Return the pixels from the centroid of the map's positive part to the true position.
 
     The position is in fractions of the last d axes, pixel i of n centred at (i + ½)/n; NaN gives NaN. A map
     with nothing positive has its centroid in the middle of the image. Where pixels are not all of one size,
@@ -126,7 +121,7 @@ def centre_distance(attribution: Float[Array, "*s"], position: Float[Array, "d"]
 
 
 def squared_distance(mask: Bool[Array, "*s"], axes: tuple[int, ...] | None = None) -> Float[Array, "*s"]:
-    """Squared distance in pixels to the nearest True, ∞ without any: one axis after the other, exact.
+    """Return the squared distance in pixels to the nearest True, ∞ without any, exactly: axis after axis.
 
     Along some `axes` alone, places that differ on another are infinitely far.
     """
@@ -138,16 +133,17 @@ def squared_distance(mask: Bool[Array, "*s"], axes: tuple[int, ...] | None = Non
     return distance
 
 
-@partial(jax.jit, static_argnames=("level", "resamples"))
 def bootstrap_interval(
     values: Float[Array, "n"], key: PRNGKeyArray, *, level: float = 0.95, resamples: int = 1000
-) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """Mean over examples and its percentile bootstrap interval (mean, low, high); NaN values are left out."""
-    rows = jax.random.randint(key, (resamples, values.size), 0, values.size)
-    low, high = jnp.nanquantile(
-        jnp.nanmean(values[rows], axis=1), jnp.array([(1 - level) / 2, (1 + level) / 2])
-    )
-    return jnp.nanmean(values), low, high
+) -> tuple[float, float, float]:
+    """Return the mean over examples and its percentile bootstrap interval (mean, low, high).
+
+    NaN values are left out. `ops.bootstrap` draws the rows, with a seed from the key.
+    """
+    known = np.asarray(values)[~np.isnan(values)]
+    seed = [int(word) for word in np.asarray(jax.random.key_data(key)).ravel()]
+    interval = bootstrap(lambda rows: float(rows.mean()), (known,), n=resamples, seed=seed, level=level)
+    return float(known.mean()) if known.size else math.nan, *interval
 
 
 def _unless_empty(mask: Array, score: Array) -> Array:

@@ -29,7 +29,7 @@ def impute(
     key: PRNGKeyArray | None = None,
     noise: float | Array = NOISE,
 ) -> Float[Array, "*s c"]:
-    """The image with the `removed` pixels made up from the others; those stay as they are, bit for bit.
+    """Make the `removed` pixels up from the others; those stay as they are, bit for bit.
 
     Solved until the residual is `TOLERANCE` of the right-hand side, in `MOST_ITERATIONS` at most: tested to
     be within 1 % of the image's range, the size of the noise, in holes of 60 × 60 pixels. A window without a
@@ -57,7 +57,7 @@ def impute(
 
 
 def neighbours(x: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
-    """Σ w · neighbour over the eight pixels around each, nothing beyond the border."""
+    """Sum w · neighbour over the eight pixels around each, nothing beyond the border."""
     row, column = x.ndim - 3, x.ndim - 2
     beside = _both_sides(x, column)
     return DIRECT * beside + _both_sides(DIRECT * x + DIAGONAL * beside, row)

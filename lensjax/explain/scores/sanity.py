@@ -28,8 +28,8 @@ Group = str | Callable[[str], bool]
 Redraw = Callable[[Params, PRNGKeyArray], Params]
 
 
-def redrawn(params: Params, key: PRNGKeyArray) -> Params:
-    """Every leaf anew: Gaussian with the leaf's own mean and standard deviation.
+def redraw_parameters(params: Params, key: PRNGKeyArray) -> Params:
+    """Draw every leaf anew: Gaussian with the leaf's own mean and standard deviation.
 
     Where there is an initialiser, pass that in its place.
     """
@@ -43,9 +43,13 @@ def redrawn(params: Params, key: PRNGKeyArray) -> Params:
 
 
 def full_randomisation(
-    maps_of: Callable[[Params], Array], params: Params, key: PRNGKeyArray, *, redraw: Redraw = redrawn
+    maps_of: Callable[[Params], Array],
+    params: Params,
+    key: PRNGKeyArray,
+    *,
+    redraw: Redraw = redraw_parameters,
 ) -> Float[Array, "b"]:
-    """Similarity of each map to that of a network with no parameter left."""
+    """Return the similarity of each map to that of a network with no parameter left."""
     return similarity(maps_of(params), maps_of(redraw(params, key)))
 
 
@@ -56,9 +60,9 @@ def cascade(
     groups: Sequence[Group],
     *,
     order: str = "top_down",
-    redraw: Redraw = redrawn,
+    redraw: Redraw = redraw_parameters,
 ) -> Float[Array, "g b"]:
-    """Similarity to the first maps after the first, the first two … all groups are random.
+    """Compare with the first maps after the first, the first two … all groups are random.
 
     `groups` are in the order of the network, from the image up; `top_down` begins with the last, `bottom_up`
     with the first.
@@ -76,7 +80,7 @@ def cascade(
 
 
 def replace_group(params: Params, fresh: Params, group: Group) -> Params:
-    """`params`, of which the leaves of a group are those of `fresh`.
+    """Return `params`, of which the leaves of a group are those of `fresh`.
 
     Raises:
       UserError: no leaf belongs to the group; lists the paths.

@@ -14,6 +14,7 @@ from lensjax.explain.engine.segments import Segments
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.patch_regression import Surrogate
 from lensjax.explain.methods.surrogate import lime_fit
+from lensjax.ops.map_statistics import rank_correlation
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
@@ -28,7 +29,7 @@ def lime_top_patches(
     top: Sequence[int] = (5, 10),
     **options: Any,
 ) -> tuple[Surrogate, dict[int, Array]]:
-    """LIME on 250 superpixels, and the pixels [*s] of the 5 and of the 10 patches that support most.
+    """Fit LIME on 250 superpixels; return it, and the pixels of the 5 and 10 patches that support most.
 
     `options` go to `lime_fit`.
     """
@@ -37,7 +38,7 @@ def lime_top_patches(
 
 
 def top_patches(fit: Surrogate, n: int) -> Bool[Array, "*s"]:
-    """Pixels of the `n` patches with the largest coefficients; fewer where fewer are positive."""
+    """Return the pixels of the `n` patches with the largest coefficients; fewer where fewer are positive."""
     return _largest(fit.coefficients, at_least_one("n", n))[fit.segments]
 
 
@@ -50,7 +51,7 @@ def stability(
     fit: Callable[..., Surrogate] = lime_fit,
     **options: Any,
 ) -> dict[str, float]:
-    """How far fits of other keys agree, 1 at best, averaged over all pairs of `keys`, random keys [n].
+    """Return how far fits of other keys agree, 1 at best, averaged over all pairs of `keys` [n].
 
     `rank_correlation` is Spearman's, of the coefficients; `jaccard` the share of the `top` patches of either
     that both have. `fit` may be `kernel_shap_fit`; `options` go to it.
@@ -66,7 +67,7 @@ def stability(
     best = np.asarray([_largest(row, top) for row in found])
     pairs = list(itertools.combinations(range(len(keys)), 2))
     overlap = [_jaccard(best[i], best[j]) for i, j in pairs]
-    ranks = [_rank_correlation(found[i], found[j]) for i, j in pairs]
+    ranks = [float(rank_correlation(found[i], found[j])) for i, j in pairs]
     return {"rank_correlation": float(np.mean(ranks)), "jaccard": float(np.mean(overlap))}
 
 
@@ -79,13 +80,3 @@ def _largest(coefficients: Float[Array, "k"] | np.ndarray, n: int) -> Array:
 def _jaccard(a: np.ndarray, b: np.ndarray) -> float:
     either = (a | b).sum()
     return float((a & b).sum() / either) if either else 1.0
-
-
-def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's, ties at their mean rank; of two rankings that are the same, 1 even if all is tied."""
-    first, second = ((x[:, None] > x).sum(1) + (x[:, None] >= x).sum(1) for x in (a, b))
-    if (first == second).all():
-        return 1.0
-    first, second = first - first.mean(), second - second.mean()
-    scale = np.sqrt((first**2).sum() * (second**2).sum())
-    return float((first * second).sum() / scale) if scale > 0 else 0.0

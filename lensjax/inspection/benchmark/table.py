@@ -18,8 +18,8 @@ import numpy as np
 from jax.tree_util import Partial
 
 from lensjax.explain import METHODS, ON_FEATURES, cascade, incremental_occlusion, map_chunks, max_sensitivity
-from lensjax.explain.engine.compute_cost import passes
-from lensjax.explain.engine.memory import peak_bytes
+from lensjax.explain.engine.jaxprs import count_passes as passes
+from lensjax.explain.engine.jaxprs import peak_bytes
 from lensjax.explain.scores.similarity import similarity
 from lensjax.inspection import result_files
 from lensjax.inspection.benchmark import scores as score_with
