@@ -40,9 +40,14 @@ __all__ = [
     "tpr_at_fpr",
 ]
 
+CLASS_METRICS = ("auroc", "average_precision", "accuracy", "macro_f1", "calibration_error", "brier_error")
+TWO_CLASS_METRICS = ("f1", "tpr0", "tpr10", "tpr_at_fpr_1e-3", "tpr_at_fpr_1e-4")
+"""Of two classes, besides CLASS_METRICS."""
+
 
 def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    """Log odds of each class against the rest, float64; of two classes exactly the difference of the logits.
+    """Return the log odds of each class against the rest, in float64; of two classes exactly
+    the difference of the logits.
 
     Raises:
       UserError: fewer than two classes, or a logit is not finite.
@@ -58,7 +63,7 @@ def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
 def confusion(
     predicted: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], k: int
 ) -> Int[np.ndarray, "{k} {k}"]:
-    """Counts [true, predicted]. Raises UserError for a class outside 0 … k − 1."""
+    """Count [true, predicted]. Raises UserError for a class outside 0 … k − 1."""
     for name, values in (("predictions", predicted), ("labels", labels)):
         if values.size and not 0 <= values.min() <= values.max() < k:
             raise UserError(f"{name} lie in {values.min()} … {values.max()}; {k} classes are 0 … {k - 1}.")
@@ -66,17 +71,17 @@ def confusion(
 
 
 def accuracy(counts: Int[np.ndarray, "*b k k"]) -> Float[np.ndarray, "*b"]:
-    """Fraction of examples on the diagonal of a confusion matrix."""
+    """Return the fraction of examples on the diagonal of a confusion matrix."""
     return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum((-2, -1)))
 
 
 def f1(counts: Int[np.ndarray, "*b k k"]) -> Float[np.ndarray, "*b k"]:
-    """F1 of each class, 2 TP / (2 TP + FP + FN); NaN for a class neither present nor predicted."""
+    """Return F1 of each class, 2 TP / (2 TP + FP + FN); NaN for a class neither present nor predicted."""
     return _ratio(2 * np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1) + counts.sum(-2))
 
 
 def macro_f1(counts: Int[np.ndarray, "*b k k"]) -> Float[np.ndarray, "*b"]:
-    """Mean F1 of the classes present or predicted."""
+    """Return the mean F1 of the classes present or predicted."""
     each = f1(counts)
     return _ratio(np.nansum(each, axis=-1), np.sum(~np.isnan(each), axis=-1))
 
@@ -89,7 +94,7 @@ def _ratio(top: ArrayLike, bottom: ArrayLike) -> np.ndarray:
 def expected_calibration_error(
     probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], bins: int = 15
 ) -> float:
-    """Mean |accuracy − confidence| of the top class in equal bins. Guo et al. 2017, arXiv:1706.04599."""
+    """Return the mean |accuracy − confidence| of the top class in equal bins (Guo et al. 2017)."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -98,7 +103,7 @@ def expected_calibration_error(
 
 
 def brier(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> float:
-    """½ Σ_k (p_k − y_k)², mean over examples: 0 to 1, and (p − y)² for two classes. Brier 1950."""
+    """Return the mean over examples of ½ Σ_k (p_k − y_k)²: 0 to 1; (p − y)² for two classes. Brier 1950."""
     truth = labels[:, None] == np.arange(probabilities.shape[1])
     squares = np.sum((probabilities.astype(np.float64) - truth) ** 2, axis=1) / 2
     return float(squares.mean()) if len(labels) else float("nan")
@@ -107,7 +112,7 @@ def brier(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
 def classification_summary(
     logits: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], classes: Sequence[str], *, seed: int = 0
 ) -> Summary:
-    """Every classification metric of an evaluation set, with `_low` and `_high` where there is an interval.
+    """Return every classification metric, with `_low` and `_high` where there is an interval.
 
     Two classes: AUROC, average precision, TPR0, TPR10 and TPR at fixed FPR of class 1 against class 0, and
     `f1` of class 1. More: AUROC and average precision are one-vs-rest means. `*_per_class` and `confusion`
@@ -148,7 +153,7 @@ def classification_summary(
 def class_errors(
     name: str, logits: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], classes: Sequence[str]
 ) -> Summary:
-    """How many examples of one class are missed, of how many, the rate with its Wilson interval, and as what.
+    """Count the missed examples of one class: of how many, the rate with its Wilson interval, taken for what.
 
     Empty where there is no such class.
     """

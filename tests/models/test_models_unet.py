@@ -9,10 +9,10 @@ import optax
 import pytest
 
 from lensjax.config import AttentionConfig, Config, LensData, LossConfig, ModelConfig, OptimConfig
-from lensjax.evaluation.predict import dry_run
 from lensjax.models import build
 from lensjax.models.cnn import grids
 from lensjax.models.unet import centroid, enlarge
+from lensjax.training.check_config import dry_run
 from lensjax.training.optim import frozen, hold, make_optimiser
 from lensjax.training.state import start_from
 
