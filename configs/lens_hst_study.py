@@ -1,20 +1,18 @@
 """`lens_hst.py` at a size that trains in minutes on one core, and what is varied in it.
 
     python -m lensjax.studies.lenses.real_variants configs/lens_hst_study.py \
-        --lenses ../shared/data/lens_hst \
-        --galaxies ../shared/data/galaxies_hst_cosmos --rings ../shared/data/galaxies_decals_rings \
+        --lenses $LENSJAX_REAL_DATA/lens_hst \
+        --galaxies $LENSJAX_REAL_DATA/galaxies_hst_cosmos --rings $LENSJAX_REAL_DATA/galaxies_decals_rings \
         --out runs/real_variants
 
-trains and compares VARIANTS, edits of the configuration, on real lenses: 3,000 simulations, six epochs and
-smaller batches, half as many steps as of the full training. The study fills in the folder of `negatives`.
+trains and compares VARIANTS (`lens_real` of configs/variants.py) on real lenses: 3,000 simulations, six
+epochs and smaller batches, half as many steps as of the full training. The study fills in the folder of
+`negatives`.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-
 from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig
-
-Edit = Callable[[Config], Config]
+from lensjax.config_io import find_config
+from lensjax.specs import defined_in
 
 
 def get_config() -> Config:
@@ -37,15 +35,4 @@ def get_config() -> Config:
     )
 
 
-def data(**changes) -> Edit:
-    return lambda config: replace(config, data=replace(config.data, **changes))
-
-
-VARIANTS: dict[str, Edit] = {
-    "base": data(),
-    "no_augmentation": data(augment=()),
-    "more_augmentation": data(augment=("dihedral", "shift", "brightness", "noise")),
-    "noise": data(instrument="hst_f814w_noise"),
-    "psf": data(instrument="hst_f814w_psf"),
-    "real_negatives": data(negatives="galaxies", negative_share=0.3),
-}
+VARIANTS = defined_in(find_config("variants"), "GROUPS", "")["lens_real"]
