@@ -32,30 +32,30 @@ def gates(*at: str, **options) -> Edit:
 
 
 def per_image(config: Config) -> Config:
-    """The layers as a 2D network, trained on each window as an image; pooled less, for as many weights."""
+    """Make the layers a 2D network, trained on each window as an image; pooled less, for as many weights."""
     config = model(decide="window", attention=AttentionConfig(at=()), pool=(3, 2, 1))(config)
     return replace(config, loss=LossConfig({"window_cross_entropy": 1.0}))
 
 
 def averaged(*at: str) -> Edit:
-    """Features averaged over time, frequency kept, no biases."""
+    """Average features over time, keep frequency; no biases."""
     trunk = {"features": (16, 24, 32), "pool": (2, 3, 1), "bias": False, "pooling": "rows"}
     return model(attention=AttentionConfig(at=at), **trunk)
 
 
 def widened(pooling: str) -> Edit:
-    """Features averaged over space; more of them, to spend the weights that a flattened layer takes."""
+    """Average features over space; more of them, to spend the weights that a flattened layer takes."""
     return model(attention=AttentionConfig(at=()), features=(24, 64, 120), pooling=pooling, hidden=112)
 
 
 def joint(config: Config) -> Config:
-    """Class and peak time and frequency, from the network with "3D" attention in two layers."""
+    """Predict class, peak time and frequency, from the network with "3D" attention in two layers."""
     config = model(head="heatmap", attention=AttentionConfig(at=("stage1", "stage2")))(config)
     return replace(config, loss=LossConfig({"cross_entropy": 1.0, "position": 2.0, "position_nll": 0.05}))
 
 
 def attention(**changes) -> Edit:
-    """The configured gates, or two where there are none, changed."""
+    """Change the configured gates, or two where there are none."""
 
     def edit(config: Config) -> Config:
         at = config.model.attention.at or ("stage1", "stage2")
@@ -65,7 +65,7 @@ def attention(**changes) -> Edit:
 
 
 def depth(count: int) -> Edit:
-    """Gates before the first `count` stages."""
+    """Put gates before the first `count` stages."""
     return attention(at=tuple(f"stage{stage + 1}" for stage in range(count)))
 
 
@@ -74,18 +74,18 @@ def before_last(config: Config) -> Config:
 
 
 def frozen_gates(config: Config) -> Config:
-    """As many weights, those of the gates as they were drawn."""
+    """Keep the weights of the gates as they were drawn."""
     config = attention()(config)
     return replace(config, optim=replace(config.optim, frozen=(*config.optim.frozen, "attention")))
 
 
 def events(edit: Edit) -> Edit:
-    """For events alone."""
+    """Restrict an edit to events."""
     return lambda config: None if isinstance(config.data, LensData) else edit(config)
 
 
 def lenses(edit: Edit) -> Edit:
-    """For images of the sky alone."""
+    """Restrict an edit to images of the sky."""
     return lambda config: edit(config) if isinstance(config.data, LensData) else None
 
 
@@ -95,12 +95,12 @@ def class_alone(config: Config) -> Config:
 
 
 def of_class(edit: Edit) -> Edit:
-    """An edit of a network for events that says the class alone, for views that have no place for a peak."""
+    """Edit a network for events that says the class alone, for views that have no place for a peak."""
     return events(lambda config: edit(class_alone(config)))
 
 
 def as_images(**changes) -> Edit:
-    """One image in place of four windows; where all is flattened, pooled less, for as many weights."""
+    """Show one image in place of four windows; where all is flattened, pooled less, for as many weights."""
 
     def edit(config: Config) -> Config:
         flat = config.model.pooling == "flatten" and len(config.model.features) == 3
@@ -110,20 +110,20 @@ def as_images(**changes) -> Edit:
 
 
 def window_by_window(config: Config) -> Config:
-    """A 2D network, trained on each window as an image."""
+    """Train a 2D network on each window as an image."""
     config = as_images(decide="window")(config)
     return replace(config, loss=replace(config.loss, weights={"window_cross_entropy": 1.0}))
 
 
 def loss(**weights: float) -> Edit:
-    """Terms added to, or weighted otherwise than, those configured."""
+    """Add terms to those configured, or weigh them otherwise."""
     return lambda config: replace(
         config, loss=replace(config.loss, weights={**config.loss.weights, **weights})
     )
 
 
 def explained(name: str, weight: float, **options: Any) -> Edit:
-    """A term on the network's explanations or gates, with its options."""
+    """Add a term on the network's explanations or gates, with its options."""
 
     def edit(config: Config) -> Config:
         config = loss(**{name: weight})(config)
@@ -134,12 +134,12 @@ def explained(name: str, weight: float, **options: Any) -> Edit:
 
 
 def gated(edit: Edit) -> Edit:
-    """For networks with attention."""
+    """Restrict an edit to networks with attention."""
     return lambda config: edit(config) if config.model.attention.at else None
 
 
 def placed(head: str) -> Edit:
-    """Class and position; terms of the position as in the demos where the configuration has none."""
+    """Predict class and position; terms of the position as in the demos where the configuration has none."""
 
     def edit(config: Config) -> Config:
         weights = {"position": 5.0 if isinstance(config.data, LensData) else 2.0, "position_nll": 0.05}
@@ -170,7 +170,7 @@ def augment(*names: str) -> Edit:
 
 
 def unet(frozen: tuple[str, ...] = (), **weights: float) -> Edit:
-    """A U-Net that restores the lensed source's light and decides the class, in place of the network."""
+    """Put a U-Net in place: it restores the lensed source's light and decides the class."""
     network = ModelConfig(
         kind="unet", features=(8, 16, 24, 32, 32), attention=AttentionConfig(at=()), head="restored"
     )
@@ -183,7 +183,7 @@ def unet(frozen: tuple[str, ...] = (), **weights: float) -> Edit:
 
 
 def share_of_data(divisor: int) -> Edit:
-    """Fewer training examples, shown as often more: as many steps. A real set has the size it has."""
+    """Train on fewer examples for as many steps. The size of a real set cannot be changed."""
 
     def edit(config: Config) -> Config | None:
         if not hasattr(config.data, "train"):

@@ -16,14 +16,28 @@ from lensjax.evaluation.rank_metrics import (
     average_precision,
     average_precision_influence,
 )
+from lensjax.ops.bootstrap import NAN, Interval, bootstrap, percentiles
 from lensjax.runtime.errors import UserError
-from lensjax.types import Bool, Float, Shaped
+from lensjax.types import Bool, Float
 
-Interval = tuple[float, float]
+__all__ = [
+    "NAN",
+    "Interval",
+    "Summary",
+    "auroc_interval",
+    "average_precision_interval",
+    "bootstrap",
+    "bounds",
+    "mean_interval",
+    "percentiles",
+    "quantile_interval",
+    "share",
+    "wilson",
+]
+
 Columns = Float[np.ndarray, "n c"]
 Truths = Bool[np.ndarray, "n c"]
 Summary = dict[str, float | int | list[Any]]
-NAN = (float("nan"), float("nan"))
 
 
 def _z(level: float) -> float:
@@ -59,7 +73,9 @@ def _rank_interval(
     positive: Truths,
     level: float,
 ) -> Interval:
-    """Normal on the logit scale. The columns rank the same examples: influences are added, then squared.
+    """Return the normal interval on the logit scale.
+
+    The columns rank the same examples: influences are added, then squared.
 
     Where the variance comes out 0 (perfect or constant scores) the bound A(1 − A)/min(positives, negatives)
     on that of an AUROC stands in (Birnbaum & Klose 1957, Ann. Math. Stat. 28, 933), as a Wilson interval.
@@ -95,46 +111,6 @@ def mean_interval(values: Float[np.ndarray, " n"], level: float = 0.95) -> Inter
     if error == 0:
         return mean, mean
     low, high = stats.t.interval(level, n - 1, mean, error)
-    return float(low), float(high)
-
-
-def bootstrap(
-    statistic: Callable[..., float],
-    arrays: tuple[np.ndarray, ...],
-    *,
-    strata: Shaped[np.ndarray, " n"] | None = None,
-    n: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Interval:
-    """Return the percentile bootstrap of `statistic(*arrays)`.
-
-    Rows of all arrays are drawn together, within each value of `strata`.
-
-    Unreliable for a maximum, such as TPR0.
-    """
-    rows = len(arrays[0])
-    if any(len(a) != rows for a in arrays) or (strata is not None and len(strata) != rows):
-        raise UserError(
-            f"arrays of {[len(a) for a in arrays]} rows were given; all, and strata, need as many."
-        )
-    if rows == 0:
-        return NAN
-    groups = [np.arange(rows)] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
-    rng = np.random.default_rng(seed)
-    values = np.empty(n)
-    for i in range(n):
-        take = np.concatenate([rng.choice(group, len(group)) for group in groups])
-        values[i] = statistic(*(a[take] for a in arrays))
-    return percentiles(values, level)
-
-
-def percentiles(values: Float[np.ndarray, " n"], level: float = 0.95) -> Interval:
-    """Return the central `level` of resampled values, without those that are NaN (undefined there)."""
-    values = values[~np.isnan(values)]
-    if not values.size:
-        return NAN
-    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)
 
 

@@ -1,8 +1,6 @@
 """Metrics of a whole evaluation set, in NumPy, and their summaries with 95 % intervals for `summary.json`.
 
-Rank metrics live in `lensjax.evaluation.rank_metrics`, position errors in
-`lensjax.evaluation.position_metrics`, intervals in
-`lensjax.evaluation.intervals`. Keys with "error" in them are better when lower. Pass no padding: drop such
+Keys with "error" in them are better when lower. Pass no padding: drop such
 rows first.
 """
 

@@ -16,7 +16,7 @@ from lensjax.losses.objective import check_weights
 from lensjax.models import Network, build
 from lensjax.runtime import parallel
 from lensjax.runtime.errors import UserError
-from lensjax.training.optim import frozen
+from lensjax.training.optim import find_frozen
 from lensjax.training.restore_run import config_of
 
 
@@ -63,7 +63,7 @@ def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
     if getattr(config.data, "light", False):
         batch["light"] = batch["image"]
     params = jax.eval_shape(lambda images: model.init(jax.random.key(0), images)["params"], batch["image"])
-    frozen(config.optim, params)
+    find_frozen(config.optim, params)
     jax.eval_shape(make_prediction_step(config, model), params, batch)
 
 

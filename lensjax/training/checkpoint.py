@@ -13,10 +13,10 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from lensjax.runtime.errors import UserError
-from lensjax.training.seed_stack import Stacked
+from lensjax.training.seed_stack import SeedStates
 from lensjax.training.state import TrainState
 
-State = TypeVar("State", TrainState, Stacked)
+State = TypeVar("State", TrainState, SeedStates)
 preserve = ocp.training.preservation_policies
 save_policies = ocp.training.save_decision_policies
 

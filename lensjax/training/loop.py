@@ -130,7 +130,8 @@ def run_loop(config: Config, seeds: tuple[int, ...], workdirs: tuple[Path, ...],
         checkpoint.checkpointer(folder) as ckpt,
         ExitStack() as opened,
     ):
-        states = states.replace_saved(checkpoint.restore(ckpt, states.saved, iterator))
+        restored = checkpoint.restore(ckpt, states.saved, iterator)
+        states = restored if training.several else replace(states, now=restored)
         step = states.step
         if step:
             logger.info(f"resuming at step {step} of {training.total_steps}")

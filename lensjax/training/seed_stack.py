@@ -15,26 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.training.state import TrainState, with_validation
+from lensjax.training.state import TrainState, record_score
 from lensjax.types import Array, Batch, Bool, Float
 
 Step = Callable[..., tuple[TrainState, dict[str, Array]]]
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Stacked:
-    """The states of several seeds [s …], now and where the validation score of each was best."""
-
-    now: TrainState
-    best: TrainState
-
-    @property
-    def step(self) -> Array:
-        """Of the seeds that are still trained, the step of all; int32 []."""
-        return self.now.step.max()
-
-
 @dataclass(frozen=True)
 class SeedStates:
     """The states that the loop advances: of one seed, or [s …] of several."""
@@ -51,13 +38,7 @@ class SeedStates:
     @property
     def saved(self) -> Any:
         """What a checkpoint holds."""
-        return self.now if self.best is None else Stacked(self.now, self.best)
-
-    def replace_saved(self, restored: Any) -> SeedStates:
-        """Return the states that a checkpoint held."""
-        if isinstance(restored, Stacked):
-            return SeedStates(restored.now, restored.best)
-        return SeedStates(restored, None)
+        return self.now if self.best is None else self
 
     def active(self, patience: int) -> np.ndarray:
         """Tell which seeds early stopping has not ended, bool [s]; a patience of 0 ends none."""
@@ -67,16 +48,16 @@ class SeedStates:
     def record_scores(self, scores: Sequence[float], active: np.ndarray) -> SeedStates:
         """Record validation scores, larger is better; of equal ones the later is the best."""
         if self.best is None:
-            return SeedStates(with_validation(self.now, scores[0]), None)
-        stacked = Stacked(self.now, self.best)
-        return self.replace_saved(_record(stacked, jnp.asarray(scores, jnp.float32), jnp.asarray(active)))
+            return SeedStates(record_score(self.now, scores[0]), None)
+        return _record(self.now, self.best, jnp.asarray(scores, jnp.float32), jnp.asarray(active))
 
 
 @jax.jit
-def _record(states: Stacked, scores: Float[Array, "s"], active: Bool[Array, "s"]) -> Stacked:
-    now = select_members(active, jax.vmap(with_validation)(states.now, scores), states.now)
-    better = active & (scores >= states.best.best)
-    return Stacked(now, select_members(better, now, states.best))
+def _record(
+    now: TrainState, best: TrainState, scores: Float[Array, "s"], active: Bool[Array, "s"]
+) -> SeedStates:
+    now = select_members(active, jax.vmap(record_score)(now, scores), now)
+    return SeedStates(now, select_members(active & (scores >= best.best), now, best))
 
 
 def stack(states: Sequence[TrainState], sharding: Any) -> SeedStates:

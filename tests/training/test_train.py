@@ -21,7 +21,7 @@ import pytest
 from lensjax.config import AttentionConfig, Config, ModelConfig
 from lensjax.training import checkpoint
 from lensjax.training.restore_run import blank_state, config_of
-from lensjax.training.state import with_validation
+from lensjax.training.state import record_score
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -210,7 +210,7 @@ def test_the_latest_two_checkpoints_and_the_best_are_kept(tmp_path):
     state, data = blank_state(config), iter(grain.MapDataset.range(9).to_iter_dataset())
     with checkpoint.checkpointer(tmp_path) as ckpt:
         for step, score in enumerate([0.1, 0.9, 0.3, 0.2, 0.4], 1):
-            state = with_validation(replace(state, step=jnp.asarray(step, jnp.int32)), score)
+            state = record_score(replace(state, step=jnp.asarray(step, jnp.int32)), score)
             checkpoint.save(ckpt, state, data, score)
     kept = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
     assert kept == [2, 4, 5]
