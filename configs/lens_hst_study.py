@@ -10,29 +10,17 @@ epochs and smaller batches, half as many steps as of the full training. The stud
 `negatives`.
 """
 
-from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig
-from lensjax.config_io import find_config
+from dataclasses import replace
+
+from lensjax.config import Config, OptimConfig
+from lensjax.config_io import find_config, load_config
 from lensjax.specs import defined_in
 
 
 def get_config() -> Config:
-    return Config(
-        data=LensData(
-            instrument="hst_f814w",
-            size=96,
-            train=3_000,
-            validation=400,
-            test=2_000,
-            min_theta_e=0.5,
-            min_snr=40.0,
-        ),
-        model=ModelConfig(
-            features=(12, 24, 32, 48, 64, 64),
-            pool=(2, 1, 2, 1, 2, 1),
-            attention=AttentionConfig(at=("stage2", "stage3")),
-        ),
-        optim=OptimConfig(epochs=6, batch_size=16, learning_rate=2e-3),
-    )
+    config = load_config("lens_hst")
+    data = replace(config.data, train=3_000, validation=400, test=2_000)
+    return replace(config, data=data, optim=OptimConfig(epochs=6, batch_size=16, learning_rate=2e-3))
 
 
 VARIANTS = defined_in(find_config("variants"), "GROUPS", "")["lens_real"]
