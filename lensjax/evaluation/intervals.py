@@ -17,7 +17,6 @@ from lensjax.evaluation.rank_metrics import (
     average_precision_influence,
 )
 from lensjax.ops.bootstrap import NAN, Interval, bootstrap, percentiles
-from lensjax.runtime.errors import UserError
 from lensjax.types import Bool, Float
 
 __all__ = [
@@ -47,7 +46,7 @@ def _z(level: float) -> float:
 def wilson(k: float | int, n: float | int, level: float = 0.95) -> Interval:
     """Return the interval of a proportion, `k` of `n`. Wilson 1927, J. Am. Stat. Assoc. 22, 209."""
     if not 0 <= k <= n:
-        raise UserError(f"{k} of {n} is no proportion; 0 <= k <= n must hold.")
+        raise ValueError(f"{k} of {n} is no proportion; 0 <= k <= n must hold.")
     if n == 0:
         return NAN
     z2 = _z(level) ** 2
@@ -107,7 +106,7 @@ def mean_interval(values: Float[np.ndarray, " n"], level: float = 0.95) -> Inter
     n = len(values)
     if n < 2:
         return NAN
-    mean, error = float(values.mean()), float(stats.sem(values))
+    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
     if error == 0:
         return mean, mean
     low, high = stats.t.interval(level, n - 1, mean, error)

@@ -16,7 +16,6 @@ from lensjax.evaluation import intervals, rank_metrics
 from lensjax.evaluation.intervals import Summary, bounds
 from lensjax.evaluation.position_metrics import event_position_summary, position_errors, position_summary
 from lensjax.evaluation.rank_metrics import auroc, average_precision, tpr_at_false_positives, tpr_at_fpr
-from lensjax.runtime.errors import UserError
 from lensjax.types import Float, Int
 
 __all__ = [
@@ -48,10 +47,13 @@ def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     the difference of the logits.
 
     Raises:
-      UserError: fewer than two classes, or a logit is not finite.
+      UserError: a logit is not finite.
+      ValueError: fewer than two classes.
     """
     if logits.ndim != 2 or logits.shape[1] < 2:
-        raise UserError(f"logits have shape {logits.shape}; rows of at least two classes, [n k], are needed.")
+        raise ValueError(
+            f"logits have shape {logits.shape}; rows of at least two classes, [n k], are needed."
+        )
     rank_metrics.check_finite(logits, "rows of logits")
     logits = logits.astype(np.float64)
     rest = [logsumexp(np.delete(logits, c, axis=1), axis=1) for c in range(logits.shape[1])]
@@ -61,10 +63,10 @@ def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
 def confusion(
     predicted: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], k: int
 ) -> Int[np.ndarray, "{k} {k}"]:
-    """Count [true, predicted]. Raises UserError for a class outside 0 … k − 1."""
+    """Count [true, predicted]. Raises ValueError for a class outside 0 … k − 1."""
     for name, values in (("predictions", predicted), ("labels", labels)):
         if values.size and not 0 <= values.min() <= values.max() < k:
-            raise UserError(f"{name} lie in {values.min()} … {values.max()}; {k} classes are 0 … {k - 1}.")
+            raise ValueError(f"{name} lie in {values.min()} … {values.max()}; {k} classes are 0 … {k - 1}.")
     return np.bincount(labels.astype(int) * k + predicted, minlength=k * k).reshape(k, k)
 
 
@@ -117,11 +119,12 @@ def classification_summary(
     (rows are the truth) follow `classes`.
 
     Raises:
-      UserError: no rows, a logit that is not finite, or labels or classes that do not match the logits.
+      UserError: a logit is not finite.
+      ValueError: no rows, or labels or classes that do not match the logits.
     """
     k = len(classes)
     if logits.shape != (len(labels), k) or len(labels) == 0:
-        raise UserError(
+        raise ValueError(
             f"logits {logits.shape} for {len(labels)} labels and {k} classes; [n k] with n > 0 is needed."
         )
     scores = class_scores(logits)

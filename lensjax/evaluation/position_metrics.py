@@ -7,7 +7,6 @@ import numpy as np
 from lensjax.evaluation import intervals, rank_metrics
 from lensjax.evaluation.intervals import Summary, bounds, share
 from lensjax.event_axes import EventGrid
-from lensjax.runtime.errors import UserError
 from lensjax.types import Bool, Float, Num
 
 QUANTILES = {"median": 0.5, "p90": 0.9}
@@ -42,7 +41,7 @@ def position_errors(
     NaN where `valid` is False or there is no true position.
     """
     if len(shape) != predicted.shape[1]:
-        raise UserError(f"positions have {predicted.shape[1]} coordinates but the image shape is {shape}.")
+        raise ValueError(f"positions have {predicted.shape[1]} coordinates but the image shape is {shape}.")
     difference = (predicted.astype(np.float64) - true) * np.array(shape)
     pixels = np.where(valid, np.sqrt(np.sum(difference**2, axis=1)), np.nan)
     return pixels, pixels * pixel_scale

@@ -28,16 +28,17 @@ def split(scores: Scores, labels: Labels) -> tuple[Float[np.ndarray, " p"], Floa
     """Return the scores of the positives and of the negatives, each sorted upwards.
 
     Raises:
-      UserError: shapes differ, a score is not finite, or a label is neither 0 nor 1.
+      UserError: a score is not finite.
+      ValueError: shapes differ, or a label is neither 0 nor 1.
     """
     if scores.ndim != 1 or scores.shape != labels.shape:
-        raise UserError(
+        raise ValueError(
             f"scores {scores.shape} and labels {labels.shape} must be one row of the same length."
         )
     check_finite(scores, "scores")
     positive = labels == 1
     if not (positive | (labels == 0)).all():
-        raise UserError(
+        raise ValueError(
             f"labels hold {np.unique(labels)[:5]}; a ranking needs 0 (negative) and 1 (positive)."
         )
     scores = scores.astype(np.float64)
@@ -115,7 +116,7 @@ def threshold_at_false_positives(scores: Scores, labels: Labels, n: int) -> floa
     Strictly above it lie fewer than `n` negatives (none for `n = 0`).
     """
     if n < 0:
-        raise UserError(f"{n} false positives were asked for; give 0 or more.")
+        raise ValueError(f"{n} false positives were asked for; give 0 or more.")
     _, negatives = split(scores, labels)
     rank = max(n, 1)
     return float(negatives[-rank]) if negatives.size >= rank else float("nan")
@@ -127,7 +128,7 @@ def threshold_at_fpr(scores: Scores, labels: Labels, fpr: float) -> float:
     −inf where every negative may pass; NaN with fewer than 1/fpr negatives, which cannot resolve the rate.
     """
     if not 0 <= fpr <= 1:
-        raise UserError(f"a false positive rate of {fpr} was asked for; give a fraction from 0 to 1.")
+        raise ValueError(f"a false positive rate of {fpr} was asked for; give a fraction from 0 to 1.")
     negatives = int(np.sum(labels == 0))
     allowed = int(np.floor(fpr * negatives * (1 + 1e-12)))  # 0.29 · 100 is a hair below 29
     if not negatives or (fpr > 0 and not allowed):
