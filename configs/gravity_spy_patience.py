@@ -7,24 +7,12 @@
 Data and networks are those of `gravity_spy_study.py`; its "epochs" column is what this is for.
 """
 
-from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig
-from lensjax.event_axes import CLASSES
+from dataclasses import replace
+
+from lensjax.config import Config, OptimConfig
+from lensjax.config_io import load_config
 
 
 def get_config() -> Config:
-    return Config(
-        data=EventData(size=(70, 85), train=1_320, validation=220, test=1_100, augment=("band_limit",)),
-        model=ModelConfig(
-            features=(8, 16, 32),
-            pool=(3, 2, 2),
-            standardise=False,
-            attention=AttentionConfig(at=()),
-            pooling="flatten",
-            hidden=0,
-            dropout=0.2,
-            head="class",
-            classes=CLASSES,
-        ),
-        loss=LossConfig({"cross_entropy": 1.0}),
-        optim=OptimConfig(epochs=30, batch_size=16, learning_rate=1e-3, schedule="constant", patience=3),
-    )
+    optim = OptimConfig(epochs=30, batch_size=16, learning_rate=1e-3, schedule="constant", patience=3)
+    return replace(load_config("gravity_spy_study"), optim=optim)

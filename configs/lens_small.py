@@ -8,10 +8,10 @@
 from dataclasses import replace
 
 from lensjax.config import Config
-from lensjax.config_io import load_config_file
+from lensjax.config_io import load_config
 
 
 def get_config() -> Config:
-    config = load_config_file("configs/lens_demo.py")
+    config = load_config("lens_demo")
     data = replace(config.data, train=1_500, validation=200)
     return replace(config, data=data, optim=replace(config.optim, epochs=4))

@@ -11,25 +11,13 @@ data take 20 GB and are read from disk. Not run in full: 1,800 steps of 100 on 6
 `explain.py published:OU-200`.
 """
 
-from lensjax.config import Config, LensData, LossConfig, OptimConfig
+from dataclasses import replace
+
+from lensjax.config import Config
+from lensjax.config_io import load_config
 from lensjax.models.published import OU_200
 
 
 def get_config() -> Config:
-    return Config(
-        data=LensData(
-            size=200, train=45_000, validation=3_000, test=12_000, min_theta_e=0.5, min_snr=40.0, augment=()
-        ),
-        model=OU_200,
-        loss=LossConfig({"cross_entropy": 1.0}),
-        optim=OptimConfig(
-            batch_size=500,
-            epochs=150,
-            patience=0,
-            learning_rate=3e-4,
-            schedule="constant",
-            warmup=0.0,
-            weight_decay=0.0,
-            clip_norm=0.0,
-        ),
-    )
+    config = load_config("ou66_euclid")
+    return replace(config, data=replace(config.data, size=200), model=OU_200)

@@ -2,7 +2,8 @@
 
     python -m lensjax.studies.lenses.where --out runs/where
 
-trains and compares them. WAYS are edits of the first, a position head with attention (the demo's network):
+trains and compares them. WAYS (`lens_places` of configs/variants.py) are edits of the first, a position head
+with attention (the demo's network):
 
 - `unet_restore`, then `unet_frozen`: a U-Net that restores the lensed source's light, and a class head on
   what its way down has learned, nothing else trained (the talk's Naberrie; of Wilde, NAM 2022);
@@ -10,19 +11,9 @@ trains and compares them. WAYS are edits of the first, a position head with atte
 - `classifier`: the first one's trunk and attention without a position; maps of it say where.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-
-from lensjax.config import AttentionConfig, Config, LensData, LossConfig, ModelConfig, OptimConfig
-
-Edit = Callable[[Config], Config]
-
-UNET = ModelConfig(
-    kind="unet",
-    features=(8, 16, 24, 32, 32),
-    attention=AttentionConfig(at=()),
-    head="restored",
-)
+from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig
+from lensjax.config_io import find_config
+from lensjax.specs import defined_in
 
 
 def get_config() -> Config:
@@ -39,25 +30,5 @@ def get_config() -> Config:
     )
 
 
-def unet(frozen: tuple[str, ...] = (), **weights: float) -> Edit:
-    def edit(config: Config) -> Config:
-        optim = replace(config.optim, frozen=frozen)
-        return replace(config, model=UNET, loss=LossConfig(weights), optim=optim)
-
-    return edit
-
-
-def classifier(config: Config) -> Config:
-    model = replace(config.model, head="class")
-    return replace(config, model=model, loss=LossConfig({"cross_entropy": 1.0}))
-
-
-WAYS: dict[str, Edit] = {
-    "position": lambda config: config,
-    "classifier": classifier,
-    "unet_restore": unet(restoration=1.0),
-    "unet_frozen": unet(frozen=("stage", "up", "restored"), cross_entropy=1.0),
-    "unet_joint": unet(cross_entropy=1.0, restoration=2.0),
-}
-STARTS = {"unet_frozen": "unet_restore"}
-"""Ways that start from the parameters of another one, of the same seed."""
+WAYS = defined_in(find_config("variants"), "GROUPS", "")["lens_places"]
+STARTS = defined_in(find_config("variants"), "STARTS", "")

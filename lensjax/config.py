@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lensjax.event_axes import WINDOWS, Encoding
-from lensjax.losses import LOSSES
-from lensjax.losses.custom import options_of, written
-from lensjax.simulate.lenses.artefacts import ARTEFACTS
 
 DEFAULT_WEIGHTS = {"cross_entropy": 1.0, "position": 5.0, "position_nll": 0.05}
+ARTEFACTS = ("star", "saturated_neighbour", "chip_gap", "hot_column", "cosmic_rays")
+"""All that lensjax.simulate.lenses.artefacts draws."""
 
 
 @dataclass(frozen=True)
@@ -205,9 +204,8 @@ class LossConfig:
                 options={"right_reasons": {"map": "integrated_gradients(steps=4)", "fraction": 0.25}})`
     """
 
-    weights: dict[str, float | Ramp] = field(
-        default_factory=lambda: {**dict.fromkeys(LOSSES, 0.0), **DEFAULT_WEIGHTS}
-    )
+    weights: dict[str, float | Ramp] = field(default_factory=lambda: {**DEFAULT_WEIGHTS})
+    """Names in lensjax.losses.LOSSES, or in `losses`."""
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Of each term, its keyword arguments; what is not given takes its default. Any term also takes
     `fraction`: it is evaluated on that share of a training batch, its first rows, which bounds its cost."""
@@ -218,16 +216,6 @@ class LossConfig:
     focal_gamma: float = 2.0
     class_weights: tuple[float, ...] = ()
     """One weight a class; empty for equal weights."""
-
-    def __post_init__(self) -> None:
-        """Write out what is implied, so that config.json holds every option, and no function."""
-        named = {name: written(name, term) for name, term in self.losses.items()}
-        ramps = {name: Ramp(**w) if isinstance(w, dict) else w for name, w in self.weights.items()}
-        implied = {name: options_of(LOSSES[name]) for name in self.weights if name in LOSSES}
-        each = {name: implied.get(name, {}) | self.options.get(name, {}) for name in implied | self.options}
-        object.__setattr__(self, "losses", named)
-        object.__setattr__(self, "weights", ramps)
-        object.__setattr__(self, "options", {name: options for name, options in each.items() if options})
 
 
 @dataclass(frozen=True)

@@ -39,18 +39,18 @@ class EventGrid:
     windows: tuple[float, ...] = WINDOWS
 
     def frequency(self, row: float | np.floating | np.ndarray) -> float | np.floating | np.ndarray:
-        """Hz at a fraction of the height, 0 at the top."""
+        """Return Hz at a fraction of the height, 0 at the top."""
         low, high = self.frequency_range
         return high * (low / high) ** row
 
     def time(
         self, column: float | np.floating | np.ndarray, window: int = 0
     ) -> float | np.floating | np.ndarray:
-        """Seconds from the trigger at a fraction of the width of a window."""
+        """Return seconds from the trigger at a fraction of the width of a window."""
         return (column - 0.5) * self.windows[window]
 
     def position(self, frequency: float | np.floating, time: float | np.floating) -> np.ndarray:
-        """Fractions (row, column) of the first window, float32 [2]; NaN stays NaN."""
+        """Return fractions (row, column) of the first window, float32 [2]; NaN stays NaN."""
         low, high = self.frequency_range
         row = np.log(high / frequency) / np.log(high / low)
         return np.array([row, 0.5 + time / self.windows[0]], np.float32)
@@ -66,7 +66,7 @@ PLANES = ("loudest", "0", "1", "2", "3", "all")
 
 
 def channels(encoding: Encoding, plane: str = "loudest") -> tuple[str, ...]:
-    """Names of the last axis.
+    """Return the names of the last axis.
 
     Raises:
       UserError: colours are asked of all planes.

@@ -1,1 +1,7 @@
-"""evaluation: see the docstring of each file."""
+"""Evaluation, in the order of reading.
+
+- `predict`: predictions of a whole split, and their summary
+- `metrics`: class metrics; `rank_metrics`: AUROC, average precision, TPR at few false positives
+- `position_metrics`: position errors; `intervals`: confidence intervals and the bootstrap
+- `disagreement_flag`: how far evidence, attention and position are apart
+"""

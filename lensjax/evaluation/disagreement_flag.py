@@ -1,11 +1,11 @@
-"""Does "where" tell of a wrong "what"? One number a prediction: how far its wheres disagree.
+"""A flag for each prediction: how far evidence, attention and position are apart; does it tell errors?
 
     flag = (largest distance between any two places) / GALAXY + share of the evidence beyond GALAXY
 
 Places are the centroid of the evidence (the positive part of a map that explains "lens"), that of the
 network's attention, and its position, as many of them as there are. GALAXY is a radius about the position
 (without one, about the centroid of the evidence) that holds the galaxy and any arcs of it. 0: all agree; 1:
-they are a galaxy apart, or none of the evidence lies on it.
+two places are 2 arcsec apart, or all evidence is farther than 2 arcsec from the position.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def flags(
     position: Float[np.ndarray, "n 2"] | None,
     pixel_scale: float,
 ) -> Float[np.ndarray, " n"]:
-    """The flag of every prediction; `position` in fractions, `pixel_scale` in arcsec."""
+    """Return the flag of every prediction; `position` in fractions, `pixel_scale` in arcsec."""
     places = [centroids(np.maximum(evidence, 0))]
     places += [] if attention is None else [centroids(attention)]
     places += [] if position is None else [np.asarray(position, np.float64)]
     side = np.array(evidence.shape[1:]) * pixel_scale
-    return disagreement([place * side for place in places]) / GALAXY + outside(
+    return disagreement([place * side for place in places]) / GALAXY + share_outside(
         evidence, places[-1] if position is not None else places[0], GALAXY / pixel_scale
     )
 
@@ -46,7 +46,7 @@ def flags(
 def flags_of(
     maps: Mapping[str, np.ndarray], position: np.ndarray | None, pixel_scale: float | None
 ) -> tuple[Float[np.ndarray, " n"], str] | None:
-    """Flags from maps under their names as written, and the map taken as evidence; None where none is."""
+    """Return flags from maps by their names as written, and the map taken as evidence; None without one."""
     by_name = {written.partition("(")[0]: written for written in reversed(list(maps))}
     written = next((by_name[name] for name in EVIDENCE if name in by_name), None)
     if written is None or pixel_scale is None or maps[written].ndim != 3:
@@ -56,15 +56,15 @@ def flags_of(
 
 
 def disagreement(places: Sequence[Float[np.ndarray, "n 2"]]) -> Float[np.ndarray, " n"]:
-    """The largest distance between any two places; 0 where there is one alone."""
+    """Return the largest distance between any two places; 0 where there is one alone."""
     apart = [np.linalg.norm(one - other, axis=1) for one, other in combinations(places, 2)]
     return np.max(apart, axis=0) if apart else np.zeros(len(places[0]))
 
 
-def outside(
+def share_outside(
     evidence: Float[np.ndarray, "n h w"], place: Float[np.ndarray, "n 2"], radius: float
 ) -> Float[np.ndarray, " n"]:
-    """Share of the positive part beyond a radius (pixels) of a place (fractions); 1 if nothing is."""
+    """Return the share of the positive part beyond a radius (pixels) of a place (fractions); else 1."""
     height, width = evidence.shape[1:]
     row = np.arange(height)[:, None] + 0.5 - place[:, 0, None, None] * height
     column = np.arange(width) + 0.5 - place[:, 1, None, None] * width
@@ -82,7 +82,7 @@ def detection(
     limit: float,
     recall: float,
 ) -> Summary:
-    """How well flags find misclassifications, and what they do to lens candidates.
+    """Measure how well flags find misclassifications, and what they do to lens candidates.
 
     `margin` is the log odds of a lens. AUROC of the flag and, to compare, of low confidence |margin|; that of
     the flag among predictions of like confidence (mean over its quintiles); that among predicted lenses
@@ -107,16 +107,16 @@ def detection(
     kept = flag <= limit
     summary["flagged"] = float(1 - kept.mean())
     for name, scores in (("precision", margin), ("precision_unflagged", np.where(kept, margin, -np.inf))):
-        found, of = at_recall(scores, labels, recall)
+        found, of = count_at_recall(scores, labels, recall)
         interval = intervals.wilson(found, of) if of else intervals.NAN
         summary |= bounds(name, found / of if of else float("nan"), interval)
     return summary
 
 
-def at_recall(
+def count_at_recall(
     scores: Float[np.ndarray, " n"], labels: Num[np.ndarray, " n"], recall: float
 ) -> tuple[int, int]:
-    """(lenses, candidates) at the highest threshold with this recall; (0, 0) where it is out of reach.
+    """Count (lenses, candidates) at the highest threshold with this recall; (0, 0) where it is out of reach.
 
     A score of -inf is no candidate at any threshold.
     """
@@ -134,7 +134,7 @@ def stratified_auroc(
     by: Float[np.ndarray, " n"],
     strata: int = 5,
 ) -> float:
-    """AUROC within equal parts of the ranking of `by`, weighted by their pairs; NaN if no part has both."""
+    """Return the AUROC within equal parts of the ranking of `by`, weighted by their pairs; else NaN."""
     values, pairs = [], []
     for rows in np.array_split(np.argsort(by, kind="stable"), strata):
         positives = int(labels[rows].sum())

@@ -7,7 +7,8 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.special import bdtr, expit, logit, stdtrit
+from scipy import stats
+from scipy.special import expit, logit
 
 from lensjax.evaluation.rank_metrics import (
     auroc,
@@ -15,14 +16,27 @@ from lensjax.evaluation.rank_metrics import (
     average_precision,
     average_precision_influence,
 )
-from lensjax.runtime.errors import UserError
-from lensjax.types import Bool, Float, Shaped
+from lensjax.ops.bootstrap import NAN, Interval, bootstrap, percentiles
+from lensjax.types import Bool, Float
 
-Interval = tuple[float, float]
+__all__ = [
+    "NAN",
+    "Interval",
+    "Summary",
+    "auroc_interval",
+    "average_precision_interval",
+    "bootstrap",
+    "bounds",
+    "mean_interval",
+    "percentiles",
+    "quantile_interval",
+    "share",
+    "wilson",
+]
+
 Columns = Float[np.ndarray, "n c"]
 Truths = Bool[np.ndarray, "n c"]
 Summary = dict[str, float | int | list[Any]]
-NAN = (float("nan"), float("nan"))
 
 
 def _z(level: float) -> float:
@@ -30,9 +44,9 @@ def _z(level: float) -> float:
 
 
 def wilson(k: float | int, n: float | int, level: float = 0.95) -> Interval:
-    """Interval of a proportion, `k` of `n`. Wilson 1927, J. Am. Stat. Assoc. 22, 209."""
+    """Return the interval of a proportion, `k` of `n`. Wilson 1927, J. Am. Stat. Assoc. 22, 209."""
     if not 0 <= k <= n:
-        raise UserError(f"{k} of {n} is no proportion; 0 <= k <= n must hold.")
+        raise ValueError(f"{k} of {n} is no proportion; 0 <= k <= n must hold.")
     if n == 0:
         return NAN
     z2 = _z(level) ** 2
@@ -42,12 +56,12 @@ def wilson(k: float | int, n: float | int, level: float = 0.95) -> Interval:
 
 
 def auroc_interval(scores: Columns, positive: Truths, level: float = 0.95) -> Interval:
-    """DeLong interval of the mean AUROC of the columns; of one column, of the AUROC."""
+    """Return DeLong's interval of the mean AUROC of the columns; of one column, of the AUROC."""
     return _rank_interval(auroc, auroc_influence, scores, positive, level)
 
 
 def average_precision_interval(scores: Columns, positive: Truths, level: float = 0.95) -> Interval:
-    """Interval of the mean average precision of the columns, from the infinitesimal jackknife."""
+    """Return the interval of the columns' mean average precision, from the infinitesimal jackknife."""
     return _rank_interval(average_precision, average_precision_influence, scores, positive, level)
 
 
@@ -58,7 +72,9 @@ def _rank_interval(
     positive: Truths,
     level: float,
 ) -> Interval:
-    """Normal on the logit scale. The columns rank the same examples: influences are added, then squared.
+    """Return the normal interval on the logit scale.
+
+    The columns rank the same examples: influences are added, then squared.
 
     Where the variance comes out 0 (perfect or constant scores) the bound A(1 − A)/min(positives, negatives)
     on that of an AUROC stands in (Birnbaum & Klose 1957, Ann. Math. Stat. 28, 933), as a Wilson interval.
@@ -78,74 +94,31 @@ def _rank_interval(
 
 
 def quantile_interval(values: Float[np.ndarray, " n"], q: float, level: float = 0.95) -> Interval:
-    """Distribution-free interval of the `q`-quantile from order statistics; NaN where `n` is too small.
-
-    The number of values below the quantile is binomial(n, q).
-    """
-    n = len(values)
-    cumulative = bdtr(np.arange(n + 1.0), n, q)
-    low = int(np.searchsorted(cumulative, 0.5 - level / 2, "right")) - 1
-    high = int(np.searchsorted(cumulative, 0.5 + level / 2, "left"))
-    ordered = np.sort(values)
-    return (
-        float(ordered[low]) if 0 <= low < n else float("nan"),
-        float(ordered[high]) if high < n else float("nan"),
-    )
+    """Return the distribution-free interval of the `q`-quantile; NaN where there are too few values."""
+    if not len(values):
+        return NAN
+    low, high = stats.quantile_test(values, p=q).confidence_interval(level)
+    return float(low), float(high)
 
 
 def mean_interval(values: Float[np.ndarray, " n"], level: float = 0.95) -> Interval:
-    """Student's interval of the mean of a few independent values, such as differences seed by seed."""
+    """Return Student's interval of the mean of a few independent values, such as differences seed by seed."""
     n = len(values)
     if n < 2:
         return NAN
-    half = float(stdtrit(n - 1, 0.5 + level / 2) * values.std(ddof=1) / np.sqrt(n))
-    return float(values.mean()) - half, float(values.mean()) + half
-
-
-def bootstrap(
-    statistic: Callable[..., float],
-    arrays: tuple[np.ndarray, ...],
-    *,
-    strata: Shaped[np.ndarray, " n"] | None = None,
-    n: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Interval:
-    """Percentile bootstrap of `statistic(*arrays)`: rows are drawn together, within each value of `strata`.
-
-    Unreliable for a maximum, such as TPR0.
-    """
-    rows = len(arrays[0])
-    if any(len(a) != rows for a in arrays) or (strata is not None and len(strata) != rows):
-        raise UserError(
-            f"arrays of {[len(a) for a in arrays]} rows were given; all, and strata, need as many."
-        )
-    if rows == 0:
-        return NAN
-    groups = [np.arange(rows)] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
-    rng = np.random.default_rng(seed)
-    values = np.empty(n)
-    for i in range(n):
-        take = np.concatenate([rng.choice(group, len(group)) for group in groups])
-        values[i] = statistic(*(a[take] for a in arrays))
-    return percentiles(values, level)
-
-
-def percentiles(values: Float[np.ndarray, " n"], level: float = 0.95) -> Interval:
-    """The central `level` of resampled values, without those that are NaN (undefined there)."""
-    values = values[~np.isnan(values)]
-    if not values.size:
-        return NAN
-    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
+    if error == 0:
+        return mean, mean
+    low, high = stats.t.interval(level, n - 1, mean, error)
     return float(low), float(high)
 
 
 def bounds(name: str, value: float, interval: Interval) -> Summary:
-    """`{name, name_low, name_high}` of a summary."""
+    """Return `{name, name_low, name_high}` of a summary."""
     return {name: float(value), f"{name}_low": interval[0], f"{name}_high": interval[1]}
 
 
 def share(name: str, inside: Bool[np.ndarray, " n"]) -> Summary:
-    """The fraction that is True, with its Wilson interval."""
+    """Return the fraction that is True, with its Wilson interval."""
     k, n = int(inside.sum()), inside.size
     return bounds(name, k / n if n else float("nan"), wilson(k, n))

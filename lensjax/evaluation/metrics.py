@@ -1,8 +1,6 @@
 """Metrics of a whole evaluation set, in NumPy, and their summaries with 95 % intervals for `summary.json`.
 
-Rank metrics live in `lensjax.evaluation.rank_metrics`, position errors in
-`lensjax.evaluation.position_metrics`, intervals in
-`lensjax.evaluation.intervals`. Keys with "error" in them are better when lower. Pass no padding: drop such
+Keys with "error" in them are better when lower. Pass no padding: drop such
 rows first.
 """
 
@@ -18,7 +16,6 @@ from lensjax.evaluation import intervals, rank_metrics
 from lensjax.evaluation.intervals import Summary, bounds
 from lensjax.evaluation.position_metrics import event_position_summary, position_errors, position_summary
 from lensjax.evaluation.rank_metrics import auroc, average_precision, tpr_at_false_positives, tpr_at_fpr
-from lensjax.runtime.errors import UserError
 from lensjax.types import Float, Int
 
 __all__ = [
@@ -40,15 +37,23 @@ __all__ = [
     "tpr_at_fpr",
 ]
 
+CLASS_METRICS = ("auroc", "average_precision", "accuracy", "macro_f1", "calibration_error", "brier_error")
+TWO_CLASS_METRICS = ("f1", "tpr0", "tpr10", "tpr_at_fpr_1e-3", "tpr_at_fpr_1e-4")
+"""Of two classes, besides CLASS_METRICS."""
+
 
 def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    """Log odds of each class against the rest, float64; of two classes exactly the difference of the logits.
+    """Return the log odds of each class against the rest, in float64; of two classes exactly
+    the difference of the logits.
 
     Raises:
-      UserError: fewer than two classes, or a logit is not finite.
+      UserError: a logit is not finite.
+      ValueError: fewer than two classes.
     """
     if logits.ndim != 2 or logits.shape[1] < 2:
-        raise UserError(f"logits have shape {logits.shape}; rows of at least two classes, [n k], are needed.")
+        raise ValueError(
+            f"logits have shape {logits.shape}; rows of at least two classes, [n k], are needed."
+        )
     rank_metrics.check_finite(logits, "rows of logits")
     logits = logits.astype(np.float64)
     rest = [logsumexp(np.delete(logits, c, axis=1), axis=1) for c in range(logits.shape[1])]
@@ -58,25 +63,25 @@ def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
 def confusion(
     predicted: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], k: int
 ) -> Int[np.ndarray, "{k} {k}"]:
-    """Counts [true, predicted]. Raises UserError for a class outside 0 … k − 1."""
+    """Count [true, predicted]. Raises ValueError for a class outside 0 … k − 1."""
     for name, values in (("predictions", predicted), ("labels", labels)):
         if values.size and not 0 <= values.min() <= values.max() < k:
-            raise UserError(f"{name} lie in {values.min()} … {values.max()}; {k} classes are 0 … {k - 1}.")
+            raise ValueError(f"{name} lie in {values.min()} … {values.max()}; {k} classes are 0 … {k - 1}.")
     return np.bincount(labels.astype(int) * k + predicted, minlength=k * k).reshape(k, k)
 
 
 def accuracy(counts: Int[np.ndarray, "*b k k"]) -> Float[np.ndarray, "*b"]:
-    """Fraction of examples on the diagonal of a confusion matrix."""
+    """Return the fraction of examples on the diagonal of a confusion matrix."""
     return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum((-2, -1)))
 
 
 def f1(counts: Int[np.ndarray, "*b k k"]) -> Float[np.ndarray, "*b k"]:
-    """F1 of each class, 2 TP / (2 TP + FP + FN); NaN for a class neither present nor predicted."""
+    """Return F1 of each class, 2 TP / (2 TP + FP + FN); NaN for a class neither present nor predicted."""
     return _ratio(2 * np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1) + counts.sum(-2))
 
 
 def macro_f1(counts: Int[np.ndarray, "*b k k"]) -> Float[np.ndarray, "*b"]:
-    """Mean F1 of the classes present or predicted."""
+    """Return the mean F1 of the classes present or predicted."""
     each = f1(counts)
     return _ratio(np.nansum(each, axis=-1), np.sum(~np.isnan(each), axis=-1))
 
@@ -89,7 +94,7 @@ def _ratio(top: ArrayLike, bottom: ArrayLike) -> np.ndarray:
 def expected_calibration_error(
     probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], bins: int = 15
 ) -> float:
-    """Mean |accuracy − confidence| of the top class in equal bins. Guo et al. 2017, arXiv:1706.04599."""
+    """Return the mean |accuracy − confidence| of the top class in equal bins (Guo et al. 2017)."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -98,7 +103,7 @@ def expected_calibration_error(
 
 
 def brier(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> float:
-    """½ Σ_k (p_k − y_k)², mean over examples: 0 to 1, and (p − y)² for two classes. Brier 1950."""
+    """Return the mean over examples of ½ Σ_k (p_k − y_k)²: 0 to 1; (p − y)² for two classes. Brier 1950."""
     truth = labels[:, None] == np.arange(probabilities.shape[1])
     squares = np.sum((probabilities.astype(np.float64) - truth) ** 2, axis=1) / 2
     return float(squares.mean()) if len(labels) else float("nan")
@@ -107,18 +112,19 @@ def brier(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
 def classification_summary(
     logits: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], classes: Sequence[str], *, seed: int = 0
 ) -> Summary:
-    """Every classification metric of an evaluation set, with `_low` and `_high` where there is an interval.
+    """Return every classification metric, with `_low` and `_high` where there is an interval.
 
     Two classes: AUROC, average precision, TPR0, TPR10 and TPR at fixed FPR of class 1 against class 0, and
     `f1` of class 1. More: AUROC and average precision are one-vs-rest means. `*_per_class` and `confusion`
     (rows are the truth) follow `classes`.
 
     Raises:
-      UserError: no rows, a logit that is not finite, or labels or classes that do not match the logits.
+      UserError: a logit is not finite.
+      ValueError: no rows, or labels or classes that do not match the logits.
     """
     k = len(classes)
     if logits.shape != (len(labels), k) or len(labels) == 0:
-        raise UserError(
+        raise ValueError(
             f"logits {logits.shape} for {len(labels)} labels and {k} classes; [n k] with n > 0 is needed."
         )
     scores = class_scores(logits)
@@ -148,7 +154,7 @@ def classification_summary(
 def class_errors(
     name: str, logits: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], classes: Sequence[str]
 ) -> Summary:
-    """How many examples of one class are missed, of how many, the rate with its Wilson interval, and as what.
+    """Count the missed examples of one class: of how many, the rate with its Wilson interval, taken for what.
 
     Empty where there is no such class.
     """

@@ -1,4 +1,4 @@
-"""Where it is: position errors in physical units, beside the baseline of always naming the centre."""
+"""Position errors in physical units, beside those of a constant prediction at the image centre."""
 
 from __future__ import annotations
 
@@ -7,8 +7,26 @@ import numpy as np
 from lensjax.evaluation import intervals, rank_metrics
 from lensjax.evaluation.intervals import Summary, bounds, share
 from lensjax.event_axes import EventGrid
-from lensjax.runtime.errors import UserError
 from lensjax.types import Bool, Float, Num
+
+QUANTILES = {"median": 0.5, "p90": 0.9}
+SKY_METRICS = (
+    *(
+        f"{g}_error_{q}_{unit}"
+        for g in ("position", "centre")
+        for q in QUANTILES
+        for unit in ("pixels", "arcsec")
+    ),
+    *(f"{g}_recall_half_theta_e" for g in ("position", "centre")),
+    *(f"position_coverage_{n}sigma" for n in (1, 2)),
+)
+"""Of `position_summary`."""
+EVENT_METRICS = (
+    *(f"{g}_time_error_{q}_ms" for g in ("peak", "centre") for q in QUANTILES),
+    *(f"{g}_frequency_error_{q}_octaves" for g in ("peak", "centre") for q in QUANTILES),
+    *(f"position_coverage_{n}sigma" for n in (1, 2)),
+)
+"""Of `event_position_summary`."""
 
 
 def position_errors(
@@ -18,21 +36,21 @@ def position_errors(
     shape: tuple[int, ...],
     pixel_scale: float,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Distances in pixels and in arcsec between positions given as fractions of an image of `shape`.
+    """Return distances in pixels and in arcsec between positions given as fractions of an image of `shape`.
 
     NaN where `valid` is False or there is no true position.
     """
     if len(shape) != predicted.shape[1]:
-        raise UserError(f"positions have {predicted.shape[1]} coordinates but the image shape is {shape}.")
+        raise ValueError(f"positions have {predicted.shape[1]} coordinates but the image shape is {shape}.")
     difference = (predicted.astype(np.float64) - true) * np.array(shape)
     pixels = np.where(valid, np.sqrt(np.sum(difference**2, axis=1)), np.nan)
     return pixels, pixels * pixel_scale
 
 
 def centroids(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n 2"]:
-    """Mean place, as fractions, of what of each map exceeds its median; the middle where nothing does.
+    """Return the mean place, as fractions, of what of each map exceeds its median; else the centre.
 
-    The median, because a gate is nowhere 0: all of its positive part has its centroid near the middle.
+    The median, because a gate is nowhere 0: the centroid of all its positive part lies near the centre.
     """
     weights = np.maximum(maps - np.median(maps, axis=(1, 2), keepdims=True), 0).astype(np.float64)
     total = weights.sum((1, 2), keepdims=True)
@@ -42,7 +60,7 @@ def centroids(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n 2"]:
 
 
 def peaks(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n 2"]:
-    """Place of the maximum, as fractions; of tied maxima their mean."""
+    """Return the place of the maximum, as fractions; of tied maxima their mean."""
     return centroids((maps == maps.max((1, 2), keepdims=True)).astype(np.float32))
 
 
@@ -56,7 +74,7 @@ def position_summary(
     sigma: Float[np.ndarray, "n d"] | None = None,
     theta_e: Num[np.ndarray, " n"] | None = None,
 ) -> Summary:
-    """Median and 90th percentile of the position error beside those of always naming the image centre.
+    """Return median and 90th percentile of the position error, and of a constant prediction at the centre.
 
     `theta_e` (arcsec) adds the recall within half an Einstein radius; `sigma` (fractions) the share of truths
     within 1 and 2 predicted sigma, 39.3 % and 86.5 % for an honest sigma in 2D (all NaN: there is none).
@@ -87,7 +105,7 @@ def event_position_summary(
     *,
     sigma: Float[np.ndarray, "n 2"] | None = None,
 ) -> Summary:
-    """Errors of peak time (ms) and peak frequency (octaves) beside those of always naming the middle.
+    """Return errors of peak time (ms) and frequency (octaves), and of a constant prediction at the centre.
 
     `sigma` (fractions) adds the share of truths within 1 and 2 predicted sigma, as in `position_summary`.
 
@@ -101,7 +119,7 @@ def event_position_summary(
     for name, guess in (("peak", predicted), ("centre", np.full_like(predicted, 0.5))):
         for axis, (quantity, (unit, scale)) in enumerate(scales.items()):
             errors = np.abs(guess[known, axis].astype(np.float64) - true[known, axis]) * scale
-            for quantile, q in (("median", 0.5), ("p90", 0.9)):
+            for quantile, q in QUANTILES.items():
                 value = float(np.quantile(errors, q)) if errors.size else float("nan")
                 key = f"{name}_{quantity}_error_{quantile}_{unit}"
                 summary |= bounds(key, value, intervals.quantile_interval(errors, q))
@@ -121,7 +139,7 @@ def _coverage(predicted: np.ndarray, true: np.ndarray, known: np.ndarray, sigma:
 
 def _error_quantiles(name: str, pixels: Float[np.ndarray, " n"], pixel_scale: float) -> Summary:
     summary: Summary = {}
-    for quantile, q in (("median", 0.5), ("p90", 0.9)):
+    for quantile, q in QUANTILES.items():
         value = float(np.quantile(pixels, q)) if pixels.size else float("nan")
         low, high = intervals.quantile_interval(pixels, q)
         for unit, scale in (("pixels", 1.0), ("arcsec", pixel_scale)):

@@ -1,13 +1,11 @@
-"""Predictions on a whole split, and the numbers that follow from them."""
+"""Predict a whole split, and summarise what is predicted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -15,15 +13,13 @@ from jax.sharding import Mesh
 from lensjax.config import Config
 from lensjax.data.store import datasets
 from lensjax.data.store.datasets import Source
-from lensjax.data.surveys import galaxies
 from lensjax.evaluation import metrics
-from lensjax.inspection.restore import config_of
-from lensjax.losses.objective import check_weights, objective
-from lensjax.models import Network, build
+from lensjax.evaluation.position_metrics import EVENT_METRICS, SKY_METRICS
+from lensjax.losses.objective import objective
+from lensjax.models import Network
 from lensjax.models.cnn import grids
 from lensjax.runtime import parallel
 from lensjax.runtime.errors import UserError
-from lensjax.training.optim import frozen
 from lensjax.types import Array, Batch
 
 TERM = "term:"  # prefix of the columns that hold loss terms
@@ -44,7 +40,7 @@ class Predictions:
 
 
 def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch], dict[str, Array]]:
-    """The forward pass of a batch and its objective; jit it."""
+    """Return the forward pass of a batch and its objective, `(params, batch) -> columns`; jit it."""
 
     def prediction_step(params: Any, batch: Batch) -> dict[str, Array]:
         def forward(images: Array, taps: Any = None) -> Any:
@@ -70,19 +66,19 @@ def make_prediction_step(config: Config, model: Network) -> Callable[[Any, Batch
 
 def predict(step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh) -> Predictions:
     """Run a jitted prediction step over the batches of a split, all devices and processes together."""
-    return as_predictions(predicted_rows(step, params, batches, mesh))
+    return collect_predictions(predict_columns(step, params, batches, mesh))
 
 
-def predicted_rows(
+def predict_columns(
     step: Callable, params: Any, batches: Iterable[Batch], mesh: Mesh
 ) -> dict[str, np.ndarray]:
-    """What a prediction step gives for all batches, one after another, padding too."""
+    """Return what a prediction step gives for all batches, one after another, padding too."""
     rows = [parallel.gather(step(params, parallel.shard(batch, mesh))) for batch in batches]
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
-def as_predictions(columns: dict[str, np.ndarray]) -> Predictions:
-    """Rows in the order of their split, without padding."""
+def collect_predictions(columns: dict[str, np.ndarray]) -> Predictions:
+    """Put rows in the order of their split, without padding."""
     order = np.argsort(columns["index"], kind="stable")
     order = order[columns["index"][order] >= 0]
     columns = {name: values[order] for name, values in columns.items()}
@@ -98,7 +94,7 @@ def as_predictions(columns: dict[str, np.ndarray]) -> Predictions:
 
 
 def summarise(predictions: Predictions, source: Source, config: Config) -> dict[str, Any]:
-    """All metrics of a split as a flat dict: classification, and position where the network gives one."""
+    """Return all metrics of a split as a flat dict: class, and position where the network gives one."""
     summary: dict[str, Any] = {"loss": predictions.loss, **predictions.terms}
     summary |= metrics.classification_summary(predictions.logits, source.label, config.model.classes)
     summary |= metrics.class_errors("Chirp", predictions.logits, source.label, config.model.classes)
@@ -116,83 +112,20 @@ def summarise(predictions: Predictions, source: Source, config: Config) -> dict[
     )
 
 
-def check(config: Config) -> tuple[Network, tuple[int, ...]]:
-    """The network and the shape [*s c] of its images; refuses now what would fail after it cost time.
-
-    Raises:
-      UserError: parts of the configuration contradict each other, or there is no such thing.
-    """
-    parallel.check_batch_size(config.optim.batch_size)
-    check_weights(config.loss)
-    shape = datasets.image_shape(config.data)  # checks the data, on which the metrics depend
-    check_monitor(config)
-    galaxies.check_negatives(config)
-    model = build(config.model)
-    if config.init:
-        config_of(Path(config.init))  # fails now where there is no such run
-    dry_run(config, model, shape)
-    return model, shape
+def metric_names(config: Config) -> tuple[str, ...]:
+    """List the metrics of a validation that `optim.monitor` may name; their bounds (`_low`, `_high`) too."""
+    names = ["loss", *metrics.CLASS_METRICS]
+    if len(config.model.classes) == 2:
+        names += metrics.TWO_CLASS_METRICS
+    if "Chirp" in config.model.classes:
+        names += ["chirp_errors", "chirp_error_rate"]
+    if config.model.head != "class":
+        names += EVENT_METRICS if datasets.event_grid(config.data) else SKY_METRICS
+    return tuple(names)
 
 
-def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
-    """Trace the objective on shapes alone: a loss without its head, or too much pooling, fails now.
-
-    Raises:
-      UserError: parts of the configuration contradict each other.
-    """
-    rows, grid = config.optim.batch_size, datasets.event_grid(config.data)
-    if grid and config.model.head == "heatmap" and config.model.windows != grid.windows:
-        raise UserError(
-            f"model.windows (={config.model.windows}) are {grid.windows} s with data.inputs "
-            f"{config.data.inputs}: set them so, or the head reads times off wrongly."
-        )
-    if config.optim.epochs < 1 or rows < 1:
-        raise UserError(f"optim.epochs (={config.optim.epochs}) and batch_size (={rows}) must be 1 or more.")
-    batch = {
-        "image": jax.ShapeDtypeStruct((rows, *shape), jnp.float32),
-        "label": jax.ShapeDtypeStruct((rows,), jnp.int32),
-        "position": jax.ShapeDtypeStruct((rows, 2), jnp.float32),
-        "mask": jax.ShapeDtypeStruct((rows, *shape[:-1]), bool),
-        "valid": jax.ShapeDtypeStruct((rows,), bool),
-        "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
-    }
-    if getattr(config.data, "light", False):
-        batch["light"] = batch["image"]
-    params = jax.eval_shape(lambda images: model.init(jax.random.key(0), images)["params"], batch["image"])
-    frozen(config.optim, params)
-    jax.eval_shape(make_prediction_step(config, model), params, batch)
-
-
-def check_classes(config: Config, source: Source) -> None:
-    """The network's class names must be those of the data, in their order.
-
-    Raises:
-      UserError: they differ.
-    """
-    if source.classes and tuple(source.classes) != config.model.classes:
-        raise UserError(
-            f"model.classes {config.model.classes} must be those of the data, {source.classes}, in order."
-        )
-
-
-def check_monitor(config: Config) -> None:
-    """Refuse an unknown `optim.monitor` before training, by summarising made-up examples.
-
-    Raises:
-      UserError: with the metrics there are.
-    """
-    classes = len(config.model.classes)
-    labels = np.arange(2 * classes, dtype=np.int32) % classes
-    half = np.full((len(labels), 2), 0.5, np.float32)
-    blank = np.zeros((len(labels), 4, 4, 1), np.float16)
-    source = Source(blank, blank[..., 0] > 0, labels, half, labels.astype(str), {"theta_e": half[:, 0]})
-    predictions = Predictions(np.eye(classes, dtype=np.float32)[labels], half, half, 0.0)
-    summary = summarise(predictions, source, config)
-    monitored(summary, config.optim.monitor)
-
-
-def monitored(summary: dict[str, Any], name: str) -> float:
-    """The validation score of early stopping, larger is better; minus infinity where it is undefined.
+def validation_score(summary: dict[str, Any], name: str) -> float:
+    """Return what early stopping goes by, larger is better; minus infinity where it is undefined.
 
     Raises:
       UserError: no such metric.

@@ -25,19 +25,20 @@ def check_finite(values: np.ndarray, what: str) -> None:
 
 
 def split(scores: Scores, labels: Labels) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " m"]]:
-    """The scores of the positives and of the negatives, each sorted upwards.
+    """Return the scores of the positives and of the negatives, each sorted upwards.
 
     Raises:
-      UserError: shapes differ, a score is not finite, or a label is neither 0 nor 1.
+      UserError: a score is not finite.
+      ValueError: shapes differ, or a label is neither 0 nor 1.
     """
     if scores.ndim != 1 or scores.shape != labels.shape:
-        raise UserError(
+        raise ValueError(
             f"scores {scores.shape} and labels {labels.shape} must be one row of the same length."
         )
     check_finite(scores, "scores")
     positive = labels == 1
     if not (positive | (labels == 0)).all():
-        raise UserError(
+        raise ValueError(
             f"labels hold {np.unique(labels)[:5]}; a ranking needs 0 (negative) and 1 (positive)."
         )
     scores = scores.astype(np.float64)
@@ -45,13 +46,13 @@ def split(scores: Scores, labels: Labels) -> tuple[Float[np.ndarray, " p"], Floa
 
 
 def placements(values: Scores, others: Num[np.ndarray, " m"]) -> Float[np.ndarray, " n"]:
-    """Fraction of `others` (sorted) below each value, ties counted half."""
+    """Return the fraction of `others` (sorted) below each value, ties counted half."""
     twice = np.searchsorted(others, values, "left") + np.searchsorted(others, values, "right")
     return twice / (2 * len(others))
 
 
 def auroc(scores: Scores, labels: Labels) -> float:
-    """Probability that a positive ranks above a negative, over all pairs, ties counted half."""
+    """Return the probability that a positive ranks above a negative, over all pairs, ties counted half."""
     positives, negatives = split(scores, labels)
     if not (positives.size and negatives.size):
         return float("nan")
@@ -60,9 +61,10 @@ def auroc(scores: Scores, labels: Labels) -> float:
 
 
 def auroc_influence(scores: Scores, labels: Labels) -> Float[np.ndarray, " n"]:
-    """What each example adds to the deviation of the AUROC from its mean; the sum of squares is its variance.
+    """Return what each example adds to the deviation of the AUROC from its mean.
 
-    DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44, 837; NaN with fewer than two of a class.
+    The sum of squares is the variance; NaN with fewer than two of a class. DeLong, DeLong & Clarke-Pearson
+    1988, Biometrics 44, 837.
     """
     positives, negatives = split(scores, labels)
     p, n = positives.size, negatives.size
@@ -75,13 +77,13 @@ def auroc_influence(scores: Scores, labels: Labels) -> Float[np.ndarray, " n"]:
 
 
 def average_precision(scores: Scores, labels: Labels) -> float:
-    """Σ (R_i − R_{i−1}) P_i over the distinct thresholds from high to low, tied scores as one step."""
+    """Return Σ (R_i − R_{i−1}) P_i over the distinct thresholds from high to low, tied scores as one step."""
     _, hits, true, false = _steps(scores, labels)
     return float(np.sum(hits * true / (true + false)) / hits.sum()) if hits.any() else float("nan")
 
 
 def average_precision_influence(scores: Scores, labels: Labels) -> Float[np.ndarray, " n"]:
-    """As `auroc_influence`: the derivative by each example's weight, less its class mean.
+    """Return, as `auroc_influence`, the derivative by each example's weight, less its class mean.
 
     Infinitesimal jackknife, Efron 1981, Biometrika 68, 589; NaN with fewer than two of a class.
     """
@@ -100,7 +102,7 @@ def average_precision_influence(scores: Scores, labels: Labels) -> Float[np.ndar
 
 
 def _steps(scores: Scores, labels: Labels) -> tuple[np.ndarray, ...]:
-    """Each example's threshold; for these from high to low, positives there, true and false positives."""
+    """Return each example's threshold; from high to low: positives there, true and false positives."""
     split(scores, labels)
     values, place = np.unique(-scores.astype(np.float64), return_inverse=True)
     hits = np.bincount(place, weights=labels == 1, minlength=len(values))
@@ -109,24 +111,24 @@ def _steps(scores: Scores, labels: Labels) -> tuple[np.ndarray, ...]:
 
 
 def threshold_at_false_positives(scores: Scores, labels: Labels, n: int) -> float:
-    """The `n`-th highest negative score, duplicates counted (`n = 0`: the highest); NaN with fewer negatives.
+    """Return the `n`-th highest negative score, duplicates counted (`n = 0`: the highest); else NaN.
 
     Strictly above it lie fewer than `n` negatives (none for `n = 0`).
     """
     if n < 0:
-        raise UserError(f"{n} false positives were asked for; give 0 or more.")
+        raise ValueError(f"{n} false positives were asked for; give 0 or more.")
     _, negatives = split(scores, labels)
     rank = max(n, 1)
     return float(negatives[-rank]) if negatives.size >= rank else float("nan")
 
 
 def threshold_at_fpr(scores: Scores, labels: Labels, fpr: float) -> float:
-    """The lowest threshold with at most a fraction `fpr` of the negatives strictly above it.
+    """Return the lowest threshold with at most a fraction `fpr` of the negatives strictly above it.
 
     −inf where every negative may pass; NaN with fewer than 1/fpr negatives, which cannot resolve the rate.
     """
     if not 0 <= fpr <= 1:
-        raise UserError(f"a false positive rate of {fpr} was asked for; give a fraction from 0 to 1.")
+        raise ValueError(f"a false positive rate of {fpr} was asked for; give a fraction from 0 to 1.")
     negatives = int(np.sum(labels == 0))
     allowed = int(np.floor(fpr * negatives * (1 + 1e-12)))  # 0.29 · 100 is a hair below 29
     if not negatives or (fpr > 0 and not allowed):
@@ -135,7 +137,7 @@ def threshold_at_fpr(scores: Scores, labels: Labels, fpr: float) -> float:
 
 
 def tpr_above(scores: Scores, labels: Labels, threshold: float) -> float:
-    """Fraction of positives strictly above a threshold: one tied with the threshold does not count."""
+    """Return the fraction of positives strictly above a threshold; one tied with it does not count."""
     positives, _ = split(scores, labels)
     return (
         float(np.mean(positives > threshold)) if positives.size and not np.isnan(threshold) else float("nan")
@@ -143,7 +145,7 @@ def tpr_above(scores: Scores, labels: Labels, threshold: float) -> float:
 
 
 def tpr_at_false_positives(scores: Scores, labels: Labels, n: int) -> float:
-    """TPR0 (`n = 0`): before any false positive. TPR10: with fewer than ten.
+    """Return TPR0 (`n = 0`), before any false positive; TPR10, with fewer than ten.
 
     Metcalf et al. 2019, A&A 625, A119. State the number of negatives with it; NaN where that is below `n`.
     """
@@ -151,5 +153,5 @@ def tpr_at_false_positives(scores: Scores, labels: Labels, n: int) -> float:
 
 
 def tpr_at_fpr(scores: Scores, labels: Labels, fpr: float) -> float:
-    """The highest TPR at a false positive rate of at most `fpr`; NaN with fewer than 1/fpr negatives."""
+    """Return the highest TPR at a false positive rate up to `fpr`; NaN with fewer than 1/fpr negatives."""
     return tpr_above(scores, labels, threshold_at_fpr(scores, labels, fpr))

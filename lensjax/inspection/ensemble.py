@@ -21,8 +21,8 @@ from lensjax.explain import TRIVIAL
 from lensjax.inspection import maps as explained
 from lensjax.inspection.maps import Item, Method, Predicted
 from lensjax.inspection.restore import Trained, restore
-from lensjax.runtime import run_folder
 from lensjax.runtime.errors import UserError
+from lensjax.training import run_folder
 from lensjax.types import Array, Float
 
 Members = tuple[Trained, ...]
@@ -37,9 +37,9 @@ def load_ensemble(folders: Sequence[Path]) -> Members:
     if not folders:
         raise UserError("an ensemble needs one run or more: give folders of train.py.")
     members = tuple(restore(folder) for folder in folders)
-    wanted = run_folder.comparable(replace(members[0].config, seed=0))
+    wanted = run_folder.comparable_dict(replace(members[0].config, seed=0))
     for folder, member in zip(folders, members, strict=True):
-        differing = changes(wanted, run_folder.comparable(replace(member.config, seed=0)))
+        differing = changes(wanted, run_folder.comparable_dict(replace(member.config, seed=0)))
         if differing:
             raise UserError(
                 f"'{folder}' and '{folders[0]}' are of other configurations ({'; '.join(differing[:5])}): an "

@@ -7,19 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from lensjax.config import Config, LensData
-from lensjax.config_io import config_from_dict
 from lensjax.data.store import datasets
-from lensjax.event_axes import WINDOWS, EventGrid
+from lensjax.event_axes import EventGrid
 from lensjax.models import Network, build, published
-from lensjax.runtime import parallel, records
+from lensjax.runtime import records
 from lensjax.runtime.errors import UserError
-from lensjax.training.checkpoint import read_config_json, restore_best
-from lensjax.training.optim import make_optimiser
-from lensjax.training.state import TrainState, init_state
+from lensjax.training.checkpoint import restore_best
+from lensjax.training.restore_run import blank_state, config_of
+
+__all__ = ["Trained", "blank_state", "config_of", "restore", "restore_published"]
 
 PUBLISHED = "published:"
 SIMULATIONS = 16  # held out for a published network; its occlusion is thousands of forward passes an image
@@ -110,22 +107,3 @@ def restore_published(name: str, weights: Path | None) -> Trained:
         [],
         network,
     )
-
-
-def config_of(workdir: Path) -> Config:
-    """The configuration a run was made with."""
-    return config_from_dict(read_config_json(workdir))
-
-
-def blank_state(config: Config, seed: int | None = None) -> TrainState:
-    """Fresh parameters of a configuration's network, to restore a checkpoint into, or to compare with."""
-    channels, size = len(datasets.bands(config.data)), config.data.size
-    space = (size, size) if isinstance(size, int) else (len(WINDOWS), *size)
-    image = jnp.zeros((1, *space, channels))
-    model, optimiser = build(config.model), make_optimiser(config.optim, 1)
-
-    def fresh(seed: Any) -> TrainState:
-        return init_state(config, model, optimiser, image, seed)
-
-    everywhere = parallel.replicated(parallel.data_mesh())
-    return jax.jit(fresh, out_shardings=everywhere)(jnp.uint32(config.seed if seed is None else seed))

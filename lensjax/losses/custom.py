@@ -21,9 +21,12 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lensjax.config import DEFAULT_WEIGHTS, LossConfig
+from lensjax.losses import LOSSES
 from lensjax.losses.context import Term
 from lensjax.runtime.errors import UserError
 from lensjax.specs import defined_in
@@ -73,3 +76,26 @@ def options_of(term: Term) -> dict[str, Any]:
     """A term's own options and their defaults: its keyword-only arguments."""
     parameters = inspect.signature(term).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def resolve(config: LossConfig) -> LossConfig:
+    """Write out what is implied, so that config.json holds every option, and no function.
+
+    Default weights list every other term with weight 0, so that the command line offers it.
+
+    Raises:
+      UserError: a function of the configuration could not be found again.
+    """
+    weights = dict(config.weights)
+    if weights == DEFAULT_WEIGHTS:
+        weights = {**dict.fromkeys(LOSSES, 0.0), **weights}
+    implied = {name: options_of(LOSSES[name]) for name in weights if name in LOSSES}
+    options = {
+        name: implied.get(name, {}) | config.options.get(name, {}) for name in implied | config.options
+    }
+    return replace(
+        config,
+        weights=weights,
+        losses={name: written(name, term) for name, term in config.losses.items()},
+        options={name: given for name, given in options.items() if given},
+    )

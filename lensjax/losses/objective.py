@@ -87,7 +87,10 @@ def weight_at(weight: float | Ramp, step: Int[Array, ""] | None) -> Any:
 
 def term_of(name: str, config: LossConfig) -> Term:
     """A term of lensjax, or one of the configuration's own."""
-    return LOSSES[name] if name in LOSSES else load(name, str(config.losses[name]))
+    if name in LOSSES:
+        return LOSSES[name]
+    term = config.losses[name]
+    return load(name, term) if isinstance(term, str) else term
 
 
 def check_weights(config: LossConfig) -> None:

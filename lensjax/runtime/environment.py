@@ -29,7 +29,7 @@ PACKAGES = (
 
 
 def environment() -> dict[str, Any]:
-    """Versions, platform, device kind and count, git revision (None without one), date. Never fails."""
+    """Collect versions, platform, devices, git revision (None without one), date. Never fails."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -43,7 +43,7 @@ def environment() -> dict[str, Any]:
 
 
 def git_revision(folder: Path) -> dict[str, Any] | None:
-    """Revision of the checkout that tracks `folder`, and whether its files were changed since; else None."""
+    """Return the revision of the checkout that tracks `folder` and whether files changed since; else None."""
     try:
         # A package installed inside somebody else's checkout is not tracked by it.
         if not _git(folder, "ls-files", "."):

@@ -21,8 +21,8 @@ def prepare(*, gradients: bool, multihost: bool = False, exact: bool = True) -> 
     """Choose compiler flags (never over the user's), switch on the compilation cache, join processes.
 
     `exact`, which training does without, asks for products in float32 where accelerators would take shorter
-    numbers (TF32 keeps three digits): maps are then those of the CPU, and differences between two nearly
-    equal scores, as in occlusion, are no noise.
+    numbers (TF32 keeps three digits). Maps are then those of the CPU, and small differences of scores, as in
+    occlusion, are not lost in rounding.
 
     Raises:
       UserError: `multihost` without a coordinator to join.
@@ -43,7 +43,7 @@ def prepare(*, gradients: bool, multihost: bool = False, exact: bool = True) -> 
 
 
 def join_processes() -> None:
-    """`jax.distributed`: no arguments on TPU, Slurm, Kubernetes; elsewhere three environment variables.
+    """Join `jax.distributed`: no arguments on TPU, Slurm, Kubernetes; elsewhere three environment variables.
 
     Raises:
       UserError: neither tells where the coordinator is.
@@ -64,11 +64,11 @@ def join_processes() -> None:
 
 
 def known_jaxlib() -> bool:
-    """Whether this jaxlib is one on which the flag was tried."""
+    """Tell whether this jaxlib is one on which the flag was tried."""
     major, minor = importlib.metadata.version("jaxlib").split(".")[:2]
     return KNOWN_JAXLIB[0] <= (int(major), int(minor)) <= KNOWN_JAXLIB[1]
 
 
 def cache_directory() -> Path:
-    """The user's cache folder for lensjax."""
+    """Return the user's cache folder for lensjax: $XDG_CACHE_HOME or ~/.cache, then lensjax."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lensjax"

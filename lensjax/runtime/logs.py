@@ -1,11 +1,13 @@
-"""What a run writes while it goes, `metrics.jsonl` and TensorBoard scalars, and the progress it shows."""
+"""What a command says while it goes: the logger `lensjax`, on stdout, and progress bars, on stderr.
+
+`append`, `environment`, `plain`, `read`, `rewind` and `write_json` are those of `records` and `environment`.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -13,12 +15,46 @@ from tqdm import tqdm
 
 from lensjax.runtime.environment import environment
 from lensjax.runtime.records import append, plain, read, rewind, write_json
-from lensjax.training.tensorboard import scalar_log
 
-__all__ = ["append", "environment", "plain", "progress", "read", "rewind", "run_log", "write_json"]
+__all__ = [
+    "append",
+    "environment",
+    "is_first_process",
+    "logger",
+    "plain",
+    "progress",
+    "read",
+    "rewind",
+    "start_logging",
+    "write_json",
+]
+
+logger = logging.getLogger("lensjax")
+"""What a user reads while waiting, at level INFO. Commands show it (`start_logging`)."""
 
 
-class _Lines:
+class _PrintHandler(logging.Handler):
+    """Print messages alone to the stdout of the moment, those of the first process."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if is_first_process():
+            print(self.format(record), flush=True)
+
+
+def start_logging() -> None:
+    """Show on stdout what `lensjax` logs, the message alone; a second call changes nothing."""
+    if not any(isinstance(handler, _PrintHandler) for handler in logger.handlers):
+        logger.addHandler(_PrintHandler())
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # absl puts a handler of its own on the root
+
+
+def is_first_process() -> bool:
+    """Tell whether this is the first of the processes of a run, or the only one."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
+class _LineStream:
     """A stream on which tqdm writes lines instead of redrawing one."""
 
     def __init__(self, stream: Any) -> None:
@@ -40,45 +76,22 @@ def progress(
     initial: int = 0,
     unit: str = "it",
 ) -> tqdm:
-    """A progress bar with the time left, on stderr; a line every ten seconds where that is no terminal.
+    """Show a progress bar with the time left on stderr; a line every ten seconds where that is no terminal.
 
     Of several processes only the first shows it.
     """
     stream = sys.stderr
     terminal = stream.isatty()
-    silent = jax.distributed.is_initialized() and jax.process_index() > 0
     return tqdm(
         iterable,
         desc=desc or None,
         total=total,
         initial=initial,
         unit=unit,
-        disable=silent,
+        disable=not is_first_process(),
         dynamic_ncols=terminal,
         ncols=None if terminal else 100,
-        file=stream if terminal else _Lines(stream),
+        file=stream if terminal else _LineStream(stream),
         mininterval=0.1 if terminal else 10.0,
         miniters=1,
     )
-
-
-@contextmanager
-def run_log(
-    workdir: str | Path, step: int, leader: bool = True
-) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
-    """Give `log(step, record)`, to `metrics.jsonl` and TensorBoard, for a run that goes on from `step`.
-
-    What an interrupted run logged beyond `step` is dropped. Nothing is written where `leader` is False.
-    """
-    if not leader:
-        yield lambda step, record: None
-        return
-    path = Path(workdir) / "metrics.jsonl"
-    rewind(path, step)
-    with scalar_log(Path(workdir) / "tensorboard", step) as write_scalars:
-
-        def log(step: int, record: Mapping[str, Any]) -> None:
-            append(path, {"step": step, **record})
-            write_scalars(step, record)
-
-        yield log

@@ -17,7 +17,7 @@ from lensjax.types import Batch
 
 
 def data_mesh() -> Mesh:
-    """All devices of all processes along one axis, "data"."""
+    """Return a mesh of all devices of all processes along one axis, "data"."""
     return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
 
 
@@ -37,7 +37,7 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """On every device."""
+    """Return the sharding that keeps a whole copy on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
@@ -48,7 +48,7 @@ def shard(batch: Batch, mesh: Mesh, axis: int = 0) -> Batch:
 
 
 def gather(values: Any) -> Any:
-    """Rows of all processes, as NumPy on each."""
+    """Gather the rows of all processes, as NumPy on each."""
     if jax.process_count() == 1:
         return jax.tree.map(np.asarray, values)
     from jax.experimental import multihost_utils

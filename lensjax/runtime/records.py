@@ -19,7 +19,7 @@ from lensjax.runtime.errors import UserError
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold: dataclasses and arrays opened up, numbers made Python's, NaN and infinity None.
+    """Convert to what JSON can hold: dataclasses and arrays opened up, NaN and infinity None.
 
     Raises:
       TypeError: for anything else, with its type.
@@ -51,7 +51,10 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def append(path: str | Path, record: Mapping[str, Any]) -> None:
-    """Add one line to a `.jsonl` file, on disk when this returns; a line that does not fit is taken back."""
+    """Add one line to a `.jsonl` file, on disk when this returns.
+
+    If the disk is full, the partial line is removed.
+    """
     line = json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n"
     with _naming(path), open(path, "ab", buffering=0) as file:
         size = file.tell()
@@ -64,7 +67,7 @@ def append(path: str | Path, record: Mapping[str, Any]) -> None:
 
 
 def read(path: str | Path) -> list[dict[str, Any]]:
-    """The records of a `.jsonl` file, without a last line torn by a kill.
+    """Read the records of a `.jsonl` file, without a last line torn by a kill.
 
     Raises:
       UserError: another line is no JSON object, with its number.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import signal
 from collections.abc import Callable, Iterator
@@ -14,45 +13,59 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from lensjax.runtime.errors import UserError
-from lensjax.training.seed_stack import Stacked
+from lensjax.training.seed_stack import SeedStates
 from lensjax.training.state import TrainState
 
-State = TypeVar("State", TrainState, Stacked)
+State = TypeVar("State", TrainState, SeedStates)
 preserve = ocp.training.preservation_policies
 save_policies = ocp.training.save_decision_policies
 
 
 @contextlib.contextmanager
 def checkpointer(workdir: Path) -> Iterator[ocp.training.Checkpointer]:
-    """Checkpoints of a run, in `workdir/checkpoints`; waits for writes at the end."""
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    with ocp.training.Checkpointer(
-        (workdir / "checkpoints").absolute(),
-        # Every save here is asked for with `force`; the policy itself must not add its own.
-        save_decision_policy=save_policies.SpecificStepsPolicy([]),
-        preservation_policy=preserve.AnyPreservationPolicy(
-            [
-                preserve.LatestN(2),
-                preserve.BestN(get_metric_fn=score_of, n=1, keep_checkpoints_without_metrics=False),
-            ]
-        ),
-    ) as ckpt:
+    """Open the checkpoints of a run, in `workdir/checkpoints`; waits for writes at the end."""
+    with (
+        quiet_absl(),
+        ocp.training.Checkpointer(
+            (workdir / "checkpoints").absolute(),
+            # Every save here is asked for with `force`; the policy itself must not add its own.
+            save_decision_policy=save_policies.SpecificStepsPolicy([]),
+            preservation_policy=preserve.AnyPreservationPolicy(
+                [
+                    preserve.LatestN(2),
+                    preserve.BestN(get_metric_fn=score_of, n=1, keep_checkpoints_without_metrics=False),
+                ]
+            ),
+        ) as ckpt,
+    ):
         yield ckpt
 
 
+@contextlib.contextmanager
+def quiet_absl() -> Iterator[None]:
+    """Hide what orbax logs below an error, and let others log as before."""
+    absl = logging.getLogger("absl")
+    before = absl.level
+    absl.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        absl.setLevel(before)
+
+
 def score_of(metrics: dict[str, float]) -> float:
-    """What makes a checkpoint the best: its validation score, larger is better."""
+    """Return what makes a checkpoint the best: its validation score, larger is better."""
     return metrics["score"]
 
 
 def save(ckpt: ocp.training.Checkpointer, state: State, data: Any, score: float | None = None) -> None:
-    """Save the state and the data iterator, blocking: the step that follows donates these buffers."""
+    """Save the state and the data iterator; blocks, because the step that follows donates these buffers."""
     metrics = None if score is None else {"score": score}
     ckpt.save_checkpointables(int(state.step), {"state": state, "data": data}, force=True, metrics=metrics)
 
 
 def restore(ckpt: ocp.training.Checkpointer, state: State, data: Any) -> State:
-    """The latest checkpoint, or `state` when there is none; the iterator continues in place.
+    """Restore the latest checkpoint, or return `state` when there is none; the iterator continues in place.
 
     Raises:
       UserError: the checkpoint cannot be read, or belongs to another network.
@@ -63,12 +76,12 @@ def restore(ckpt: ocp.training.Checkpointer, state: State, data: Any) -> State:
     try:
         restored = ckpt.load_checkpointables(ckpt.latest.step, {"state": abstract(state), "data": data})
     except Exception as error:
-        raise UserError(unreadable(Path(ckpt.directory), ckpt.latest.step, error)) from error
+        raise UserError(explain_unreadable(Path(ckpt.directory), ckpt.latest.step, error)) from error
     return restored["state"]
 
 
 def check_processes(place: Path) -> None:
-    """The place in the data is saved by each process for itself.
+    """Refuse a run that was saved by another number of processes: each saves its own place in the data.
 
     Raises:
       UserError: the run was saved by another number of processes.
@@ -83,7 +96,7 @@ def check_processes(place: Path) -> None:
 
 
 def restore_best(workdir: Path, state: TrainState) -> TrainState:
-    """The best checkpoint of a run (the latest, where no validation score is known), its state alone.
+    """Restore the state of a run's best checkpoint; of the latest, where no validation score is known.
 
     Raises:
       UserError: there is no checkpoint, it cannot be read, or it belongs to another network.
@@ -103,35 +116,21 @@ def restore_best(workdir: Path, state: TrainState) -> TrainState:
         try:
             return ckpt.load_checkpointables(chosen.step, {"state": abstract(state)})["state"]
         except Exception as error:
-            raise UserError(unreadable(directory, chosen.step, error)) from error
+            raise UserError(explain_unreadable(directory, chosen.step, error)) from error
 
 
 def abstract(state: State) -> State:
-    """Shapes and shardings to restore into."""
+    """Return shapes and shardings to restore into."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
 
 
-def unreadable(directory: Path, step: int, error: Exception) -> str:
+def explain_unreadable(directory: Path, step: int, error: Exception) -> str:
+    """Say which checkpoint cannot be read, why, and what to do."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return (
         f"checkpoint {directory / str(step)} cannot be read ({reason[:200]}); it is damaged or belongs "
         "to another model. Delete that folder to continue from the one before."
     )
-
-
-def read_config_json(workdir: Path) -> dict[str, Any]:
-    """The resolved configuration of a run as plain JSON.
-
-    Raises:
-      UserError: the folder is not a run, or the file is damaged.
-    """
-    path = workdir / "config.json"
-    if not path.is_file():
-        raise UserError(f"'{workdir}' is not a run: it has no config.json. Give the --workdir of train.py.")
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise UserError(f"'{path}' is damaged ({error}); train again in a new workdir.") from error
 
 
 @contextlib.contextmanager

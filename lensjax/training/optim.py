@@ -12,7 +12,7 @@ from lensjax.runtime.errors import UserError
 
 
 def make_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
-    """Learning rate by step."""
+    """Return the learning rate by step."""
     warmup = max(1, round(config.warmup * steps))
     if config.schedule == "constant":
         return optax.linear_schedule(0.0, config.learning_rate, warmup)
@@ -20,7 +20,7 @@ def make_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
 
 
 def make_optimiser(config: OptimConfig, steps: int) -> optax.GradientTransformation:
-    """AdamW; decay on kernels (two axes or more), never on biases; no change of what is frozen."""
+    """Return AdamW: decay on kernels (two axes or more), never on biases; no change of what is frozen."""
     adamw = optax.adamw(
         make_schedule(config, steps),
         weight_decay=config.weight_decay,
@@ -28,17 +28,17 @@ def make_optimiser(config: OptimConfig, steps: int) -> optax.GradientTransformat
     )
     chain = [optax.clip_by_global_norm(config.clip_norm)] * bool(config.clip_norm) + [adamw]
     if config.frozen:
-        chain.append(optax.masked(optax.set_to_zero(), lambda params: frozen(config, params)))
+        chain.append(optax.masked(optax.set_to_zero(), lambda params: find_frozen(config, params)))
     return optax.chain(*chain) if len(chain) > 1 else adamw
 
 
-def frozen(config: OptimConfig, params: Any) -> Any:
-    """For each parameter whether its name, such as "head/hidden/kernel", begins as one of `frozen` does.
+def find_frozen(config: OptimConfig, params: Any) -> Any:
+    """Tell for each parameter whether its name, such as "head/hidden/kernel", begins as one of `frozen` does.
 
     Raises:
       UserError: one of them is the beginning of no name, or all parameters are frozen.
     """
-    names = jax.tree_util.tree_map_with_path(lambda path, _: name_of(path), params)
+    names = jax.tree_util.tree_map_with_path(lambda path, _: parameter_name(path), params)
     each = jax.tree.leaves(names)
     for start in config.frozen:
         if not any(name.startswith(start) for name in each):
@@ -52,14 +52,16 @@ def frozen(config: OptimConfig, params: Any) -> Any:
 
 
 def hold(config: OptimConfig, params: Any) -> Any:
-    """Parameters without a gradient for what is frozen: it costs nothing, and has no part in the norm."""
+    """Stop the gradient of what is frozen: it costs nothing, and has no part in the norm."""
     if not config.frozen:
         return params
     return jax.tree.map(
-        lambda leaf, still: jax.lax.stop_gradient(leaf) if still else leaf, params, frozen(config, params)
+        lambda leaf, still: jax.lax.stop_gradient(leaf) if still else leaf,
+        params,
+        find_frozen(config, params),
     )
 
 
-def name_of(path: tuple[Any, ...]) -> str:
-    """A parameter's name from its keys in the tree: "head/hidden/kernel"."""
+def parameter_name(path: tuple[Any, ...]) -> str:
+    """Return a parameter's name from its keys in the tree: "head/hidden/kernel"."""
     return "/".join(str(entry.key) for entry in path)

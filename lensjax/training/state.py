@@ -16,7 +16,7 @@ from lensjax.losses.objective import objective
 from lensjax.models import Network
 from lensjax.models.cnn import grids
 from lensjax.runtime.errors import UserError
-from lensjax.training.optim import hold, name_of
+from lensjax.training.optim import hold, parameter_name
 from lensjax.types import Array, Batch, Bool, Float
 
 
@@ -56,7 +56,7 @@ def init_state(
 def make_train_step(
     config: Config, model: Network, optimiser: optax.GradientTransformation
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
-    """The step `(state, batch, seed) -> (state, values)`, a pure function; jit it with the state donated."""
+    """Return the pure step `(state, batch, seed) -> (state, values)`; jit it with the state donated."""
 
     def train_step(state: TrainState, batch: Batch, seed: Any = None) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.key(config.seed if seed is None else seed), state.step)
@@ -88,16 +88,16 @@ def make_train_step(
 
 
 def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
-    """Parameters replaced by those of the same name of another network, and which were.
+    """Replace parameters by those of the same name of another network; return them and these names.
 
     Raises:
       UserError: none has the same name, or one that has has another shape.
     """
-    given = {name_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(other)}
+    given = {parameter_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(other)}
     taken: list[str] = []
 
     def choose(path: tuple[Any, ...], leaf: Array) -> Array:
-        name = name_of(path)
+        name = parameter_name(path)
         if name not in given:
             return leaf
         if given[name].shape != leaf.shape:
@@ -114,7 +114,7 @@ def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
     return params, taken
 
 
-def with_validation(state: TrainState, score: float | Float[Array, ""]) -> TrainState:
+def record_score(state: TrainState, score: float | Float[Array, ""]) -> TrainState:
     """Record a validation score (larger is better); the best so far resets the early-stopping counter."""
     better: Bool[Array, ""] = jnp.asarray(score) > state.best
     best = jnp.where(better, jnp.asarray(score, jnp.float32), state.best)

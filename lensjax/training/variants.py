@@ -1,73 +1,57 @@
-"""`train.py CONFIG --ablate GROUP`: variants of an experiment over several seeds, in one table.
+"""Variants of a configuration over several seeds, and their differences from the first one.
 
-Variants come from GROUPS of configs/ablations.py; the seeds of one train together (`ensemble_train`). The
-differences from the first variant are paired by seed: the same order of data, and the same initial
-parameters where the networks share them.
+A group of variants is a dict of name -> edit of a Config, in GROUPS of configs/variants.py or of a file of
+one's own. The seeds of one variant train together. Differences are paired by seed: the same order of data,
+and the same initial parameters where the networks share them.
 """
 
 from __future__ import annotations
 
 import json
-import shlex
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lensjax.config import Config
-from lensjax.evaluation import intervals, predict
-from lensjax.runtime import logs, run_folder
+from lensjax.config_io import find_config
+from lensjax.evaluation import intervals
+from lensjax.losses.custom import resolve
 from lensjax.runtime.errors import UserError
+from lensjax.runtime.logs import logger
 from lensjax.specs import check_names, defined_in
-from lensjax.studies.events.ablation_tables import spread
-from lensjax.training import loop
-from lensjax.training.loop import Say
+from lensjax.training import loop, run_folder
+from lensjax.training.check_config import check_config
 
-Rows = dict[str, list[dict[str, Any]]]
-"""By variant, the metrics of the test split of every seed."""
+Edit = Callable[[Config], Config | None]
+"""An edit may give None where it means nothing for a configuration: its variant is then left out."""
 FACTS = ("parameters", "epochs", "seconds_per_epoch")
 
 
-def main(
-    config: Config, group: str, seeds: int, workdir: Path, file: Path, say: Say, only: Sequence[str] = ()
-) -> None:
-    """Train what is missing, and write table.md, table.json and table.png into `workdir`.
-
-    Of the group, `only` these variants and the first.
+def load_group(group: str, file: Path | None = None, only: Sequence[str] = ()) -> dict[str, Edit]:
+    """Read a group of edits, `only` some or all, from GROUPS of a Python file (configs/variants.py if None).
 
     Raises:
-      UserError: no such group, or nothing in it to compare; a variant contradicts itself.
+      UserError: no such file, group or variant; lists the choices.
     """
-    variants, left_out = chosen(config, group, file, only)
-    for line in left_out:
-        say(line)
-    for name, variant in variants.items():
-        try:
-            predict.check(variant)
-        except ValueError as error:
-            raise UserError(f"variant {name} of {group}: {error}") from error
-    for number, (name, variant) in enumerate(variants.items(), 1):
-        say(f"variant {number} of {len(variants)}: {name}, {seeds} seeds")
-        if not loop.train(variant, range(seeds), workdir / name, say):
-            return
-    write(config, group, {name: outcomes(workdir / name, seeds) for name in variants}, workdir, say)
+    file = file or find_config("variants")
+    groups = defined_in(file, "GROUPS", "`GROUPS: dict[str, dict[str, Callable[[Config], Config]]]`")
+    check_names("group of variants", [group], groups)
+    check_names("variant", only, groups[group], of=group)
+    return {name: edit for name, edit in groups[group].items() if name in (only or groups[group])}
 
 
-def chosen(
-    config: Config, group: str, file: Path, only: Sequence[str] = ()
-) -> tuple[dict[str, Config], list[str]]:
-    """The variants of a group, and a line for each that is left out.
+def choose_variants(
+    config: Config, group: str, file: Path | None = None, only: Sequence[str] = ()
+) -> dict[str, Config]:
+    """Return the variants of a group, the first of which is always among them; logs each that is left out.
 
     Raises:
       UserError: no such group or variant, or fewer than two variants that differ.
     """
-    groups = defined_in(file, "GROUPS", "`GROUPS: dict[str, dict[str, Callable[[Config], Config]]]`")
-    if group not in groups:
-        raise UserError(f"unknown ablation '{group}': choose from {', '.join(groups)}.")
-    edits = groups[group]
+    edits = load_group(group, file)
     check_names("variant", only, edits, of=group)
     first = next(iter(edits))
     variants: dict[str, Config] = {}
@@ -76,76 +60,63 @@ def chosen(
         if only and name not in (first, *only):
             continue
         variant = edit(config)
-        same = [other for other, known in variants.items() if known == variant]
         if variant is None:
             left_out.append(f"{name} is left out: it means nothing for this {config.data.name} configuration")
-        elif same:
+            continue
+        variant = replace(variant, loss=resolve(variant.loss))
+        same = [other for other, known in variants.items() if known == variant]
+        if same:
             left_out.append(f"{name} is left out: it is {same[0]} here")
         else:
             variants[name] = variant
     if len(variants) < 2:
         why = f"{left_out[0]}, and so on" if left_out else f"--only names {first} alone"
-        raise UserError(f"ablation '{group}' has nothing to compare: {why}.")
-    return variants, left_out
+        raise UserError(f"group '{group}' has nothing to compare: {why}.")
+    for line in left_out:
+        logger.info(line)
+    return variants
 
 
-def outcomes(folder: Path, seeds: int) -> list[dict[str, Any]]:
-    """Facts and test metrics of the seeds of a variant."""
-    found = []
-    for seed in range(seeds):
-        summary = json.loads((folder / f"seed{seed}" / "summary.json").read_text())
-        numbers = {k: v for k, v in summary["test"].items() if isinstance(v, int | float)}
-        found.append({"seed": seed, **{name: summary[name] for name in FACTS}, **numbers})
-    return found
+def train_variants(
+    config: Config, group: str, variants: Mapping[str, Config], seeds: int, folder: Path
+) -> dict[str, Any] | None:
+    """Train what is missing into `folder`/VARIANT/seedK; the table of numbers, or None if asked to stop.
+
+    The table has `base`, `group`, `rows` (by variant, a row of facts and test metrics a seed), and
+    `differences` (by variant and metric, mean, low and high of variant minus first).
+
+    Raises:
+      UserError: a variant contradicts itself.
+    """
+    for name, variant in variants.items():
+        try:
+            check_config(variant)
+        except UserError as error:
+            raise UserError(f"variant {name} of {group}: {error}") from error
+    for number, (name, variant) in enumerate(variants.items(), 1):
+        logger.info(f"variant {number} of {len(variants)}: {name}, {seeds} seeds")
+        if not loop.train_several(variant, range(seeds), folder / name):
+            return None
+    rows = {name: [read_outcome(folder / name, seed) for seed in range(seeds)] for name in variants}
+    metrics = [m for m in run_folder.HEADLINES if any(m in row for each in rows.values() for row in each)]
+    differences = {
+        name: {metric: paired_difference(rows, name, metric) for metric in metrics} for name in rows
+    }
+    return {"base": asdict(config), "group": group, "rows": rows, "differences": differences}
 
 
-def write(config: Config, group: str, rows: Rows, workdir: Path, say: Say) -> None:
-    """The table and its figure, and where they are."""
-    from lensjax.report.figures import studies as pictures
-
-    metrics = [
-        name for name in run_folder.HEADLINES if any(name in row for each in rows.values() for row in each)
-    ]
-    compared = {name: {metric: difference(rows, name, metric) for metric in metrics} for name in rows}
-    lines = table_lines(group, rows, compared)
-    result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "base": asdict(config)}
-    result |= {"group": group, "rows": rows, "differences": compared}
-    logs.write_json(workdir / "table.json", result)
-    (workdir / "table.md").write_text("\n".join(lines) + "\n")
-    pictures.dots(workdir / "table.png", rows, {name: name.replace("_", " ") for name in metrics[:4]})
-    say("\n".join(lines))
-    say(f"\ntable: {workdir / 'table.md'}\nplot:  {workdir / 'table.png'}")
-    say(f"next:  python explain.py {workdir / next(iter(rows))}")
+def read_outcome(folder: Path, seed: int) -> dict[str, Any]:
+    """Read facts and test metrics of a finished seed."""
+    summary = json.loads((folder / f"seed{seed}" / "summary.json").read_text())
+    numbers = {k: v for k, v in summary["test"].items() if isinstance(v, int | float)}
+    return {"seed": seed, **{name: summary[name] for name in FACTS}, **numbers}
 
 
-def difference(rows: Mapping[str, Sequence[dict[str, Any]]], name: str, metric: str) -> tuple[float, ...]:
-    """(mean, low, high) of a variant minus the first one, seed by seed; NaN where either has no value."""
+def paired_difference(
+    rows: Mapping[str, Sequence[Mapping[str, Any]]], name: str, metric: str
+) -> tuple[float, ...]:
+    """Return (mean, low, high) of a variant minus the first one, seed by seed; NaN if either has no value."""
     first = next(iter(rows.values()))
     pairs = [(row.get(metric), other.get(metric)) for row, other in zip(rows[name], first, strict=True)]
     values = np.array([a - b if a is not None and b is not None else np.nan for a, b in pairs])
     return (float(values.mean()), *intervals.mean_interval(values))
-
-
-def table_lines(group: str, rows: Rows, compared: Mapping[str, Mapping[str, tuple[float, ...]]]) -> list[str]:
-    """Markdown: mean ± standard deviation over seeds, then the difference from the first variant."""
-    first, metrics = next(iter(rows)), list(next(iter(compared.values())))
-    head = ["variant", "parameters", "epochs", "s/epoch"]
-    for metric in metrics:
-        head += [metric.replace("_", " "), f"− {first}"]
-    lines = [
-        f"{group}: {len(rows[first])} seeds, mean ± s.d. over seeds; differences from {first} are paired by "
-        "seed, with 95 % t intervals.",
-        "",
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
-    ]
-    for name, each in rows.items():
-        cells = [name, f"{each[0]['parameters']:,}"]
-        cells += [spread([row[fact] for row in each], 1) for fact in ("epochs", "seconds_per_epoch")]
-        for metric in metrics:
-            mean, low, high = compared[name][metric]
-            shown = f"{mean:+.4f} ({low:+.4f} … {high:+.4f})"
-            known = name != first and np.isfinite(mean)
-            cells += [spread([row.get(metric) for row in each], 4) or "–", shown if known else "–"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines

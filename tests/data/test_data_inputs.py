@@ -12,7 +12,6 @@ from lensjax.config_io import config_from_dict
 from lensjax.data.batches import input_transforms, region_fills
 from lensjax.data.images import min_max
 from lensjax.data.store import dataset_specs, datasets, writer
-from lensjax.evaluation import predict
 from lensjax.event_axes import CLASSES
 from lensjax.inspection import examples
 from lensjax.inspection.maps import Item
@@ -20,6 +19,7 @@ from lensjax.inspection.restore import Trained
 from lensjax.models import build
 from lensjax.models.heads import soft_argmax
 from lensjax.spectrogram.colour_map import colour
+from lensjax.training.check_config import dry_run
 
 RNG = np.random.default_rng(0)
 
@@ -186,9 +186,9 @@ def test_a_head_that_says_when_must_know_the_windows():
     model = ModelConfig(features=(2,), attention=AttentionConfig(at=()), classes=CLASSES)
     config = Config(data=data, model=model)
     with pytest.raises(ValueError, match="model.windows .* set them so"):
-        predict.dry_run(config, build(model), (4, 16, 24, 1))
+        dry_run(config, build(model), (4, 16, 24, 1))
     model = replace(model, windows=(0.5,) * 4)
-    predict.dry_run(replace(config, model=model), build(model), (4, 16, 24, 1))
+    dry_run(replace(config, model=model), build(model), (4, 16, 24, 1))
 
 
 def test_a_frozen_map_is_blamed(tmp_path):

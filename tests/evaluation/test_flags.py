@@ -5,12 +5,12 @@ import pytest
 
 from lensjax.evaluation.disagreement_flag import (
     GALAXY,
-    at_recall,
+    count_at_recall,
     detection,
     disagreement,
     flags,
     flags_of,
-    outside,
+    share_outside,
     stratified_auroc,
 )
 from lensjax.evaluation.position_metrics import centroids, peaks
@@ -56,9 +56,9 @@ def test_a_flag_is_the_distance_in_galaxies_and_the_share_beyond_one():
 
 def test_evidence_beyond_a_radius():
     one = spot((4, 4), (4, 7)) - 0.01
-    np.testing.assert_allclose(outside(one, at(4, 4), 2.9), 0.5)
-    np.testing.assert_allclose(outside(one, at(4, 4), 3.0), 0.0, atol=1e-12)
-    np.testing.assert_array_equal(outside(-np.ones((2, 4, 4)), np.full((2, 2), 0.5), 1.0), 1)
+    np.testing.assert_allclose(share_outside(one, at(4, 4), 2.9), 0.5)
+    np.testing.assert_allclose(share_outside(one, at(4, 4), 3.0), 0.0, atol=1e-12)
+    np.testing.assert_array_equal(share_outside(-np.ones((2, 4, 4)), np.full((2, 2), 0.5), 1.0), 1)
     np.testing.assert_array_equal(disagreement([np.zeros((3, 2))]), 0)
 
 
@@ -85,9 +85,9 @@ def test_a_perfect_flag_finds_every_mistake_and_saves_precision():
 
 def test_precision_counts_ties_and_every_lens():
     labels = np.array([1, 1, 0, 0])
-    assert at_recall(np.array([2.0, 1.0, 1.0, 0.0]), labels, 0.5) == (1, 1)
-    assert at_recall(np.array([2.0, 1.0, 1.0, 0.0]), labels, 1.0) == (2, 3)
-    assert at_recall(np.array([2.0, -np.inf, 1.0, 0.0]), labels, 1.0) == (0, 0)
+    assert count_at_recall(np.array([2.0, 1.0, 1.0, 0.0]), labels, 0.5) == (1, 1)
+    assert count_at_recall(np.array([2.0, 1.0, 1.0, 0.0]), labels, 1.0) == (2, 3)
+    assert count_at_recall(np.array([2.0, -np.inf, 1.0, 0.0]), labels, 1.0) == (0, 0)
 
 
 def test_like_is_compared_with_like():

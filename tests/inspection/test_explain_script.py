@@ -23,7 +23,7 @@ DAMAGES = {
     "checkpoint": "cannot be read",
     "no checkpoints": "holds no checkpoints",
     "config": "is damaged",
-    "field": "config has the unknown field colour",
+    "field": "unknown field colour of config",
 }
 METHODS = ("attention", "grad_cam(layer=stage1)", "integrated_gradients(steps=8)", "occlusion(window=8)")
 

@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.config import Config, LossConfig, Ramp
-from lensjax.config_io import changes, config_from_dict, load_config_file
-from lensjax.evaluation.predict import dry_run
-from lensjax.losses import Context
-from lensjax.losses.custom import load
-from lensjax.losses.objective import check_weights, objective
+from lensjax.config import ARTEFACTS, Config, LossConfig, Ramp
+from lensjax.config_io import changes, config_from_dict, load_config
+from lensjax.losses import LOSSES, Context
+from lensjax.losses.custom import load, options_of, resolve
+from lensjax.losses.objective import check_weights, objective, term_of
 from lensjax.models import build
 from lensjax.runtime import logs
+from lensjax.simulate.lenses import artefacts
+from lensjax.training.check_config import dry_run
 
 MINE = """
 import jax.numpy as jnp
@@ -42,8 +43,14 @@ def mine(tmp_path) -> Path:
     return tmp_path / "mine.py"
 
 
+def read(path) -> Config:
+    """A configuration as a run is started with it."""
+    config = load_config(path)
+    return replace(config, loss=resolve(config.loss))
+
+
 def test_a_loss_in_a_configuration_file_survives_config_json(mine):
-    config = load_config_file(mine)
+    config = read(mine)
     assert config.loss.losses == {"dark_border": f"{mine}:dark_border"}
     text = json.dumps(logs.plain(asdict(config)))
     assert config_from_dict(json.loads(text)) == config
@@ -55,13 +62,13 @@ def test_a_loss_in_a_configuration_file_survives_config_json(mine):
 
 def test_below_the_working_directory_the_path_is_relative(mine, monkeypatch):
     monkeypatch.chdir(mine.parent)
-    config = load_config_file("mine.py")
+    config = read("mine.py")
     assert config.loss.losses == {"dark_border": "mine.py:dark_border"}
     assert load("dark_border", "mine.py:dark_border").__name__ == "dark_border"
 
 
 def test_the_term_is_computed_and_weighed(mine):
-    config = load_config_file(mine)
+    config = read(mine)
     model = build(config.model)
     batch = {
         "image": jnp.asarray(np.random.default_rng(0).normal(size=(2, 12, 12, 4)), jnp.float32),
@@ -85,7 +92,7 @@ def test_the_term_is_computed_and_weighed(mine):
 
 
 def test_a_run_is_explained_after_its_loss_is_gone(mine):
-    values = logs.plain(asdict(load_config_file(mine)))
+    values = logs.plain(asdict(read(mine)))
     mine.unlink()
     config = config_from_dict(values)  # no import
     with pytest.raises(ValueError, match="mine.py' is no Python file; give one that has `def dark_border"):
@@ -97,7 +104,7 @@ def of_module(context, batch):
 
 
 def test_a_function_of_a_module_is_named_by_it():
-    loss = LossConfig({"zero": 1.0}, losses={"zero": of_module})
+    loss = resolve(LossConfig({"zero": 1.0}, losses={"zero": of_module}))
     assert loss.losses == {"zero": f"{__name__}:of_module"}
     assert load("zero", loss.losses["zero"]) is of_module
 
@@ -105,12 +112,14 @@ def test_a_function_of_a_module_is_named_by_it():
 @pytest.mark.parametrize("term", [lambda context, batch: 0, print, Context])
 def test_what_could_not_be_found_again_is_refused(term):
     with pytest.raises(ValueError, match="must be a function defined at the top of a file"):
-        LossConfig({"mine": 1.0}, losses={"mine": term})
+        resolve(LossConfig({"mine": 1.0}, losses={"mine": term}))
 
 
 def test_options_and_ramps_are_written_out_and_read_again():
-    loss = LossConfig(
-        {"cross_entropy": 1.0, "map_l1": Ramp(0.0, 2.0, 10)}, options={"map_l1": {"fraction": 0.5}}
+    loss = resolve(
+        LossConfig(
+            {"cross_entropy": 1.0, "map_l1": Ramp(0.0, 2.0, 10)}, options={"map_l1": {"fraction": 0.5}}
+        )
     )
     assert loss.options == {"map_l1": {"map": "grad_cam", "target": "log_odds", "fraction": 0.5}}
     config = Config(loss=loss)
@@ -125,3 +134,18 @@ def test_configurations_from_before_there_were_options_are_read():
     for field in ("options", "losses"):
         del values["loss"][field]
     assert config_from_dict(values) == Config(loss=LossConfig({"cross_entropy": 1.0}))
+
+
+def test_a_run_of_the_defaults_names_every_term_and_its_options():
+    loss = resolve(LossConfig())
+    assert list(loss.weights) == list(LOSSES) and loss.weights["focal"] == 0
+    assert loss.weights["position"] == 5.0 and loss.options["gain"] == options_of(LOSSES["gain"])
+    assert resolve(loss) == loss
+
+
+def test_a_function_is_computed_without_being_written_out():
+    assert term_of("zero", LossConfig({"zero": 1.0}, losses={"zero": of_module})) is of_module
+
+
+def test_names_in_the_configuration_are_those_of_the_simulator():
+    assert ARTEFACTS == artefacts.ARTEFACTS

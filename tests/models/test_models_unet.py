@@ -9,11 +9,11 @@ import optax
 import pytest
 
 from lensjax.config import AttentionConfig, Config, LensData, LossConfig, ModelConfig, OptimConfig
-from lensjax.evaluation.predict import dry_run
 from lensjax.models import build
 from lensjax.models.cnn import grids
 from lensjax.models.unet import centroid, enlarge
-from lensjax.training.optim import frozen, hold, make_optimiser
+from lensjax.training.check_config import dry_run
+from lensjax.training.optim import find_frozen, hold, make_optimiser
 from lensjax.training.state import start_from
 
 NONE = AttentionConfig(at=())
@@ -119,7 +119,7 @@ PARAMS = {"stage1a_kernel": jnp.ones((3, 3)), "head": {"kernel": jnp.ones((2, 2)
 
 def test_frozen_parameters_do_not_move_and_others_do():
     config = OptimConfig(frozen=("stage",), weight_decay=0.1, warmup=0.0)
-    assert frozen(config, PARAMS) == {"stage1a_kernel": True, "head": {"kernel": False, "bias": False}}
+    assert find_frozen(config, PARAMS) == {"stage1a_kernel": True, "head": {"kernel": False, "bias": False}}
     gradient = jax.grad(lambda p: sum((leaf**2).sum() for leaf in jax.tree.leaves(hold(config, p))))(PARAMS)
     assert not bool(gradient["stage1a_kernel"].any()) and bool(gradient["head"]["bias"].all())
     optimiser = make_optimiser(config, 10)

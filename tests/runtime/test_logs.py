@@ -1,11 +1,10 @@
-"""Records, TensorBoard files, progress and environment: what survives a kill, a full disk and a pipe."""
+"""Records, progress, messages and environment: what survives a kill, a full disk and a pipe."""
 
 import contextlib
 import errno
 import io
 import json
 import os
-import struct
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -120,51 +119,6 @@ def test_a_corrupt_line_is_named(tmp_path):
             action(path)
 
 
-# TensorBoard
-
-
-def events(folder):
-    """The events of all files, read by the format's definition: length, crc, message, crc."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    for path in sorted(folder.iterdir()):
-        content, i = path.read_bytes(), 0
-        while i < len(content):
-            (size,) = struct.unpack("<Q", content[i : i + 8])
-            yield Event.FromString(content[i + 12 : i + 12 + size])
-            i += size + 16
-
-
-def test_run_log_writes_lines_and_scalars(tmp_path):
-    with logs.run_log(tmp_path, 0) as log:
-        log(1, {"loss": jnp.float32(0.5), "auroc": float("nan"), "confusion": [[1, 2]], "device": "cpu"})
-        assert len(logs.read(tmp_path / "metrics.jsonl")) == 1  # on disk before the run ends
-        assert len(list(events(tmp_path / "tensorboard"))) == 2
-        log(2, {"loss": 0.25})
-    with logs.run_log(tmp_path, 1) as log:
-        log(2, {"loss": 0.125})
-    assert [r["loss"] for r in logs.read(tmp_path / "metrics.jsonl")] == [0.5, 0.125]
-    assert logs.read(tmp_path / "metrics.jsonl")[0]["auroc"] is None
-    found = list(events(tmp_path / "tensorboard"))
-    scalars = [(e.step, v.tag, v.simple_value) for e in found for v in e.summary.value]
-    assert sorted(scalars) == [(1, "loss", 0.5), (2, "loss", 0.125), (2, "loss", 0.25)]
-    assert [e.step for e in found if e.session_log.status == e.session_log.START] == [2]  # hides the older 2
-
-
-def test_event_files_pass_the_reader_of_tensorboard(tmp_path):
-    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    with logs.run_log(tmp_path, 0) as log:
-        log(1, {"loss": 0.5})
-    found = reader.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert [(e.step, e.value) for e in found.Scalars("loss")] == [(1, 0.5)]
-
-
-def test_only_the_leader_writes(tmp_path):
-    with logs.run_log(tmp_path, 0, leader=False) as log:
-        log(1, {"loss": 0.5})
-    assert not list(tmp_path.iterdir())
-
-
 # Progress and environment
 
 
@@ -186,6 +140,16 @@ def test_progress_on_a_terminal_redraws_one_line():
     with contextlib.redirect_stderr(stream):
         list(logs.progress(range(5), "simulating"))
     assert "\r" in stream.getvalue() and stream.getvalue().count("\n") == 1
+
+
+def test_messages_are_shown_once_started_and_alone(capsys, monkeypatch):
+    monkeypatch.setattr(logs.logger, "propagate", True)  # as it is to be afterwards
+    logs.start_logging()
+    logs.start_logging()
+    logs.logger.info("epoch %d", 1)
+    monkeypatch.setattr(logs, "is_first_process", lambda: False)
+    logs.logger.info("of another process")
+    assert capsys.readouterr().out == "epoch 1\n"
 
 
 def test_environment_names_versions_devices_and_revision():
@@ -218,7 +182,7 @@ def test_git_revision_of_a_checkout_and_of_none(tmp_path, monkeypatch):
 def test_a_kill_in_mid_append_leaves_a_file_that_resumes(tmp_path):
     program = f"""
 import os
-from lensjax import records
+from lensjax.runtime import records
 for step in range(1, 4):
     records.append({str(tmp_path / "m.jsonl")!r}, {{"step": step}})
 records._write = lambda file, content: (os.write(file, content[:4]), os.kill(os.getpid(), 9))

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 
-from lensjax import power
 from lensjax.data.store.datasets import Source
 from lensjax.event_axes import CLASSES
 from lensjax.report.figures import studies as pictures
@@ -83,16 +82,6 @@ def test_mistakes_are_told(tmp_path):
     (tmp_path / "b.py").write_text("")
     with pytest.raises(ValueError, match="defines no ABLATIONS"):
         ablations.load_ablations(tmp_path / "b.py", ())
-
-
-def test_energy_is_read_or_left_out(tmp_path):
-    assert power.cpu_joules(tmp_path) is None
-    for package, value in (("intel-rapl:0", "2000000"), ("intel-rapl:1", "1000000")):
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "energy_uj").write_text(value)
-    assert power.cpu_joules(tmp_path) == 3.0
-    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("none")
-    assert power.cpu_joules(tmp_path) is None
 
 
 def test_a_run_of_a_configuration_file_in_json(tmp_path):

@@ -256,5 +256,5 @@ def test_seeds_side_by_side_share_a_process():
     seeds = {Path(f"runs/a/seed{k}"): replace(config, seed=k) for k in range(3)}
     started = {Path(f"runs/b/seed{k}"): replace(config, seed=k, init=f"runs/a/seed{k}") for k in range(2)}
     later = {Path("runs/c/seed4"): replace(config, seed=4)}
-    groups = subprocesses.seeds_together({**seeds, **started, **later})
+    groups = subprocesses.group_seeds({**seeds, **started, **later})
     assert [list(group) for group in groups] == [list(seeds), *([place] for place in (*started, *later))]

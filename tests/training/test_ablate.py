@@ -1,9 +1,10 @@
-"""Ablations: seeds trained together are runs of their own; one table of them, and one ensemble."""
+"""Seeds trained together are runs of their own; variants of them in one table; an ensemble of them."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,21 +17,23 @@ import numpy as np
 import pytest
 
 from lensjax.config import AttentionConfig, Config, EventData, LensData, LossConfig, ModelConfig, OptimConfig
-from lensjax.config_io import load_config_file
+from lensjax.config_io import load_config
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
 from lensjax.inspection import ensemble, restore
 from lensjax.inspection import maps as explained
 from lensjax.models import build
 from lensjax.runtime import logs, parallel
+from lensjax.studies import variants_table
 from lensjax.studies.maps import maps_of_variants as maps
 from lensjax.training import checkpoint, loop, seed_stack, variants
 from lensjax.training.optim import make_optimiser
+from lensjax.training.restore_run import blank_state
 from lensjax.training.state import init_state, make_train_step
 from tests.training.test_train import final_state, records
 
 ROOT = Path(__file__).resolve().parents[2]
-ABLATIONS = ROOT / "configs" / "ablations.py"
+VARIANTS = ROOT / "configs" / "variants.py"
 NET = ModelConfig(
     features=(3,), hidden=0, dropout=0.2, head="class", attention=AttentionConfig(at=("stage1",))
 )
@@ -70,34 +73,34 @@ def test_a_step_of_all_is_the_step_of_each_and_stopped_seeds_stay(together):
 
     one, initial = jax.jit(step), jax.jit(init)
     states = [initial(seed) for seed in seeds]
-    stack = seed_stack.fresh(states, everywhere)
-    data, now = pipeline.stacked_iterator(source(), 8, (3, 0, 7), ("dihedral",)), stack.now
-    advance = seed_stack.make_step(step, together, everywhere)
+    now = seed_stack.stack(states, everywhere).now
+    data = pipeline.stacked_iterator(source(), 8, (3, 0, 7), ("dihedral",))
+    advance = seed_stack.make_step(step, (3, 0, 7), everywhere, together)
     for active in ([True, True, True], [True, False, True], [False, False, True]):
         batch = next(data)
-        now, values = advance(now, parallel.shard(batch, parallel.data_mesh(), 1), seeds, np.array(active))
+        now, values = advance(now, parallel.shard(batch, parallel.data_mesh(), 1), np.array(active))
         for k in np.flatnonzero(active):
-            states[k], alone = one(states[k], seed_stack.member(batch, k), seeds[k])
+            states[k], alone = one(states[k], seed_stack.take_member(batch, k), seeds[k])
             assert values["loss"][k] == pytest.approx(float(alone["loss"]), rel=1e-5)
     for k, state in enumerate(states):
         assert int(now.step[k]) == int(state.step) == (2, 1, 3)[k]
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6),
-            seed_stack.member(now, k),
+            seed_stack.take_member(now, k),
             state,
         )
 
 
 def test_each_seed_keeps_its_best_and_stops_by_itself():
-    state = restore.blank_state(Config(model=NET, optim=OPTIM))
-    stack = seed_stack.fresh([state, state], parallel.replicated(parallel.data_mesh()))
-    config = Config(optim=replace(OPTIM, patience=2))
+    state = blank_state(Config(model=NET, optim=OPTIM))
+    stack = seed_stack.stack([state, state], parallel.replicated(parallel.data_mesh()))
     for step, scores in enumerate([(0.5, 0.5), (0.4, 0.5), (0.3, 0.7), (0.9, 0.8)], 1):
-        going = loop.active(stack, config)
-        stack = replace(stack, now=replace(stack.now, step=jnp.where(going, step, stack.now.step)))
-        stack = seed_stack.judged(stack, jnp.array(scores, jnp.float32), jnp.asarray(going))
-    assert stack.best.step.tolist() == [1, 4] and stack.now.step.tolist() == [3, 4]
-    assert loop.active(stack, config).tolist() == [False, True]
+        active = stack.active(patience=2)
+        stack = replace(stack, now=replace(stack.now, step=jnp.where(active, step, stack.now.step)))
+        stack = stack.record_scores(scores, active)
+    assert stack.best.step.tolist() == [1, 4] and stack.now.step.tolist() == [3, 4] and stack.step == 4
+    assert stack.active(patience=2).tolist() == [False, True]
+    assert stack.active(patience=0).tolist() == [True, True]
     np.testing.assert_allclose(stack.best.best, [0.5, 0.8])
 
 
@@ -119,6 +122,21 @@ def made_up() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def collect_messages() -> Iterator[list[str]]:
+    """What lensjax logs."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logs.logger.addHandler(handler)
+    before, _ = logs.logger.level, logs.logger.setLevel(logging.INFO)
+    try:
+        yield said
+    finally:
+        logs.logger.removeHandler(handler)
+        logs.logger.setLevel(before)
+
+
 @pytest.fixture(scope="module")
 def together(made_up, tmp_path_factory) -> Path:
     """Two variants, two seeds each, trained in this process of eight devices."""
@@ -128,16 +146,18 @@ def together(made_up, tmp_path_factory) -> Path:
         "GROUPS = {'gates': {'with': lambda c: c, 'the_same': lambda c: c, 'never': lambda c: None,\n"
         "  'plain': lambda c: replace(c, data=replace(c.data, augment=()))}}\n"
     )
-    said: list[str] = []
-    variants.main(TINY, "gates", 2, folder / "runs", folder / "groups.py", said.append)
+    with collect_messages() as said:
+        chosen = variants.choose_variants(TINY, "gates", folder / "groups.py")
+        table = variants.train_variants(TINY, "gates", chosen, 2, folder / "runs")
+        variants_table.write_table(folder / "runs", table)
     (folder / "said.txt").write_text("\n".join(said))
     return folder
 
 
 @pytest.mark.slow
 def test_a_seed_trained_with_others_is_the_run_of_its_own(tiny_config, tiny_run, tmp_path):
-    config = load_config_file(tiny_config)
-    assert loop.train(config, range(2), tmp_path, print)
+    config = load_config(tiny_config)
+    assert loop.train_several(config, range(2), tmp_path)
     seed0 = tmp_path / "seed0"
     ours, theirs = final_state(seed0), final_state(tiny_run)
     for name in theirs:
@@ -170,7 +190,6 @@ def check_by_script(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_stopped_ablation_resumes_to_the_same_numbers(together, tmp_path, monkeypatch):
-    config, said = TINY, []
 
     @contextlib.contextmanager
     def stop_at_six():
@@ -178,9 +197,11 @@ def test_a_stopped_ablation_resumes_to_the_same_numbers(together, tmp_path, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "stop_requests", stop_at_six)
-        assert not loop.train(config, range(2), tmp_path, said.append)
+        with collect_messages() as said:
+            assert not loop.train_several(TINY, range(2), tmp_path)
     assert "stopped and saved at step 6" in said[-1]
-    assert loop.train(config, range(2), tmp_path, said.append)
+    with collect_messages() as said:
+        assert loop.train_several(TINY, range(2), tmp_path)
     assert "resuming at step 6 of 12" in "".join(said)
     for seed in ("seed0", "seed1"):
         ours, theirs = final_state(tmp_path / seed), final_state(together / "runs" / "with" / seed)
@@ -248,29 +269,32 @@ EVENTS = Config(
 )
 
 
-@pytest.mark.parametrize("config, absent", [(LENSES, {"dimensions", "windows"}), (EVENTS, set())])
+@pytest.mark.parametrize(
+    "config, absent",
+    [(LENSES, {"dimensions", "windows", "events_talk"}), (EVENTS, {"lens_places", "lens_real"})],
+)
 def test_every_group_has_something_to_compare_or_says_why(config, absent):
     from lensjax.specs import defined_in
 
-    groups = defined_in(ABLATIONS, "GROUPS", "")
+    groups = defined_in(VARIANTS, "GROUPS", "")
     for group in groups:
         if group in absent:
             with pytest.raises(ValueError, match="nothing to compare: .*means nothing for this"):
-                variants.chosen(config, group, ABLATIONS)
+                variants.choose_variants(config, group, VARIANTS)
         else:
-            for variant in variants.chosen(config, group, ABLATIONS)[0].values():
+            for variant in variants.choose_variants(config, group, VARIANTS).values():
                 build(variant.model)
 
 
 def test_an_unknown_group_lists_the_choices():
-    with pytest.raises(ValueError, match="unknown ablation 'atention': choose from attention_kind"):
-        variants.chosen(LENSES, "atention", ABLATIONS)
+    with pytest.raises(ValueError, match="unknown group of variants atention: choose from attention_kind"):
+        variants.choose_variants(LENSES, "atention", VARIANTS)
 
 
 def test_only_some_variants_and_the_first():
-    some, _ = variants.chosen(LENSES, "explanation_losses", ABLATIONS, ("gain",))
+    some = variants.choose_variants(LENSES, "explanation_losses", VARIANTS, ("gain",))
     assert list(some) == ["as_configured", "gain"]
     with pytest.raises(ValueError, match="unknown variant gian of explanation_losses: choose from as_conf"):
-        variants.chosen(LENSES, "explanation_losses", ABLATIONS, ("gian",))
+        variants.choose_variants(LENSES, "explanation_losses", VARIANTS, ("gian",))
     with pytest.raises(ValueError, match="nothing to compare: --only names as_configured alone"):
-        variants.chosen(LENSES, "explanation_losses", ABLATIONS, ("as_configured",))
+        variants.choose_variants(LENSES, "explanation_losses", VARIANTS, ("as_configured",))

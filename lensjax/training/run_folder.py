@@ -1,23 +1,22 @@
-"""What a run leaves in its workdir, and what it says while it goes."""
+"""The files in a run's folder, and the lines it shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from lensjax.config import Config
-from lensjax.config_io import changes, config_from_dict
+from lensjax.config_io import changes
 from lensjax.data.store.datasets import Source
 from lensjax.evaluation.predict import Predictions
+from lensjax.losses.custom import resolve
 from lensjax.runtime import logs
 from lensjax.runtime.errors import UserError
-from lensjax.training.checkpoint import read_config_json
-from lensjax.types import Array
+from lensjax.training.restore_run import config_of
 
 # Shown after an epoch and at the end, where they exist; everything is in metrics.jsonl and summary.json.
 HEADLINES = (
@@ -32,16 +31,15 @@ HEADLINES = (
 )
 
 
-def check(workdir: Path, config: Config) -> None:
-    """A workdir with checkpoints may only be resumed with the configuration that made them.
+def check_workdir(workdir: Path, config: Config) -> None:
+    """Refuse to go on in a workdir whose checkpoints another configuration made.
 
     Raises:
       UserError: the workdir holds a run of another configuration; says which fields differ.
     """
     if not has_checkpoints(workdir):
         return
-    before: Config = config_from_dict(read_config_json(workdir))  # fields added since take their defaults
-    differing = changes(comparable(before), comparable(config))
+    differing = changes(comparable_dict(config_of(workdir)), comparable_dict(config))
     if differing:
         raise UserError(
             f"'{workdir}' holds a run of another configuration ({'; '.join(differing[:5])}): "
@@ -49,54 +47,37 @@ def check(workdir: Path, config: Config) -> None:
         )
 
 
-def comparable(config: Config) -> dict[str, Any]:
-    """A configuration as JSON; a loss of weight 0 is none, and has no options."""
-    values = logs.plain(asdict(config))
+def comparable_dict(config: Config) -> dict[str, Any]:
+    """Return a configuration as JSON, to compare: a loss of weight 0 is none, and has no options."""
+    values = logs.plain(asdict(replace(config, loss=resolve(config.loss))))
     weights = {name: w for name, w in values["loss"]["weights"].items() if w}
     options = {name: given for name, given in values["loss"]["options"].items() if name in weights}
     values["loss"] |= {"weights": weights, "options": options}
     return values
 
 
-def start(workdir: Path, config: Config) -> None:
+def start_workdir(workdir: Path, config: Config) -> None:
     """Write config.json, and environment.json unless a resumed run has told where it began."""
+    if not logs.is_first_process():
+        return
     workdir.mkdir(parents=True, exist_ok=True)
-    logs.write_json(workdir / "config.json", asdict(config))
+    logs.write_json(workdir / "config.json", asdict(replace(config, loss=resolve(config.loss))))
     if not has_checkpoints(workdir):
         logs.write_json(workdir / "environment.json", logs.environment())
 
 
 def has_checkpoints(workdir: Path) -> bool:
-    """Whether anything was trained and saved there."""
+    """Tell whether anything was trained and saved there."""
     return any(path.name.isdigit() for path in (workdir / "checkpoints").glob("*"))
 
 
-def require_finite(values: dict[str, Any], rows: Array, ids: Sequence[str] | np.ndarray, step: int) -> None:
-    """Stop when a loss or gradient is not a finite number, and name the batch.
-
-    Raises:
-      FloatingPointError: nothing was saved since the last good checkpoint.
-    """
-    wrong = [name for name, value in values.items() if not np.isfinite(value)]
-    if wrong:
-        # Rows of other processes are not here; each names its own.
-        mine = np.concatenate([np.asarray(shard.data) for shard in rows.addressable_shards])
-        names = ", ".join(str(ids[i]) for i in mine)
-        raise FloatingPointError(
-            f"{', '.join(wrong)} not finite at step {step}, in the batch of {names}. Nothing was saved since "
-            "the last good checkpoint, if there was one. Look at these examples, or lower "
-            "optim.learning_rate in a new --workdir."
-        )
-
-
-def means(history: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean of each logged value over the steps of an epoch."""
-    rows = jax.device_get(list(history))
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+def mean_values(history: Sequence[dict[str, Any]], k: int = 0) -> dict[str, float]:
+    """Return the mean of each logged value over the steps of an epoch; of the k-th seed, if several train."""
+    return {name: float(np.mean([np.atleast_1d(row[name])[k] for row in history])) for name in history[0]}
 
 
 def epoch_line(epoch: int, train: dict[str, float], summary: dict[str, Any], seconds: float) -> str:
-    """One line a person reads while waiting."""
+    """Return the line that a person reads while waiting."""
     shown = " · ".join(f"{name} {summary[name]:.3f}" for name in HEADLINES if summary.get(name) is not None)
     loss = train.get("loss", float("nan"))
     return f"epoch {epoch:3d} · loss {loss:.4f} → {summary['loss']:.4f} · {shown} · {seconds:.1f} s"
@@ -104,16 +85,13 @@ def epoch_line(epoch: int, train: dict[str, float], summary: dict[str, Any], sec
 
 def write_summary(
     workdir: Path, test: dict[str, Any], *, steps_per_epoch: int, batch_size: int, **facts: Any
-) -> dict[str, Any]:
-    """summary.json: facts of the run, seconds an epoch from its log, every metric of the test split."""
+) -> None:
+    """Write summary.json: facts of the run, seconds an epoch from its log, every metric of the test split."""
     epochs = [record for record in logs.read(workdir / "metrics.jsonl") if "seconds" in record]
     # By step: an epoch that was stopped and resumed is logged with the steps since. The first one compiles;
     # it speaks for the speed only when it is alone.
     steps = [record["seconds"] / record["steps"] for record in epochs]
     typical = float(np.median(steps[1:] or steps)) if steps else float("nan")
-    joules = [record["joules"] * steps_per_epoch / record["steps"] for record in epochs if "joules" in record]
-    if joules:
-        facts["joules_per_epoch"] = float(np.median(joules))
     summary = {
         **facts,
         "epochs": len(epochs),
@@ -122,11 +100,10 @@ def write_summary(
         "test": test,
     }
     logs.write_json(workdir / "summary.json", summary)
-    return summary
 
 
 def summary_lines(test: dict[str, Any]) -> str:
-    """The headline numbers of the test split with their 95 % intervals."""
+    """Format the headline numbers of the test split with their 95 % intervals."""
     lines = []
     for name in HEADLINES:
         if test.get(name) is None:
@@ -139,7 +116,7 @@ def summary_lines(test: dict[str, Any]) -> str:
 
 
 def write_test_predictions(workdir: Path, predictions: Predictions, source: Source) -> None:
-    """test_predictions.npz: logits, positions and truth, row by row, for figures and studies."""
+    """Write test_predictions.npz: logits, positions and truth, row by row, for figures and studies."""
     truth: dict[str, Any] = {f"truth_{name}": values for name, values in source.truth.items()}
     if predictions.window_logits is not None:
         truth["window_logits"] = predictions.window_logits

@@ -1,7 +1,8 @@
-"""Scalars for TensorBoard, written at once and without its threads.
+"""What a run logs while it is trained: `metrics.jsonl` and TensorBoard scalars.
 
-tensorboardX's SummaryWriter queues events for a thread: a kill loses the last ones, and a full disk ends
-the thread, so that the run waits for ever. Its record writer and messages alone have neither fault.
+TensorBoard's files are written at once and without threads. tensorboardX's SummaryWriter queues events for a
+thread: a kill loses the last ones, and a full disk ends the thread, so that the run waits for ever. Its
+record writer and messages alone have neither fault.
 """
 
 from __future__ import annotations
@@ -15,9 +16,33 @@ from typing import Any
 
 import numpy as np
 
+from lensjax.runtime.records import append, rewind
+
+Log = Callable[[int, Mapping[str, Any]], None]
+
 
 @contextmanager
-def scalar_log(folder: str | Path, step: int = 0) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
+def open_run_log(workdir: str | Path, step: int, leader: bool = True) -> Iterator[Log]:
+    """Give `log(step, record)`, to `metrics.jsonl` and TensorBoard, for a run that goes on from `step`.
+
+    What an interrupted run logged beyond `step` is dropped. Nothing is written where `leader` is False.
+    """
+    if not leader:
+        yield lambda step, record: None
+        return
+    path = Path(workdir) / "metrics.jsonl"
+    rewind(path, step)
+    with open_scalar_log(Path(workdir) / "tensorboard", step) as write_scalars:
+
+        def log(step: int, record: Mapping[str, Any]) -> None:
+            append(path, {"step": step, **record})
+            write_scalars(step, record)
+
+        yield log
+
+
+@contextmanager
+def open_scalar_log(folder: str | Path, step: int = 0) -> Iterator[Log]:
     """Give `write(step, record)`, which keeps the finite numbers of a record as scalars in an event file.
 
     A run resumed at `step` hides what an earlier event file in the folder holds beyond it.
@@ -35,7 +60,9 @@ def scalar_log(folder: str | Path, step: int = 0) -> Iterator[Callable[[int, Map
         writer.write(Event(wall_time=time.time(), **event).SerializeToString())
 
     def write(step: int, record: Mapping[str, Any]) -> None:
-        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in _numbers(record).items()]
+        values = [
+            Summary.Value(tag=tag, simple_value=value) for tag, value in _finite_numbers(record).items()
+        ]
         emit(step=step, summary=Summary(value=values))
         writer.flush()
 
@@ -50,7 +77,7 @@ def scalar_log(folder: str | Path, step: int = 0) -> Iterator[Callable[[int, Map
         writer.close()
 
 
-def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
+def _finite_numbers(record: Mapping[str, Any]) -> dict[str, float]:
     scalars = {tag: np.asarray(value) for tag, value in record.items() if not isinstance(value, str | None)}
     return {
         t: float(v) for t, v in scalars.items() if v.ndim == 0 and v.dtype.kind in "biuf" and np.isfinite(v)
