@@ -109,7 +109,7 @@ def main(command: Command) -> None:
     train = galaxies.with_negatives(train, config)
     if config.data.shuffle_labels:
         # Learned by heart, it is no use elsewhere: the best checkpoint is the one that knows most of it.
-        train = validation = datasets.with_shuffled_labels(train, config.seed)
+        train = validation = datasets.shuffle_labels(train, config.seed)
     iterator = pipeline.train_iterator(train, config.optim.batch_size, config.seed, config.data.augment)
     steps_per_epoch = len(train) // config.optim.batch_size
     total_steps = config.optim.epochs * steps_per_epoch

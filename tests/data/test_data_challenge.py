@@ -145,10 +145,10 @@ def test_a_damaged_image_is_named_and_left_out_or_refused(tmp_path, capsys):
 
 def test_a_data_set_is_built_and_its_ranking_is_exact(tmp_path):
     samples(tmp_path / "files")
-    recipe = dataset_specs.challenge_recipe(str(tmp_path / "files"))
-    folder = writer.make(writer.LensChallenge, recipe, tmp_path / "data")
+    spec = dataset_specs.challenge_spec(str(tmp_path / "files"))
+    folder = writer.make(spec, tmp_path / "data")
     test = datasets.load(folder, "test")
-    assert len(test) == recipe.counts["test"] and test.image.shape[1:] == (101, 101, 1)
+    assert len(test) == spec.counts["test"] and test.image.shape[1:] == (101, 101, 1)
     assert test.classes == ("non-lens", "lens")
     # 100 lenses above 0, 1, …, 99 of 100 non-lenses: TPR0 and TPR10 in closed form.
     scores = np.concatenate([np.arange(100) + 0.5, np.arange(100)])
@@ -157,7 +157,7 @@ def test_a_data_set_is_built_and_its_ranking_is_exact(tmp_path):
     assert rank_metrics.tpr_at_false_positives(scores, labels, 10) == 0.10
     with pytest.raises(ValueError, match="no objects for"):
         samples(tmp_path / "few", range(1))
-        dataset_specs.challenge_recipe(str(tmp_path / "few"))
+        dataset_specs.challenge_spec(str(tmp_path / "few"))
 
 
 @pytest.mark.parametrize(("track", "bands"), [("space_based", 1), ("ground_based", 4)])
