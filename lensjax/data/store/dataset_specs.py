@@ -259,29 +259,29 @@ def transformed_spec(
     return replace(plain, name=name, generate=generate)
 
 
-def challenge_spec(
-    path: str, *, track: str = "", catalogue: str = "", on_problem: str = "skip"
-) -> DatasetSpec:
-    """Specify a Lens Finding Challenge; the folder is listed, its images are not read.
+def challenge_spec(config: Any) -> DatasetSpec:
+    """Specify the Lens Finding Challenge of a `config.LensChallengeData`; its images are not read.
 
     Raises:
-      UserError: there is no such folder, or it has none of the known layouts; or a split has no object.
+      UserError: there is no such folder, or it has none of the known layouts; a size larger than its images;
+        or a split has no object.
     """
-    from lensjax.data.surveys import challenge
+    from lensjax.data.surveys import lens_challenge
 
-    archive = challenge.index(path, track, catalogue)
+    archive = lens_challenge.index(config.path, config.track, config.catalogue)
+    track, size = lens_challenge.TRACKS[config.track], config.size
+    check_limits({}, size=(size, 16, track.size))
     counts = {split: sum(entry.split == split for entry in archive.entries) for split in SPLITS}
     empty = [split for split, count in counts.items() if not count]
     if empty:
-        raise UserError(f"'{path}' has no objects for {', '.join(empty)}: all splits are needed.")
-    kind = challenge.TRACKS[archive.track]
+        raise UserError(f"'{config.path}' has no objects for {', '.join(empty)}: all splits are needed.")
     return DatasetSpec(
         dataset="lens_challenge",
-        name=f"challenge_{archive.track}-{challenge.fingerprint(archive)}-{on_problem}",
+        name=f"{archive.track}_{size}-{lens_challenge.fingerprint(archive)}-{config.on_problem}",
         counts=counts,
-        shape=(kind.size, kind.size, len(kind.bands)),
+        shape=(size, size, len(track.bands)),
         classes=("non-lens", "lens"),
         truth=archive.truth,
-        generate=lambda split, count: challenge.examples(archive, split, on_problem),
+        generate=lambda split, count: lens_challenge.examples(archive, split, config.on_problem, size),
         exact=False,
     )

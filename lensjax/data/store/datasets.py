@@ -10,12 +10,15 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from lensjax.config import Data, EventData, GravitySpyData, LensData
+from lensjax.config import Data, EventData, GravitySpyData, LensChallengeData
+from lensjax.data.batches.input_transforms import windows_after
 from lensjax.data.store import dataset_specs, records, writer
 from lensjax.data.store.checksums import verify
 from lensjax.data.store.dataset_specs import DatasetSpec
+from lensjax.data.surveys.lens_challenge import TRACKS
 from lensjax.event_axes import EventGrid, channels
 from lensjax.runtime.errors import UserError
+from lensjax.simulate.lenses.instruments import INSTRUMENTS
 from lensjax.types import Example, Int
 
 MEMORY = 8 * 2**30
@@ -115,6 +118,8 @@ def spec_of(config: Data) -> DatasetSpec:
         return dataset_specs.event_spec(config)
     if isinstance(config, GravitySpyData):
         return dataset_specs.gravity_spy_spec(config)
+    if isinstance(config, LensChallengeData):
+        return dataset_specs.challenge_spec(config)
     return dataset_specs.lens_spec(
         instrument=config.instrument,
         size=config.size,
@@ -133,12 +138,12 @@ def spec_of(config: Data) -> DatasetSpec:
 
 
 def stored_type(config: Data) -> type:
-    """Of the images of a configuration's data set."""
+    """Return the type of the images of a configuration's data set."""
     return np.float16 if getattr(config, "encoding", "log") == "log" else np.uint8
 
 
 def image_shape(config: Data) -> tuple[int, ...]:
-    """[*s c] of the images of a configuration, which is checked.
+    """Return [*s c] of the images of a configuration, which is checked.
 
     Raises:
       UserError: a value of the configuration is out of range.
@@ -147,30 +152,28 @@ def image_shape(config: Data) -> tuple[int, ...]:
 
 
 def bands(config: Data) -> tuple[str, ...]:
-    """Names of the channels of an image."""
-    if not isinstance(config, LensData):
+    """Return the names of the channels of an image."""
+    if isinstance(config, EventData | GravitySpyData):
         return channels(config.encoding, getattr(config, "plane", "loudest"))
-    from lensjax.simulate.lenses.instruments import INSTRUMENTS
-
+    if isinstance(config, LensChallengeData):
+        return TRACKS[config.track].bands
     return tuple(band.name for band in INSTRUMENTS[config.instrument].bands)
 
 
 def pixel_scale(config: Data) -> float | None:
-    """Arcseconds a pixel; None for events."""
-    if not isinstance(config, LensData):
+    """Return arcseconds a pixel; None for events."""
+    if isinstance(config, EventData | GravitySpyData):
         return None
-    from lensjax.simulate.lenses.instruments import INSTRUMENTS
-
+    if isinstance(config, LensChallengeData):
+        return TRACKS[config.track].pixel_scale
     return INSTRUMENTS[config.instrument].pixel_scale
 
 
 def event_grid(config: Data) -> EventGrid | None:
-    """Frequencies and times of an event's pixels; None for images of the sky."""
-    from lensjax.data.batches.input_transforms import windows_after
-
-    return (
-        None if isinstance(config, LensData) else EventGrid(config.size, windows=windows_after(config.inputs))
-    )
+    """Return frequencies and times of an event's pixels; None for images of the sky."""
+    if not isinstance(config, EventData | GravitySpyData):
+        return None
+    return EventGrid(config.size, windows=windows_after(config.inputs))
 
 
 def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
@@ -235,7 +238,7 @@ def shuffle_labels(source: Source, seed: int) -> Source:
 
 
 def stack(examples: Iterable[Example]) -> Source:
-    """A source of examples at hand: a user's own images, or a test's."""
+    """Make a source of examples at hand: a user's own images, or a test's."""
     rows = list(examples)
     if not rows:
         raise UserError("no examples given: a source needs at least one.")

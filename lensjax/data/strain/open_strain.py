@@ -21,8 +21,8 @@ SAMPLE_RATES = (16384, 4096)
 def fetch(detector: str, gps: float, duration: float = LOCAL, sample_rate: int | None = None) -> Strain:
     """Fetch `duration` seconds of open strain centred on a GPS time, as many of them as one file has.
 
-    The whole file is downloaded once and kept in `cache_directory()/gwosc`. 16384 Hz where GWOSC has them, else
-    4096.
+    The whole file is downloaded once and kept in `cache_directory()/gwosc`. It has 16384 Hz where GWOSC
+    offers them, else 4096.
 
     Raises:
       UserError: the detector is unknown, the package `gwosc` is missing, there is no network, or GWOSC has
