@@ -116,8 +116,32 @@ class GravitySpyData:
     """Where data sets are made once and then read."""
 
 
-Data = LensData | EventData | GravitySpyData
-DATA: dict[str, type] = {cls().name: cls for cls in (LensData, EventData, GravitySpyData)}
+@dataclass(frozen=True)
+class LensChallengeData:
+    """A Bologna Lens Finding Challenge (Metcalf et al. 2019), read from where you have it."""
+
+    name: Literal["lens_challenge"] = "lens_challenge"
+    path: str = ""
+    """Folder with the images, and the catalogue or folders `lens` and `nolens` below it."""
+    track: Literal["space", "ground", "space2"] = "space"
+    """Challenge 1.0 from space (Euclid VIS) or from the ground (u g r i), or Challenge 2.0 (VIS Y J H)."""
+    size: int = 101
+    """Pixels on a side about the middle: at most 101 of the first challenge, 200 of the second."""
+    catalogue: str = ""
+    """CSV with the labels; by default the one below the folder, or the folders' names."""
+    on_problem: Literal["skip", "refuse"] = "skip"
+    """What to do about a damaged image: print and leave out, or stop."""
+    augment: tuple[str, ...] = ("dihedral", "shift")
+    inputs: tuple[str, ...] = ()
+    """Done to every input, in training and after: "crop(top=0.1)", of
+    lensjax.data.batches.input_transforms."""
+    shuffle_labels: bool = False
+    directory: str = "runs/data"
+    """Where data sets are made once and then read."""
+
+
+Data = LensData | EventData | GravitySpyData | LensChallengeData
+DATA: dict[str, type] = {cls().name: cls for cls in (LensData, EventData, GravitySpyData, LensChallengeData)}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.tree_util import Partial
 
-from lensjax.config import LensData
+from lensjax.config import LensChallengeData, LensData
 from lensjax.explain import DREAMS, Dream, dream_options, parse
 from lensjax.inspection.maps import Item, Method, Predicted, score_functions
 from lensjax.inspection.restore import Trained
@@ -150,4 +150,4 @@ def _subject(trained: Trained, target: str, index: int) -> str:
 
 def _kind(trained: Trained) -> str:
     data = trained.config.data
-    return "lens" if isinstance(data, LensData) else data.encoding
+    return "lens" if isinstance(data, LensData | LensChallengeData) else data.encoding

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lensjax.config import EventData, LensData
+from lensjax.config import EventData, LensChallengeData, LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.batches.input_transforms import transform_image
 from lensjax.data.images.min_max import from_simulation, picture
@@ -121,7 +121,7 @@ def from_spectrograms(trained: Trained, inputs: Sequence[Path]) -> tuple[list[It
     from lensjax.data.gravity_spy.event_files import read_events
 
     data = trained.config.data
-    assert not isinstance(data, LensData)  # `read` has seen that these are events
+    assert not isinstance(data, LensData | LensChallengeData)  # `read` has seen that these are events
     if isinstance(data, EventData) and data.plane == "all":
         raise UserError(
             "a picture shows one Q plane, and this network (data.plane all) wants four: give it strain."
@@ -146,7 +146,9 @@ def from_files(
 ) -> tuple[list[Item], list[Problem]]:
     """A user's images on the network's grid, and a line for each that could not be used."""
     data = trained.config.data
-    assert isinstance(data, LensData) and trained.pixel_scale is not None  # as `read` has seen
+    assert (
+        isinstance(data, LensData | LensChallengeData) and trained.pixel_scale is not None
+    )  # as `read` has seen
     published = trained.published
     cutouts, problems = read_cutouts(
         list(inputs),

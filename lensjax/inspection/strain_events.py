@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lensjax.config import LensData
+from lensjax.config import LensChallengeData, LensData
 from lensjax.data.batches.input_transforms import transform_image
 from lensjax.data.images.readers import Problem
 from lensjax.data.store.datasets import stored_type
@@ -42,7 +42,7 @@ def settings(trained: Trained) -> dict[str, Any]:
       UserError: it is a network for images of the sky.
     """
     data = trained.config.data
-    if isinstance(data, LensData):
+    if isinstance(data, LensData | LensChallengeData):
         raise UserError(f"{trained.workdir} was trained on images of the sky; strain needs a run on events.")
     return {"size": data.size, "encoding": data.encoding, "plane": getattr(data, "plane", "loudest")}
 

@@ -189,7 +189,7 @@ def prepare(
     train = galaxies.with_negatives(train, config)
     if config.data.shuffle_labels:
         # Random labels can only be memorised, so we validate on the training set.
-        train = validation = datasets.with_shuffled_labels(train, config.seed)
+        train = validation = datasets.shuffle_labels(train, config.seed)
     size, augment = config.optim.batch_size, config.data.augment
     if len(seeds) == 1:
         iterator = pipeline.train_iterator(train, size, seeds[0], augment)

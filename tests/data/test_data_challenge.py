@@ -1,14 +1,22 @@
 """The Lens Finding Challenges: their layouts, catalogues and label rules, and what is wrong with them."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.io import fits
 
+from lensjax.config import LensChallengeData
+from lensjax.config_io import load_config_file
 from lensjax.data.images.band_layout import BadInput
-from lensjax.data.store import dataset_specs, datasets, writer
-from lensjax.data.surveys import challenge
-from lensjax.data.surveys.challenge_table import label_of, read_table
+from lensjax.data.store import datasets
+from lensjax.data.surveys import lens_challenge as challenge
+from lensjax.data.surveys.lens_challenge import label_of, read_table
 from lensjax.evaluation import rank_metrics
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write_image(path, seed=0, side=101, shift=0.0):
@@ -145,10 +153,10 @@ def test_a_damaged_image_is_named_and_left_out_or_refused(tmp_path, capsys):
 
 def test_a_data_set_is_built_and_its_ranking_is_exact(tmp_path):
     samples(tmp_path / "files")
-    recipe = dataset_specs.challenge_recipe(str(tmp_path / "files"))
-    folder = writer.make(writer.LensChallenge, recipe, tmp_path / "data")
-    test = datasets.load(folder, "test")
-    assert len(test) == recipe.counts["test"] and test.image.shape[1:] == (101, 101, 1)
+    data = LensChallengeData(path=str(tmp_path / "files"), directory=str(tmp_path / "data"))
+    spec = datasets.spec_of(data)
+    test = datasets.load(datasets.prepare(data), "test")
+    assert len(test) == spec.counts["test"] and test.image.shape[1:] == (101, 101, 1)
     assert test.classes == ("non-lens", "lens")
     # 100 lenses above 0, 1, …, 99 of 100 non-lenses: TPR0 and TPR10 in closed form.
     scores = np.concatenate([np.arange(100) + 0.5, np.arange(100)])
@@ -157,7 +165,7 @@ def test_a_data_set_is_built_and_its_ranking_is_exact(tmp_path):
     assert rank_metrics.tpr_at_false_positives(scores, labels, 10) == 0.10
     with pytest.raises(ValueError, match="no objects for"):
         samples(tmp_path / "few", range(1))
-        dataset_specs.challenge_recipe(str(tmp_path / "few"))
+        datasets.spec_of(LensChallengeData(path=str(tmp_path / "few")))
 
 
 @pytest.mark.parametrize(("track", "bands"), [("space_based", 1), ("ground_based", 4)])
@@ -169,3 +177,33 @@ def test_real_samples_are_read(real_data, track, bands):
         image = challenge.read_image(entry, kind)
         assert image.shape == (101, 101, bands) and np.isfinite(image).all()
         assert 0.5 < np.sinh(image[:8]).std() < 20
+
+
+def test_the_configuration_trains_on_real_samples_and_explains_one(real_data, tmp_path):
+    """Eight objects under five IDs each, so that every split has some."""
+    samples = real_data / "lens_challenge" / "ground_based"
+    for file in samples.rglob("*.fits"):
+        name, number = file.stem.rsplit("-", 1)
+        folder = tmp_path / "files" / file.parent.relative_to(samples)
+        folder.mkdir(parents=True, exist_ok=True)
+        for copy in range(5):
+            (folder / f"{name}-{int(number) + copy * 1000}.fits").symlink_to(file)
+    data = ["--data.path", str(tmp_path / "files"), "--data.directory", str(tmp_path / "data")]
+    small = ["--optim.epochs", "1", "--optim.batch-size", "16", "--model.features", "4", "4", "4", "4"]
+    run, out = str(tmp_path / "run"), str(tmp_path / "out")
+    for command in (
+        ["train.py", "configs/lens_challenge.py", "--workdir", run, *data, "--data.track", "ground", *small],
+        ["explain.py", run, "--out", out, "--count", "1", "--methods", "gradient", "--figures", "0"],
+    ):
+        done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "out" / "predictions.csv").read_text().splitlines()) == 2
+
+
+def test_a_bad_configuration_is_one_line(tmp_path):
+    assert load_config_file("configs/lens_challenge.py").data == LensChallengeData()
+    with pytest.raises(ValueError, match="data.path is empty: give --data.path FOLDER"):
+        datasets.spec_of(LensChallengeData())
+    samples(tmp_path)
+    with pytest.raises(ValueError, match=r"data.size \(=102\) must be at most 101"):
+        datasets.spec_of(LensChallengeData(path=str(tmp_path), size=102))

@@ -102,8 +102,8 @@ def test_the_largest_share_is_taken_and_downweighting_is_gradual():
         (lambda: input_transforms.transform(example(), ["crop(columns=0.5)"]), "cut in all"),
         (lambda: input_transforms.transform(example(), ["blur(sigma=0)"]), "must be positive"),
         (lambda: input_transforms.transform(example(), ["min_max(of=light)"]), "must be 'values' or 'flux'"),
-        (lambda: datasets.recipe_of(LensData(inputs=("nothing",))), "unknown input 'nothing'"),
-        (lambda: datasets.recipe_of(LensData(inputs=("equal_stretch",))), "for events"),
+        (lambda: datasets.spec_of(LensData(inputs=("nothing",))), "unknown input 'nothing'"),
+        (lambda: datasets.spec_of(LensData(inputs=("equal_stretch",))), "for events"),
     ],
 )
 def test_mistakes_are_told(call, message):
@@ -230,7 +230,7 @@ def test_the_set_is_made_from_the_plain_one_and_kept_beside_it(tmp_path, monkeyp
         instrument="euclid", size=16, train=3, validation=2, test=2, seed=1, lens_fraction=0.5,
         supersampling=1, light=True, generate=fake, truth=("theta_e",),
     )  # fmt: skip
-    real = datasets.recipe_of
+    real = datasets.spec_of
     monkeypatch.setattr(dataset_specs, "lens_recipe", lambda **_: plain)
     config = LensData(size=16, directory=str(tmp_path), light=True)
     cut = replace(config, inputs=("remove_border(share=0.25)", "blur"))

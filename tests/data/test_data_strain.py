@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import sys
-import urllib.error
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from strain_files import RATE, START, noise, strain_of, write
 
-from lensjax.data.strain import open_strain
 from lensjax.data.strain.open_strain import fetch, file_span
 from lensjax.data.strain.strain import cut, flags_missed, gaps, read_strain, whole_stretches
 
@@ -89,13 +88,9 @@ def test_gaps_are_found_and_cut_out():
 
 @pytest.fixture
 def archive(tmp_path, monkeypatch):
-    """GWOSC with two files of one time, and a note of what was asked of it."""
+    """Serve two files of one time, and note what is asked; `promised` bytes are announced."""
     values = noise()
     small = write(tmp_path / "H-H1_GWOSC_4KHZ_R1-1000000000-32.hdf5", values)
-    urls = [
-        f"https://gwosc.example/H-H1_GWOSC_O1_16KHZ_R1-{START - 2048}-4096.hdf5",
-        f"https://x/{small.name}",
-    ]
     asked: list[object] = []
 
     def get_urls(detector: str, start: int, end: int, sample_rate: int) -> list[str]:
@@ -104,27 +99,45 @@ def archive(tmp_path, monkeypatch):
             raise ValueError("Cannot find a GWOSC dataset")
         return urls
 
-    def urlopen(url: str, timeout: float) -> io.BytesIO:
-        asked.append(url)
-        answer = io.BytesIO(small.read_bytes())
-        answer.headers = {"Content-Length": str(small.stat().st_size)}  # type: ignore[attr-defined]
-        return answer
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(found.promised or small.stat().st_size))
+            self.end_headers()
+            self.wfile.write(b"abc" if found.promised else small.read_bytes())
 
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host = f"http://127.0.0.1:{server.server_port}"
+    urls = [f"{host}/H-H1_GWOSC_O1_16KHZ_R1-{START - 2048}-4096.hdf5", f"{host}/{small.name}"]
     locate = SimpleNamespace(get_urls=get_urls)
     monkeypatch.setitem(sys.modules, "gwosc", SimpleNamespace(locate=locate))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(open_strain.urllib.request, "urlopen", urlopen)
-    return SimpleNamespace(values=values, asked=asked, locate=locate, cache=tmp_path / "cache")
+    found = SimpleNamespace(
+        values=values, asked=asked, locate=locate, cache=tmp_path / "cache", server=server, promised=0
+    )
+    yield found
+    server.shutdown()
+    server.server_close()
 
 
 def test_fetch_takes_the_shortest_file_once(archive):
     strain = fetch("H1", START + 10.0, 16.0)
     np.testing.assert_array_equal(strain.values, archive.values[round(2 * RATE) : round(18 * RATE)])
     assert archive.asked[:2] == [("H1", START + 2, START + 18, rate) for rate in (16384, 4096)]
-    assert archive.asked[2] == "https://x/H-H1_GWOSC_4KHZ_R1-1000000000-32.hdf5"
+    assert archive.asked[2] == "/H-H1_GWOSC_4KHZ_R1-1000000000-32.hdf5"
     fetch("H1", START + 10.0, 16.0)
     assert sum(isinstance(one, str) for one in archive.asked) == 1  # the second time from the cache
-    assert [p.suffix for p in (archive.cache / "lensjax" / "gwosc").iterdir()] == [".hdf5"]
+    file, hashed = sorted((archive.cache / "lensjax" / "gwosc").iterdir())
+    assert (file.suffix, hashed.suffix) == (".hdf5", ".sha256")
+    content = file.read_bytes()
+    file.write_bytes(content[:1000])  # damaged since: downloaded anew
+    fetch("H1", START + 10.0, 16.0)
+    assert file.read_bytes() == content
 
 
 def test_fetch_takes_what_there_is_near_the_edge_of_the_data(archive):
@@ -142,14 +155,6 @@ def test_fetch_takes_what_there_is_near_the_edge_of_the_data(archive):
 
 
 def test_fetch_tells_what_is_missing_in_one_line(archive, monkeypatch):
-    def offline(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("Name or service not known")
-
-    def short(url: str, timeout: float) -> io.BytesIO:
-        answer = io.BytesIO(b"abc")
-        answer.headers = {"Content-Length": "10"}  # type: ignore[attr-defined]
-        return answer
-
     def refused(*_: object, **__: object) -> None:
         raise ConnectionError("Connection refused\nby the peer")
 
@@ -160,8 +165,6 @@ def test_fetch_tells_what_is_missing_in_one_line(archive, monkeypatch):
         raise ValueError("Cannot find a GWOSC dataset")
 
     cases = [
-        (open_strain.urllib.request, "urlopen", offline, "cannot be reached (Name or service not known)"),
-        (open_strain.urllib.request, "urlopen", short, "3 of 10 bytes came"),
         (archive.locate, "get_urls", refused, "cannot be reached (Connection refused)"),
         (archive.locate, "get_urls", wordy, "cannot be reached (ConnectionError)"),
         (archive.locate, "get_urls", nothing, "GWOSC has no open data of H1"),
@@ -172,6 +175,14 @@ def test_fetch_tells_what_is_missing_in_one_line(archive, monkeypatch):
             fetch("H1", START + 10.0)
         assert words in str(caught.value) and "\n" not in str(caught.value)
         assert not list(archive.cache.rglob("*.*"))  # no half of a file stays
+    archive.promised = 10
+    with pytest.raises(ValueError, match="cannot be reached"):  # 3 of 10 bytes came
+        fetch("H1", START + 10.0)
+    archive.server.shutdown()
+    archive.server.server_close()
+    with pytest.raises(ValueError, match="cannot be reached") as caught:
+        fetch("H1", START + 10.0)
+    assert "\n" not in str(caught.value) and not list(archive.cache.rglob("*.*"))
     with pytest.raises(ValueError, match="detector 'H3' is unknown; choose from H1, L1"):
         fetch("H3", 1e9)
     monkeypatch.setitem(sys.modules, "gwosc", None)

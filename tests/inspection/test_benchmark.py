@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.data.store.datasets import stack, with_shuffled_labels
+from lensjax.data.store.datasets import shuffle_labels, stack
 from lensjax.event_axes import EventGrid
 from lensjax.explain import METHODS
 from lensjax.explain.engine.jaxprs import count_multiplications as multiplications
@@ -157,12 +157,12 @@ def test_labels_and_positions_are_shuffled_together_and_images_stay():
         }
         for i in range(20)
     )
-    other = with_shuffled_labels(data, 0)
+    other = shuffle_labels(data, 0)
     np.testing.assert_array_equal(other.position[:, 0], other.label)
     assert sorted(other.label) == list(range(20)) and (other.label != data.label).sum() > 10
     np.testing.assert_array_equal(other.image, data.image)
-    np.testing.assert_array_equal(with_shuffled_labels(data, 0).label, other.label)
-    assert (with_shuffled_labels(data, 1).label != other.label).any()
+    np.testing.assert_array_equal(shuffle_labels(data, 0).label, other.label)
+    assert (shuffle_labels(data, 1).label != other.label).any()
 
 
 def test_the_best_method_is_bold_and_trivial_maps_are_last():

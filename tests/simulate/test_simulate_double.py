@@ -190,11 +190,11 @@ def test_shares_of_names_are_of_kinds():
 def test_the_default_mix_is_what_it_was():
     """No compound lens, no further truth, the same name on disk."""
     assert len(KINDS) == 10 and not set(KINDS) & set(COMPOUND_KINDS)
-    plain = datasets.recipe_of(LensData())
+    plain = datasets.spec_of(LensData())
     assert plain.name == (
         "euclid_64-train12000-validation1500-test2000-seed0-lens0.5-ss2-theta0.25-snr20.0"
     ) and plain.truth == tuple(TRUTH)
-    some = datasets.recipe_of(replace(LensData(), kinds=("ring", "jackpot")))
+    some = datasets.spec_of(replace(LensData(), kinds=("ring", "jackpot")))
     assert some.name == f"{plain.name}-kinds_ring+jackpot" and some.truth == tuple(compound_lenses.ALL_TRUTH)
 
 

@@ -136,16 +136,34 @@ def header_scale(header: Any) -> tuple[float | None, str]:
 def _candidates(header: Any) -> Iterable[tuple[str, float]]:
     unit = ARCSEC.get((_text(header, "CUNIT1") or "deg").lower(), 3600.0)
     corners = ("1_1", "1_2", "2_1", "2_2")
-    matrix = [_number(header, f"CD{corner}", 0.0) for corner in corners]
-    if any(matrix):
-        yield "CD", math.sqrt(abs(matrix[0] * matrix[3] - matrix[1] * matrix[2])) * unit
+    cd = {f"CD{corner}": _number(header, f"CD{corner}", 0.0) for corner in corners}
+    if any(cd.values()):
+        yield "CD", unit * _matrix_scale(cd)
     elif "CDELT1" in header:
-        pc = [_number(header, f"PC{corner}", float(corner in ("1_1", "2_2"))) for corner in corners]
-        area = _number(header, "CDELT1") * _number(header, "CDELT2", _number(header, "CDELT1"))
-        yield "CDELT", math.sqrt(abs((pc[0] * pc[3] - pc[1] * pc[2]) * area)) * unit
+        pc = {
+            f"PC{corner}": _number(header, f"PC{corner}", float(corner in ("1_1", "2_2")))
+            for corner in corners
+        }
+        first = _number(header, "CDELT1")
+        yield (
+            "CDELT",
+            unit * _matrix_scale(pc | {"CDELT1": first, "CDELT2": _number(header, "CDELT2", first)}),
+        )
     for keyword in KEYWORDS:
         if keyword in header:
             yield keyword, _number(header, keyword)
+
+
+def _matrix_scale(keywords: dict[str, float]) -> float:
+    """Side of a pixel in the header's unit, the geometric mean of the two; NaN where the matrix is none."""
+    from astropy.wcs import WCS  # slow to import
+    from astropy.wcs.utils import proj_plane_pixel_scales
+
+    try:
+        sides = proj_plane_pixel_scales(WCS(fits.Header(keywords), naxis=2))
+    except ValueError:  # a number that is none, or a singular matrix
+        return math.nan
+    return math.sqrt(float(np.prod(sides)))
 
 
 def _text(header: Any, keyword: str) -> str:

@@ -51,16 +51,12 @@ def _border_tiles(image: np.ndarray, good: np.ndarray, border: float) -> list[np
     return tiles
 
 
-def _clipped(values: np.ndarray, rounds: int = 5) -> tuple[float, float]:
-    """Median and 1.4826 · MAD after `rounds` of clipping at three noise widths."""
-    middle, sigma = _median_mad(values)
-    for _ in range(rounds):
-        kept = values[np.abs(values - middle) <= 3 * sigma]
-        if len(kept) == len(values) or not len(kept):
-            break
-        values = kept
-        middle, sigma = _median_mad(values)
-    return middle, sigma
+def _clipped(values: np.ndarray) -> tuple[float, float]:
+    """Median and noise width after clipping at three noise widths, five times at most."""
+    from astropy.stats import mad_std, sigma_clip  # slow to import
+
+    kept = sigma_clip(values, sigma=3, maxiters=5, cenfunc="median", stdfunc="mad_std", masked=False)
+    return float(np.median(kept)), float(mad_std(kept))
 
 
 def _median_mad(values: np.ndarray) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,13 +110,14 @@ def fill_missing(
     image: Float[np.ndarray, "h w"], missing: Bool[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w"]:
     """Missing pixels become the mean of their valid neighbours, from the rim of each hole inwards."""
-    values, known = np.where(missing, 0.0, image), (~missing).astype(float)
-    kernel = np.ones((3, 3))
-    for _ in range(max(image.shape)):
-        if known.all():
-            break
-        count = ndimage.convolve(known, kernel, mode="constant")
-        total = ndimage.convolve(values * known, kernel, mode="constant")
-        reached = (known == 0) & (count > 0)
-        values[reached], known[reached] = total[reached] / count[reached], 1.0
-    return values
+    from astropy.convolution import interpolate_replace_nans  # slow to import
+    from astropy.utils.exceptions import AstropyUserWarning
+
+    if missing.all():
+        return np.zeros_like(image)
+    filled = np.where(missing, np.nan, image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyUserWarning)  # the middle of a hole needs further turns
+        while np.isnan(filled).any():
+            filled = interpolate_replace_nans(filled, np.ones((3, 3)), boundary="fill", fill_value=np.nan)
+    return filled

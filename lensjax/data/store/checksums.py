@@ -1,10 +1,9 @@
-"""A data set on disk is whole or it is not read: checksums, one maker at a time, publication by rename."""
+"""Keep data sets whole: checksums, one maker at a time, publication by rename."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -12,21 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from lensjax.runtime.errors import UserError
 
 CHECKSUMS = "checksums.json"
 
 
 def checksum(path: Path) -> dict[str, Any]:
-    """Size in bytes and SHA-256 of a file."""
+    """Return the size in bytes and the SHA-256 of a file."""
     with path.open("rb") as file:
         return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def write_checksums(folder: Path, recipe: dict[str, Any]) -> None:
-    """Seal a finished folder: `checksums.json` lists every file, and `recipe` says how they were made."""
+def write_checksums(folder: Path, spec: dict[str, Any]) -> None:
+    """Seal a finished folder: `checksums.json` lists every file, and `spec` says how they were made."""
     files = {path.name: checksum(path) for path in sorted(folder.iterdir()) if path.is_file()}
-    (folder / CHECKSUMS).write_text(json.dumps({"recipe": recipe, "files": files}, indent=1))
+    (folder / CHECKSUMS).write_text(json.dumps({"recipe": spec, "files": files}, indent=1))
 
 
 def verify(folder: Path, split: str | None = None) -> None:
@@ -55,22 +56,21 @@ def verify(folder: Path, split: str | None = None) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, waiting: str) -> Iterator[bool]:
+def hold_lock(path: Path, waiting: str) -> Iterator[None]:
     """Hold the lock file at `path`, printing `waiting` once if another process has it.
 
-    The system frees the lock when its holder dies, so none goes stale. Yields False on file systems
-    without locks.
+    The system frees the lock when its holder dies, so none goes stale.
     """
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(waiting, flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            yield False
-            return
-        yield True
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        print(waiting, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def publish(made: Path, final: Path) -> None:
@@ -86,7 +86,7 @@ def publish(made: Path, final: Path) -> None:
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether a full disk is behind an exception; TFDS and array_record wrap it in their own."""
+    """Tell whether a full disk is behind an exception; TFDS and array_record wrap it in their own."""
     while error is not None:
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         if full or "No space left" in str(error):

@@ -1,19 +1,52 @@
-"""What is in each data set: its `Recipe` from the values of a configuration, all of them checked."""
+"""What is in each data set: its `DatasetSpec` from the values of a configuration, all of them checked.
+
+To add a data set: a function here that returns its `DatasetSpec`, and a line in `datasets.spec_of`.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lensjax.data.store.writer import GENERATE, SPLITS, Recipe
 from lensjax.event_axes import CLASSES, WINDOWS, channels
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
 from lensjax.types import Example
+
+SPLITS = ("train", "validation", "test")
+Generate = Callable[[str, int], Iterator[Example]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """What is in a data set, and how its examples are made or read."""
+
+    dataset: str
+    """Kind of data set: the name of its folder."""
+    name: str
+    """Of the folder within that, so it holds all that tells it from others."""
+    version: str = "1.0.0"
+    """Raised whenever the generator's examples change: the old sets then stay apart from the new."""
+    counts: dict[str, int]
+    """Examples in each split."""
+    shape: tuple[int, ...]
+    """[*s c] of the image."""
+    classes: tuple[str, ...]
+    truth: tuple[str, ...]
+    """Names of the float32 scalars in `truth`."""
+    generate: Generate
+    """(split, count) -> examples; the same for the same arguments."""
+    seed: int = 0
+    dtype: type = np.float16
+    """float16, or uint8 for images in [0, 1] times 255."""
+    light: bool = False
+    """Whether examples have `light`, of the image's shape and type."""
+    exact: bool = True
+    """Whether `counts` are promised, or the most there can be."""
 
 
 def check_limits(counts: dict[str, int], **limits: tuple[int, int, int]) -> None:
@@ -29,15 +62,15 @@ def check_limits(counts: dict[str, int], **limits: tuple[int, int, int]) -> None
             raise UserError(f"data.{name} (={value}) must be {rule}.")
 
 
-def split_by_seed(generate: Callable[[int, int], Iterator[Example]], seed: int) -> GENERATE:
-    """A simulator's seed differs for every pair of seed and split: no scene is in two splits.
+def split_by_seed(generate: Callable[[int, int], Iterator[Example]], seed: int) -> Generate:
+    """Give a simulator another seed for every pair of seed and split: no scene is in two splits.
 
     3 · seed + 0, 1, 2 is a 32 bit number in the simulators.
     """
     return lambda split, count: generate(count, 3 * seed + SPLITS.index(split))
 
 
-def lens_recipe(
+def lens_spec(
     *,
     instrument: str,
     size: int,
@@ -54,8 +87,8 @@ def lens_recipe(
     artefacts: tuple[str, ...] = ARTEFACTS,
     generate: Callable[[int, int], Iterator[Example]] | None = None,
     truth: tuple[str, ...] | None = None,
-) -> Recipe:
-    """Recipe of `SimulatedLenses`. `generate` (count, seed) and `truth` replace the simulator in tests.
+) -> DatasetSpec:
+    """Specify simulated lenses. `generate` (count, seed) and `truth` replace the simulator in tests.
 
     Raises:
       UserError: a value outside its range, or an unknown kind.
@@ -111,7 +144,8 @@ def lens_recipe(
     # Sets of all artefacts keep the name they always had.
     some = [name for name in ARTEFACTS if name in artefacts]
     left = "" if some == [*ARTEFACTS] else "-artefacts_" + ("_".join(some) or "none")
-    return Recipe(
+    return DatasetSpec(
+        dataset="simulated_lenses",
         name=f"{instrument}_{size}-{numbers}-seed{seed}-lens{float(lens_fraction)}-ss{supersampling}"
         f"-theta{float(min_theta_e)}-snr{float(min_snr)}{'-light' * light}{left}"
         f"{'-kinds_' if kinds else ''}{'+'.join(kinds)}",
@@ -125,8 +159,8 @@ def lens_recipe(
     )
 
 
-def event_recipe(config: Any) -> Recipe:
-    """Recipe of `SimulatedEvents` from a `config.EventData`.
+def event_spec(config: Any) -> DatasetSpec:
+    """Specify simulated events from a `config.EventData`.
 
     Raises:
       UserError: a value outside its range.
@@ -148,7 +182,9 @@ def event_recipe(config: Any) -> Recipe:
         )
 
     numbers = "-".join(f"{split}{count}" for split, count in counts.items())
-    return Recipe(
+    return DatasetSpec(
+        dataset="simulated_events",
+        version="1.2.0",
         name=f"events_{height}x{width}-{config.encoding}-plane_{config.plane}-{config.balance}-{numbers}"
         f"-seed{config.seed}",
         counts=counts,
@@ -161,8 +197,8 @@ def event_recipe(config: Any) -> Recipe:
     )
 
 
-def gravity_spy_recipe(config: Any) -> Recipe:
-    """Recipe of `GravitySpy` from a `config.GravitySpyData`; the folder or archive is listed, not read.
+def gravity_spy_spec(config: Any) -> DatasetSpec:
+    """Specify the Gravity Spy set of a `config.GravitySpyData`; the folder or archive is listed, not read.
 
     Raises:
       UserError: there is no such folder or archive, or it has none of the known layouts.
@@ -185,7 +221,8 @@ def gravity_spy_recipe(config: Any) -> Recipe:
         if split == SPLITS[-1] and archive.problems:
             print(gravity_spy.report(archive.problems), file=sys.stderr, flush=True)
 
-    return Recipe(
+    return DatasetSpec(
+        dataset="gravity_spy",
         name=f"gravity_spy_{height}x{width}-{config.encoding}-{gravity_spy.fingerprint(archive)}"
         f"-{config.on_problem}",
         counts=counts,
@@ -198,48 +235,53 @@ def gravity_spy_recipe(config: Any) -> Recipe:
     )
 
 
-def transformed(recipe: Recipe, specs: Sequence[str], examples: Callable[[str], Iterator[Example]]) -> Recipe:
-    """Recipe of a set whose inputs are transformed: `examples(split)` are those of the plain one.
+def transformed_spec(
+    plain: DatasetSpec, inputs: Sequence[str], examples: Callable[[str], Iterator[Example]]
+) -> DatasetSpec:
+    """Specify a set whose inputs are transformed: `examples(split)` are those of the plain one.
 
     Raises:
       UserError: an unknown transformation, or one that does not suit the images.
     """
     from lensjax.data.batches import input_transforms
 
-    blank: np.ndarray = np.zeros(recipe.shape, recipe.dtype)
+    blank: np.ndarray = np.zeros(plain.shape, plain.dtype)
     nowhere = np.full(2, np.nan, np.float32)
     input_transforms.transform(
-        Example(image=blank, label=0, position=nowhere, mask=blank[..., 0] > 0, id=""), specs
+        Example(image=blank, label=0, position=nowhere, mask=blank[..., 0] > 0, id=""), inputs
     )
 
     def generate(split: str, count: int) -> Iterator[Example]:
         for example in examples(split):
-            yield input_transforms.transform(example, specs)
+            yield input_transforms.transform(example, inputs)
 
-    name = f"{recipe.name}-inputs_{input_transforms.fingerprint(specs)}"
-    return replace(recipe, name=name, generate=generate)  # type: ignore[call-arg]
+    name = f"{plain.name}-inputs_{input_transforms.fingerprint(inputs)}"
+    return replace(plain, name=name, generate=generate)
 
 
-def challenge_recipe(path: str, *, track: str = "", catalogue: str = "", on_problem: str = "skip") -> Recipe:
-    """Recipe of `LensChallenge`; the folder is listed, its images are not read.
+def challenge_spec(config: Any) -> DatasetSpec:
+    """Specify the Lens Finding Challenge of a `config.LensChallengeData`; its images are not read.
 
     Raises:
-      UserError: there is no such folder, or it has none of the known layouts; or a split has no object.
+      UserError: there is no such folder, or it has none of the known layouts; a size larger than its images;
+        or a split has no object.
     """
-    from lensjax.data.surveys import challenge
+    from lensjax.data.surveys import lens_challenge
 
-    archive = challenge.index(path, track, catalogue)
+    archive = lens_challenge.index(config.path, config.track, config.catalogue)
+    track, size = lens_challenge.TRACKS[config.track], config.size
+    check_limits({}, size=(size, 16, track.size))
     counts = {split: sum(entry.split == split for entry in archive.entries) for split in SPLITS}
     empty = [split for split, count in counts.items() if not count]
     if empty:
-        raise UserError(f"'{path}' has no objects for {', '.join(empty)}: all splits are needed.")
-    kind = challenge.TRACKS[archive.track]
-    return Recipe(
-        name=f"challenge_{archive.track}-{challenge.fingerprint(archive)}-{on_problem}",
+        raise UserError(f"'{config.path}' has no objects for {', '.join(empty)}: all splits are needed.")
+    return DatasetSpec(
+        dataset="lens_challenge",
+        name=f"{archive.track}_{size}-{lens_challenge.fingerprint(archive)}-{config.on_problem}",
         counts=counts,
-        shape=(kind.size, kind.size, len(kind.bands)),
+        shape=(size, size, len(track.bands)),
         classes=("non-lens", "lens"),
         truth=archive.truth,
-        generate=lambda split, count: challenge.examples(archive, split, on_problem),
+        generate=lambda split, count: lens_challenge.examples(archive, split, config.on_problem, size),
         exact=False,
     )

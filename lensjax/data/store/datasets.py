@@ -1,4 +1,4 @@
-"""Data sets by configuration: made once (`prepare`), then read into memory with random access (`load`)."""
+"""Data sets by configuration: make one (`prepare`), read a split into memory with random access (`load`)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from lensjax.config import Data, EventData, GravitySpyData, LensData
-from lensjax.data.store import serialised
+from lensjax.config import Data, EventData, GravitySpyData, LensChallengeData
+from lensjax.data.batches.input_transforms import windows_after
+from lensjax.data.store import dataset_specs, records, writer
 from lensjax.data.store.checksums import verify
+from lensjax.data.store.dataset_specs import DatasetSpec
+from lensjax.data.surveys.lens_challenge import TRACKS
 from lensjax.event_axes import EventGrid, channels
 from lensjax.runtime.errors import UserError
+from lensjax.simulate.lenses.instruments import INSTRUMENTS
 from lensjax.types import Example, Int
 
 MEMORY = 8 * 2**30
@@ -31,8 +35,8 @@ class Stored:
     dtype: Any
 
     def read(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Image, mask and light of a row."""
-        return serialised.pixels(serialised.features(self.records[row]), self.shape[1:], self.dtype)
+        """Return image, mask and light of a row."""
+        return records.read_pixels(records.parse_record(self.records[row]), self.shape[1:], self.dtype)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Source:
     """The examples of a split, row by row; everything but the pixels is always in memory."""
 
     image: np.ndarray | Stored
-    """[n *s c], float16, or uint8 for images in [0, 1]: `transforms.as_float` gives what a network sees."""
+    """[n *s c], float16, or uint8 for images in [0, 1]: `to_float32` gives what a network sees."""
     mask: np.ndarray
     """bool [n *s]; empty where `image` is on disk, which then has them."""
     label: np.ndarray
@@ -77,13 +81,13 @@ class Source:
         return example if light is None else {**example, "light": light}
 
     def examples(self, rows: Int[np.ndarray, "b"]) -> Iterator[Example]:
-        """Some examples, without the truth."""
+        """Yield some examples, without the truth."""
         light = replace(self, truth={})
         return (light[row] for row in rows)
 
 
 def prepare(config: Data) -> Path:
-    """The folder of a configuration's data set, which is made if it is not there.
+    """Return the folder of a configuration's data set, which is made if it is not there.
 
     One with transformed inputs is made from the plain one and lies beside it.
 
@@ -91,26 +95,17 @@ def prepare(config: Data) -> Path:
       UserError: a value of the configuration is out of range, or the directory cannot be written.
       OSError: the disk is full.
     """
-    from lensjax.data.store import writer
-
     if config.inputs:
         prepare(replace(config, inputs=()))
-    kinds = {
-        LensData: writer.SimulatedLenses,
-        EventData: writer.SimulatedEvents,
-        GravitySpyData: writer.GravitySpy,
-    }
-    return writer.make(kinds[type(config)], recipe_of(config), Path(config.directory))
+    return writer.make(spec_of(config), Path(config.directory))
 
 
-def recipe_of(config: Data) -> Any:
-    """What is in a configuration's data set, a `builders.Recipe` (whose TFDS is slow to import).
+def spec_of(config: Data) -> DatasetSpec:
+    """Specify what is in a configuration's data set.
 
     Raises:
       UserError: a value of the configuration is out of range.
     """
-    from lensjax.data.store import dataset_specs
-
     if config.inputs:
         plain = replace(config, inputs=())
 
@@ -118,12 +113,14 @@ def recipe_of(config: Data) -> Any:
             source = load(prepare(plain), split)
             return (source[row] for row in range(len(source)))
 
-        return dataset_specs.transformed(recipe_of(plain), config.inputs, examples)
+        return dataset_specs.transformed_spec(spec_of(plain), config.inputs, examples)
     if isinstance(config, EventData):
-        return dataset_specs.event_recipe(config)
+        return dataset_specs.event_spec(config)
     if isinstance(config, GravitySpyData):
-        return dataset_specs.gravity_spy_recipe(config)
-    return dataset_specs.lens_recipe(
+        return dataset_specs.gravity_spy_spec(config)
+    if isinstance(config, LensChallengeData):
+        return dataset_specs.challenge_spec(config)
+    return dataset_specs.lens_spec(
         instrument=config.instrument,
         size=config.size,
         train=config.train,
@@ -141,44 +138,42 @@ def recipe_of(config: Data) -> Any:
 
 
 def stored_type(config: Data) -> type:
-    """Of the images of a configuration's data set."""
+    """Return the type of the images of a configuration's data set."""
     return np.float16 if getattr(config, "encoding", "log") == "log" else np.uint8
 
 
 def image_shape(config: Data) -> tuple[int, ...]:
-    """[*s c] of the images of a configuration, which is checked.
+    """Return [*s c] of the images of a configuration, which is checked.
 
     Raises:
       UserError: a value of the configuration is out of range.
     """
-    return recipe_of(config).shape
+    return spec_of(config).shape
 
 
 def bands(config: Data) -> tuple[str, ...]:
-    """Names of the channels of an image."""
-    if not isinstance(config, LensData):
+    """Return the names of the channels of an image."""
+    if isinstance(config, EventData | GravitySpyData):
         return channels(config.encoding, getattr(config, "plane", "loudest"))
-    from lensjax.simulate.lenses.instruments import INSTRUMENTS
-
+    if isinstance(config, LensChallengeData):
+        return TRACKS[config.track].bands
     return tuple(band.name for band in INSTRUMENTS[config.instrument].bands)
 
 
 def pixel_scale(config: Data) -> float | None:
-    """Arcseconds a pixel; None for events."""
-    if not isinstance(config, LensData):
+    """Return arcseconds a pixel; None for events."""
+    if isinstance(config, EventData | GravitySpyData):
         return None
-    from lensjax.simulate.lenses.instruments import INSTRUMENTS
-
+    if isinstance(config, LensChallengeData):
+        return TRACKS[config.track].pixel_scale
     return INSTRUMENTS[config.instrument].pixel_scale
 
 
 def event_grid(config: Data) -> EventGrid | None:
-    """Frequencies and times of an event's pixels; None for images of the sky."""
-    from lensjax.data.batches.input_transforms import windows_after
-
-    return (
-        None if isinstance(config, LensData) else EventGrid(config.size, windows=windows_after(config.inputs))
-    )
+    """Return frequencies and times of an event's pixels; None for images of the sky."""
+    if not isinstance(config, EventData | GravitySpyData):
+        return None
+    return EventGrid(config.size, windows=windows_after(config.inputs))
 
 
 def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
@@ -187,52 +182,33 @@ def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:
     Raises:
       UserError: no such folder or split, or a damaged file, which is named.
     """
-    import tensorflow_datasets as tfds
-
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(
             f"data set '{folder}' does not exist: make it with lensjax.data.store.datasets.prepare."
         )
     verify(folder, split)
-    builder = tfds.builder_from_directory(folder)
-    if split not in builder.info.splits:
-        raise UserError(f"unknown split '{split}': choose from {', '.join(builder.info.splits)}.")
-    records = builder.as_data_source(split).data_source  # as bytes
-    features = builder.info.features
-    return _read(
-        records,
-        features["image"].shape,
-        features["image"].np_dtype,
-        tuple(sorted(features["truth"])),
-        tuple(features["label"].names),
-        "light" in features,
-        memory,
-    )
+    description = records.read_description(folder)
+    if split not in description.splits:
+        raise UserError(f"unknown split '{split}': choose from {', '.join(description.splits)}.")
+    return _read(records.open_split(folder, split), description, memory)
 
 
-def _read(
-    records: Any,
-    shape: tuple[int, ...],
-    dtype: Any,
-    truth: tuple[str, ...],
-    classes: tuple[str, ...],
-    has_light: bool,
-    memory: int,
-) -> Source:
-    count = len(records)
-    bytes_a_pixel = np.dtype(dtype).itemsize * shape[-1] * (1 + has_light) + 1
+def _read(rows: Any, description: records.Description, memory: int) -> Source:
+    shape, dtype, truth = description.shape, description.dtype, description.truth
+    count = len(rows)
+    bytes_a_pixel = dtype.itemsize * shape[-1] * (1 + description.light) + 1
     held = count if count * math.prod(shape[:-1]) * bytes_a_pixel <= memory else 0
     image, mask = np.empty((held, *shape), dtype), np.empty((held, *shape[:-1]), bool)
-    light = np.empty((held, *shape), dtype) if has_light else None
+    light = np.empty((held, *shape), dtype) if description.light else None
     label, position = np.empty(count, np.int32), np.empty((count, 2), np.float32)
     columns, ids = np.empty((count, len(truth)), np.float32), []
     for start in range(0, count, 256):
         block = range(start, min(start + 256, count))
-        for row, record in zip(block, records.__getitems__(list(block)), strict=True):
-            entry = serialised.features(record)
+        for row, record in zip(block, rows.__getitems__(list(block)), strict=True):
+            entry = records.parse_record(record)
             if held:
-                image[row], mask[row], one = serialised.pixels(entry, shape, dtype)
+                image[row], mask[row], one = records.read_pixels(entry, shape, dtype)
                 if light is not None:
                     light[row] = one
             label[row] = entry["label"].int64_list.value[0]
@@ -240,29 +216,29 @@ def _read(
             columns[row] = [entry[f"truth/{name}"].float_list.value[0] for name in truth]
             ids.append(entry["id"].bytes_list.value[0].decode())
     return Source(
-        image=image if held else Stored(records, (count, *shape), dtype),
+        image=image if held else Stored(rows, (count, *shape), dtype),
         mask=mask,
         label=label,
         position=position,
         id=np.array(ids),
         truth=dict(zip(truth, columns.T.copy(), strict=True)),
-        classes=classes,
+        classes=description.classes,
         light=light,
     )
 
 
-def with_shuffled_labels(source: Source, seed: int) -> Source:
-    """The same images, each with the label and the position of another, drawn by `seed`.
+def shuffle_labels(source: Source, seed: int) -> Source:
+    """Return the same images, each with the label and the position of another, drawn by `seed`.
 
-    Nothing can be learned from them but by heart (Adebayo et al. 2018, the data randomisation test). Masks
-    stay: no loss reads them.
+    Shuffled labels can only be memorised (Adebayo et al. 2018, the data randomisation test). Masks stay: no
+    loss reads them.
     """
     other = np.random.default_rng((seed, 1)).permutation(len(source))
     return replace(source, label=source.label[other], position=source.position[other])
 
 
 def stack(examples: Iterable[Example]) -> Source:
-    """A source of examples at hand: a user's own images, or a test's."""
+    """Make a source of examples at hand: a user's own images, or a test's."""
     rows = list(examples)
     if not rows:
         raise UserError("no examples given: a source needs at least one.")

@@ -1,17 +1,16 @@
-"""Open strain by GPS time and detector: GWOSC says where it is (package `gwosc`), it is downloaded once."""
+"""Fetch open strain by GPS time and detector: GWOSC says where it is (package `gwosc`), pooch keeps it."""
 
 from __future__ import annotations
 
-import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import numpy as np
+import pooch
 
 from lensjax.data.strain.strain import Strain, read_strain
 from lensjax.data.strain.strain_scan import LOCAL
 from lensjax.runtime.errors import UserError
+from lensjax.runtime.jax_setup import cache_directory
 from lensjax.runtime.logs import progress
 
 DETECTORS = ("H1", "L1", "V1", "K1", "G1")
@@ -19,15 +18,11 @@ SAMPLE_RATES = (16384, 4096)
 """Hz of the files GWOSC offers; 4096 Hz do not carry all rows of a scan."""
 
 
-def cache_folder() -> Path:
-    """Where downloaded strain is kept: $XDG_CACHE_HOME or ~/.cache, then lensjax/gwosc."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lensjax" / "gwosc"
-
-
 def fetch(detector: str, gps: float, duration: float = LOCAL, sample_rate: int | None = None) -> Strain:
-    """Open strain of `duration` seconds centred on a GPS time, as much of it as one file has.
+    """Fetch `duration` seconds of open strain centred on a GPS time, as many of them as one file has.
 
-    The whole file is downloaded once and kept in `cache_folder()`. 16384 Hz where GWOSC has them, else 4096.
+    The whole file is downloaded once and kept in `cache_directory()/gwosc`. It has 16384 Hz where GWOSC
+    offers them, else 4096.
 
     Raises:
       UserError: the detector is unknown, the package `gwosc` is missing, there is no network, or GWOSC has
@@ -38,14 +33,11 @@ def fetch(detector: str, gps: float, duration: float = LOCAL, sample_rate: int |
     half = duration / 2
     rates = SAMPLE_RATES if sample_rate is None else (sample_rate,)
     url = _locate(detector, gps, half, rates)
-    path = cache_folder() / url.rsplit("/", 1)[1]
-    if not path.exists():
-        _download(url, path)
-    return read_strain(path, (gps - half, gps + half))
+    return read_strain(_download(url), (gps - half, gps + half))
 
 
 def _locate(detector: str, gps: float, half: float, rates: tuple[int, ...]) -> str:
-    """Address of the shortest file that holds the span, or else most of it."""
+    """Find the address of the shortest file that holds the span, or else most of it."""
     try:
         from gwosc import locate
     except ImportError:
@@ -73,7 +65,7 @@ def _locate(detector: str, gps: float, half: float, rates: tuple[int, ...]) -> s
 
 
 def file_span(name: str) -> tuple[int, int]:
-    """GPS start and end from a file name, H-H1_…-START-DURATION.hdf5; (0, 0) where it has none."""
+    """Read GPS start and end from a file name, H-H1_…-START-DURATION.hdf5; (0, 0) where it has none."""
     words = name.rsplit("/", 1)[-1].split(".")[0].split("-")
     if len(words) < 4 or not (words[-2].isdigit() and words[-1].isdigit()):
         return 0, 0
@@ -92,20 +84,20 @@ def _unreachable(error: Exception) -> str:
     return f"GWOSC cannot be reached ({reason}); connect to the network, or give files by --inputs."
 
 
-def _download(url: str, path: Path) -> None:
-    """Into the cache, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+def _download(url: str) -> Path:
+    """Return the file in the cache, downloaded whole or not at all, and anew where its hash differs."""
+    path = cache_directory() / "gwosc" / url.rsplit("/", 1)[1]
+    hashed = path.with_name(f"{path.name}.sha256")
+    known = hashed.read_text() if hashed.is_file() else None
+    pooch.get_logger().setLevel("WARNING")
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer, part.open("wb") as file:
-            size = int(answer.headers.get("Content-Length") or 0)
-            with progress(desc=path.name, total=size or None, unit="B") as bar:
-                while block := answer.read(1 << 20):
-                    bar.update(file.write(block))
-        if size and part.stat().st_size != size:
-            raise UserError(f"{url}: {part.stat().st_size} of {size} bytes came; try again.")
-        part.replace(path)
-    except (urllib.error.URLError, OSError) as error:
+        pooch.retrieve(url, known, fname=path.name, path=path.parent, downloader=_save_url)
+    except OSError as error:  # requests' exceptions are such
         raise UserError(_unreachable(error)) from None
-    finally:
-        part.unlink(missing_ok=True)
+    hashed.write_text(pooch.file_hash(str(path)))
+    return path
+
+
+def _save_url(url: str, output: str, owner: object) -> None:
+    with progress(desc=url.rsplit("/", 1)[1], total=1, unit="B") as bar:
+        pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 20)(url, output, owner)

@@ -12,7 +12,7 @@ import argparse
 import os
 from pathlib import Path
 
-from lensjax.config import LensData
+from lensjax.config import LensChallengeData, LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.gravity_spy.event_files import read_events
 from lensjax.evaluation.intervals import wilson
@@ -33,7 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
     trained = restore(arguments.run)
     data = trained.config.data
-    if isinstance(data, LensData):
+    if isinstance(data, LensData | LensChallengeData):
         raise SystemExit(f"error: {arguments.run} was trained on images of the sky, not on events.")
     events, problems = read_events([arguments.data], data.size, data.encoding)
     if problems:

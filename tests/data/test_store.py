@@ -8,7 +8,6 @@ import sys
 import textwrap
 import time
 import tracemalloc
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,10 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from lensjax.config import LensData
 from lensjax.data.batches import pipeline
-from lensjax.data.store import datasets, serialised, shards, writer
-from lensjax.data.store.checksums import verify
-from lensjax.data.store.dataset_specs import lens_recipe
-from lensjax.data.store.writer import SimulatedLenses, make
+from lensjax.data.store import datasets, records, writer
+from lensjax.data.store.checksums import verify, write_checksums
+from lensjax.data.store.dataset_specs import SPLITS, DatasetSpec, lens_spec
+from lensjax.data.store.writer import make
 
 SMALL = {"instrument": "euclid", "size": 16, "train": 12, "validation": 4, "test": 5, "seed": 1}
 
@@ -40,14 +39,14 @@ def fake(count, seed):
         }
 
 
-def recipe(generate=fake, **changes):
+def spec(generate=fake, **changes):
     values = SMALL | {"lens_fraction": 0.5, "supersampling": 1} | changes
-    return lens_recipe(**values, generate=generate, truth=("theta_e", "snr"))
+    return lens_spec(**values, generate=generate, truth=("theta_e", "snr"))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return make(SimulatedLenses, recipe(), tmp_path_factory.mktemp("data"))
+    return make(spec(), tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
@@ -80,16 +79,44 @@ def test_tfds_reads_the_same(made):
         assert entry["truth"]["theta_e"] == source.truth["theta_e"][row]
 
 
-def test_records_are_what_tfds_writes(tmp_path):
-    some = recipe(lit, light=True)
-    own = SimulatedLenses(config=some, data_dir=tmp_path).info.features
-    for example in lit(2, 0):
-        encoded = writer.encode(example, some)
-        ours, theirs = (
-            tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True)
-            for record in (serialised.write(encoded), own.serialize_example(encoded))
-        )
-        assert ours == theirs
+def test_what_tfds_builds_itself_is_read(made, tmp_path):
+    """And so the folders of before this writer, whose files are named by how many there are."""
+    some = spec()
+
+    class SimulatedLenses(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("1.0.0")
+        url_infos = None
+
+        def _info(self):
+            features = writer.tfds_features(some)
+            return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+        def _split_generators(self, dl_manager):
+            return {split: self._generate_examples(split) for split in SPLITS}
+
+        def _generate_examples(self, split):
+            for number, example in enumerate(some.generate(split, some.counts[split])):
+                yield number, writer.encode(example, some)
+
+    builder = SimulatedLenses(data_dir=tmp_path, file_format="array_record")
+    builder.download_and_prepare()
+    folder = Path(builder.data_dir)
+    assert (folder / "simulated_lenses-train.array_record-00000-of-00001").is_file()
+    write_checksums(folder, {})
+    for split in SPLITS:
+        one, other = datasets.load(folder, split), datasets.load(made, split)
+        assert one.classes == other.classes and one.id.tolist() == other.id.tolist()
+        for name in ("image", "mask", "position", "label"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        np.testing.assert_equal(one.truth, other.truth)
+
+
+def test_a_record_is_parsed_as_tfds_does(made):
+    record = records.open_split(made, "train")[3]
+    ours, theirs = records.parse_record(record), tf_example_pb2.Example.FromString(record).features.feature
+    assert {name: str(value) for name, value in ours.items()} == {
+        name: str(value) for name, value in theirs.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -102,16 +129,15 @@ def test_records_are_what_tfds_writes(tmp_path):
 )
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_what_cannot_be_stored_is_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        writer.encode({**next(fake(1, 0)), **change}, recipe())
+    with pytest.raises(RuntimeError, match=message):
+        writer.encode({**next(fake(1, 0)), **change}, spec())
 
 
 def test_a_split_of_several_files_is_the_same(made, tmp_path, monkeypatch):
-    """None of which is held in memory whole: TFDS's writer does, and asks for TensorFlow beyond 1 GB."""
-    monkeypatch.setattr(writer, "write_split", partial(shards.write_split, size=10_000))
-    several = make(SimulatedLenses, recipe(), tmp_path)
+    monkeypatch.setattr(writer, "SHARD_BYTES", 10_000)
+    several = make(spec(), tmp_path)
     names = sorted(file.name for file in several.glob("*-train.array_record*"))
-    assert names == [f"simulated_lenses-train.array_record-0000{i}-of-00003" for i in range(3)]
+    assert names == [f"simulated_lenses-train.array_record-0000{i}" for i in range(3)]
     source = datasets.load(several, "train")
     assert source.id.tolist() == [example["id"] for example in fake(12, seed=3)]
     np.testing.assert_array_equal(source.image, datasets.load(made, "train").image)
@@ -119,18 +145,28 @@ def test_a_split_of_several_files_is_the_same(made, tmp_path, monkeypatch):
     assert [entry["id"].decode() for entry in entries] == source.id.tolist()
 
 
-def test_more_than_a_gigabyte_needs_neither_memory_nor_tensorflow(tmp_path):
-    """Records are written as they come: 1.5 GB, of which three are in memory, one of them being made."""
-    template = tfds.core.ShardedFileTemplate(
-        data_dir=tmp_path, dataset_name="zeros", split="train", filetype_suffix="array_record"
-    )
+def test_a_split_is_never_held_in_memory(tmp_path, monkeypatch):
+    """Examples are written as they come: 300 MB, of which a few images are in memory."""
+    monkeypatch.setattr(writer, "SHARD_BYTES", 2**27)
+    image, mask = np.zeros((2048, 2048, 3), np.uint8), np.zeros((2048, 2048), bool)
+
+    def zeros(split, count):
+        for number in range(count):
+            nowhere = np.full(2, np.nan, np.float32)
+            yield {"image": image, "mask": mask, "position": nowhere, "label": 0, "id": str(number)}
+
+    counts = {"train": 24, "validation": 1, "test": 1}
+    large = DatasetSpec(
+        dataset="zeros", name="large", counts=counts, shape=image.shape, classes=("a", "b"), truth=(),
+        generate=zeros, dtype=np.uint8,
+    )  # fmt: skip
     tracemalloc.start()
-    info = shards.write_split((bytes(64 * 2**20) for _ in range(24)), "train", template)
+    folder = make(large, tmp_path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert info.shard_lengths == [8, 8, 8] and info.num_bytes == 24 * 64 * 2**20
-    assert len(list(tmp_path.glob("zeros-train.array_record-*-of-00003"))) == 3
-    assert peak < 3.5 * 64 * 2**20
+    assert len(list(folder.glob("zeros-train.array_record-*"))) == 3
+    assert peak < 6 * 16 * 2**20
+    assert len(datasets.load(folder, "train", memory=0)) == 24
 
 
 def test_beyond_the_memory_budget_the_pixels_stay_on_disk(made):
@@ -153,7 +189,7 @@ def lit(count, seed):
 
 
 def test_light_is_stored_beside_the_image(made, tmp_path):
-    folder = make(SimulatedLenses, recipe(lit, light=True), tmp_path)
+    folder = make(spec(lit, light=True), tmp_path)
     memory, disk = datasets.load(folder, "train"), datasets.load(folder, "train", memory=1000)
     np.testing.assert_array_equal(memory.light, np.maximum(memory.image, 0))
     np.testing.assert_array_equal(disk[7]["light"], memory[7]["light"])
@@ -167,20 +203,32 @@ def test_light_is_stored_beside_the_image(made, tmp_path):
     np.testing.assert_array_equal(without.image, memory.image)
 
 
-def test_no_tensorflow(made):
+def test_reading_needs_neither_tfds_nor_tensorflow(made):
     code = f"""
         import sys
-        from lensjax.data import builders, datasets, pipeline, shards
+        from lensjax.data.batches import pipeline
+        from lensjax.data.store import datasets
         source = datasets.load({str(made)!r}, "train")
         next(pipeline.train_iterator(source, 4, 0, ("dihedral",)))
+        print([name for name in ("tensorflow_datasets", "tensorflow") if name in sys.modules])
+    """
+    assert run(code).stdout.strip() == "[]"
+
+
+def test_writing_needs_no_tensorflow(tmp_path):
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import test_store as t
+        t.make(t.spec(), t.Path({str(tmp_path)!r}))
         print("tensorflow" in sys.modules)
     """
     assert run(code).stdout.strip() == "False"
 
 
 def test_splits_and_seeds_share_no_scene(tmp_path, made):
-    other = make(SimulatedLenses, recipe(seed=2), tmp_path)
-    ids = [i for path in (made, other) for s in writer.SPLITS for i in datasets.load(path, s).id]
+    other = make(spec(seed=2), tmp_path)
+    ids = [i for path in (made, other) for s in SPLITS for i in datasets.load(path, s).id]
     assert len(ids) == len(set(ids)) == 2 * 21
 
 
@@ -189,8 +237,8 @@ def test_every_setting_has_its_own_folder(made):
         "instrument": "hsc_gri", "size": 32, "train": 13, "validation": 5, "test": 6, "seed": 2,
         "lens_fraction": 0.25, "supersampling": 2, "light": True, "artefacts": ("star",),
     }  # fmt: skip
-    names = {recipe().name} | {recipe(**{name: value}).name for name, value in changes.items()}
-    assert len(names) == 1 + len(changes) and recipe().name == made.parent.name
+    names = {spec().name} | {spec(**{name: value}).name for name, value in changes.items()}
+    assert len(names) == 1 + len(changes) and spec().name == made.parent.name
 
 
 def test_made_once(made):
@@ -199,12 +247,12 @@ def test_made_once(made):
     def never(count, seed):
         raise RuntimeError("made twice")
 
-    assert make(SimulatedLenses, recipe(never), made.parents[2]) == made
+    assert make(spec(never), made.parents[2]) == made
     assert before == sorted((p.name, p.stat().st_mtime_ns) for p in made.iterdir())
 
 
 def test_one_progress_bar_and_no_other_words(tmp_path, capfd):
-    make(SimulatedLenses, recipe(), tmp_path)
+    make(spec(), tmp_path)
     out, err = capfd.readouterr()
     assert out == "" and "simulating euclid_16" in err and "21/21" in err
     assert "Generating" not in err and "WARNING" not in err
@@ -259,14 +307,14 @@ def run(code):
 SLOWLY = """
     import sys, time
     sys.path.insert(0, {tests!r})
-    import test_data_builders as t
+    import test_store as t
 
     def slow(count, seed):
         for example in t.fake(count, seed):
             time.sleep({pause})
             yield example
 
-    print(t.make(t.SimulatedLenses, t.recipe(slow), t.Path({folder!r})))
+    print(t.make(t.spec(slow), t.Path({folder!r})))
 """
 
 
@@ -287,11 +335,11 @@ def wait_for(condition, seconds=30):
 
 def test_killed_half_way_starts_anew_and_says_so(tmp_path, capsys):
     process = start(tmp_path, pause=0.5)
-    wait_for(lambda: list(tmp_path.glob("*/*/.making-*/**/*incomplete*")))
+    wait_for(lambda: list(tmp_path.glob("*/*/.making-*/**/*-train.array_record*")))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert list(tmp_path.glob("*/*/.making-*")) and not list(tmp_path.glob("*/*/1.0.0"))
-    folder = make(SimulatedLenses, recipe(), tmp_path)
+    folder = make(spec(), tmp_path)
     said = capsys.readouterr().out
     assert "unfinished data set" in said and said.count("\n") == 1
     assert len(datasets.load(folder, "train")) == 12
@@ -315,14 +363,14 @@ def test_full_disk_is_one_line_and_leaves_nothing(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match=r"the disk of .* is full: euclid_16.* needs about 0 MB") as error:
-        make(SimulatedLenses, recipe(full), tmp_path)
+        make(spec(full), tmp_path)
     assert error.value.errno == errno.ENOSPC
-    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == [".lock"]
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file() and p.name != ".lock"] == []
 
 
 def test_a_set_larger_than_the_disk_is_refused_at_once(tmp_path):
     with pytest.raises(OSError, match="is full"):
-        make(SimulatedLenses, recipe(train=10**13), tmp_path)
+        make(spec(train=10**13), tmp_path)
 
 
 def broken(**changes):
@@ -346,8 +394,8 @@ def few(count, seed):
     ],
 )
 def test_a_broken_simulator_leaves_nothing(tmp_path, generate, message):
-    with pytest.raises(ValueError, match=message):
-        make(SimulatedLenses, recipe(generate), tmp_path)
+    with pytest.raises(RuntimeError, match=message):
+        make(spec(generate), tmp_path)
     assert not list(tmp_path.rglob("*array_record*"))
 
 
@@ -373,7 +421,7 @@ def test_bad_configuration(changes, message):
 def test_a_directory_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot be written"):
-        make(SimulatedLenses, recipe(), tmp_path / "file")
+        make(spec(), tmp_path / "file")
 
 
 def test_no_such_split_or_folder(made):

@@ -1,6 +1,8 @@
 """The Lens Finding Challenges' images and catalogues, in each of the layouts they come in.
 
-`python -m lensjax.data.surveys.challenge PATH` prints what is there and what is wrong with it.
+    python -m lensjax.data.surveys.lens_challenge FOLDER [--track TRACK] [--catalogue FILE]
+
+prints what is there and what is wrong with it. To train on one: configs/lens_challenge.py.
 
 Images are `imageEUC_<band>-<ID>.fits` or `imageSDSS_<band>-<ID>.fits` anywhere below a folder; a label comes
 from a catalogue, or from a folder `lens` or `nolens` above the image. Metcalf et al. 2019, A&A 625, A119.
@@ -8,27 +10,29 @@ from a catalogue, or from a folder `lens` or `nolens` above the image. Metcalf e
 
 from __future__ import annotations
 
-import argparse
+import csv
 import hashlib
+import math
 import re
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import tyro
 
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.images.fits import read_fits
 from lensjax.data.images.normalise_band import network_channel
 from lensjax.data.images.resample import model_grid
-from lensjax.data.surveys.challenge_table import LENS_RULE, RULES, Row, read_table
+from lensjax.data.store.dataset_specs import SPLITS
+from lensjax.runtime.command_line import run_command
 from lensjax.types import Example
 
 FILE = re.compile(r"image(EUC_(?:VIS|Y|J|H)|SDSS_[UGRI])-(\d+)\.fits(?:\.gz)?$")
 FOLDERS = {"lens": 1, "nolens": 0}
-SPLITS = ("train", "validation", "test")
 MASKED = 100.0  # of ground-based images: no data
 
 
@@ -51,9 +55,26 @@ TRACKS = {
 }
 """Challenge 1.0 from space and from the ground, Challenge 2.0."""
 
+CatalogueEntry = tuple[int | None, dict[str, float]]
+"""Label and true numbers of an ID."""
+TABLE_COLUMNS = {
+    "challenge1": ("is_lens", "Einstein_area", "numb_pix_lensed_image", "flux_lensed_image_in_sigma"),
+    "challenge2": (
+        "x_crit", "y_crit", "z_source", "z_lens", "mag_source", "ein_area", "n_pix_source", "n_source_im",
+        "mag_eff", "sb_contrast", "color_diff",
+    ),
+}  # fmt: skip
+"""What rides along of each catalogue, as it is there."""
+LABEL_COLUMNS = {"challenge1": ("is_lens",), "challenge2": ("n_source_im", "mag_eff", "n_pix_source")}
+"""Columns that the label needs."""
+LABEL_RULES = {
+    "challenge1": "is_lens = 1",
+    "challenge2": "n_source_im > 0 and mag_eff > 1.6 and n_pix_source > 20",
+}
+
 
 @dataclass(frozen=True)
-class Entry:
+class ChallengeObject:
     """One object: its files by band, and what the catalogue says."""
 
     id: int
@@ -69,7 +90,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Archive:
+class ChallengeFolder:
     """What a folder holds of one track."""
 
     path: Path
@@ -78,12 +99,12 @@ class Archive:
     """Where the labels come from: a catalogue's name, or the folders."""
     truth: tuple[str, ...]
     """Columns of the catalogue that ride along."""
-    entries: tuple[Entry, ...]
+    entries: tuple[ChallengeObject, ...]
     problems: tuple[str, ...]
 
 
-def index(path: str | Path, track: str = "", catalogue: str | Path = "") -> Archive:
-    """Objects of a folder; images are found but not read.
+def index(path: str | Path, track: str = "", catalogue: str | Path = "") -> ChallengeFolder:
+    """List the objects of a folder; images are found but not read.
 
     Args:
       track: a key of TRACKS; by default that of the only one there.
@@ -94,6 +115,8 @@ def index(path: str | Path, track: str = "", catalogue: str | Path = "") -> Arch
         cannot be read or lacks a column, which is named.
     """
     folder = Path(path)
+    if not str(path).strip():
+        raise BadInput("data.path is empty: give --data.path FOLDER.")
     if not folder.is_dir():
         raise BadInput(f"'{folder}' is no folder; give one with images such as imageEUC_VIS-100002.fits.")
     found: defaultdict[str, defaultdict[int, dict[str, Path]]] = defaultdict(lambda: defaultdict(dict))
@@ -112,11 +135,11 @@ def index(path: str | Path, track: str = "", catalogue: str | Path = "") -> Arch
     if (track and track not in found) or (not track and len(found) > 1):
         raise BadInput(f"'{folder}' holds the track(s) {', '.join(found)}; name one of them.")
     track = track or next(iter(found))
-    return _joined(folder, track, found[track], _catalogue(folder, catalogue))
+    return _join_labels(folder, track, found[track], _catalogue(folder, catalogue))
 
 
 def _catalogue(folder: Path, given: str | Path) -> Path | None:
-    """The table to read; None where labels must come from the folders."""
+    """Find the table to read; None where labels must come from the folders."""
     if given:
         return Path(given)
     tables = [path for ending in ("*.csv", "*.txt") for path in sorted(folder.rglob(ending))]
@@ -130,10 +153,10 @@ def _catalogue(folder: Path, given: str | Path) -> Path | None:
     return named[0] if named else None
 
 
-def _joined(
+def _join_labels(
     folder: Path, track: str, files: Mapping[int, dict[str, Path]], catalogue: Path | None
-) -> Archive:
-    """Images with their labels; an object without a band, a label, or an image is a problem."""
+) -> ChallengeFolder:
+    """Join images with their labels; an object without a band, a label, or an image is a problem."""
     rows = None if catalogue is None else read_table(catalogue)
     problems = [f"{catalogue} ID {key}: has no image here." for key in rows or {} if key not in files]
     entries = []
@@ -145,7 +168,7 @@ def _joined(
             continue
         if rows is None:
             above = [part for part in Path(where).parts if part in FOLDERS]
-            said: Row = (FOLDERS[above[-1]] if above else None, {})
+            said: CatalogueEntry = (FOLDERS[above[-1]] if above else None, {})
         else:
             said = rows.get(key, (None, {}))
         label, truth = said
@@ -153,15 +176,78 @@ def _joined(
             lacking = "no folder lens or nolens above it" if rows is None else f"no row in {catalogue}"
             problems.append(f"{where}: has no label ({lacking}).")
         else:
-            entries.append(Entry(key, by_band, label, truth))
+            entries.append(ChallengeObject(key, by_band, label, truth))
     if not entries:
         raise BadInput(f"'{folder}' has no object with image and label: {problems[0]}")
     labels = "folders" if catalogue is None else catalogue.name
-    return Archive(folder, track, labels, tuple(entries[0].truth), tuple(entries), tuple(problems))
+    return ChallengeFolder(folder, track, labels, tuple(entries[0].truth), tuple(entries), tuple(problems))
 
 
-def read_image(entry: Entry, track: Track, max_missing: float = 0.05) -> np.ndarray:
-    """float32 [size size c], asinh(flux / σ) of every band on the grid of the first.
+def read_table(path: Path) -> dict[int, CatalogueEntry]:
+    """Read label and true numbers by ID; label None where a number it needs is missing.
+
+    Comma- or blank-separated, after any lines that begin with #; the header may be such a line.
+
+    Raises:
+      BadInput: the file is missing, has no header with ID, or lacks the columns of either challenge's label.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"'{path}' cannot be read ({str(error)[:80]}).") from error
+    start = next((i for i, line in enumerate(lines) if "ID" in _cells(line.lstrip("# "))), None)
+    if start is None:
+        raise BadInput(f"'{path}' has no header with a column ID; is it the challenge's catalogue?")
+    header = [name.strip() for name in _cells(lines[start].lstrip("# "))]
+    kind = next((name for name, needed in LABEL_COLUMNS.items() if set(needed) <= set(header)), None)
+    if kind is None:
+        needs = "; or ".join(", ".join(needed) for needed in LABEL_COLUMNS.values())
+        lacking = sorted(set(LABEL_COLUMNS["challenge2"]) - set(header))
+        raise BadInput(
+            f"'{path}' lacks the column(s) is_lens, or {', '.join(lacking)}: the label needs {needs}."
+        )
+    rows: dict[int, CatalogueEntry] = {}
+    for number, line in enumerate(lines[start + 1 :], start + 2):
+        if not line.strip() or line.startswith("#"):
+            continue
+        cells = _cells(line)
+        if len(cells) != len(header):
+            raise BadInput(f"'{path}' line {number} has {len(cells)} values; its header has {len(header)}.")
+        values = dict(zip(header, cells, strict=True))
+        truth = {name: _number(values.get(name, "")) for name in TABLE_COLUMNS[kind]}
+        identity = _number(values["ID"])
+        if math.isnan(identity):
+            raise BadInput(f"'{path}' line {number} has the ID '{values['ID']}'; a number is needed.")
+        rows[int(identity)] = (label_of(kind, truth), truth)
+    return rows
+
+
+def label_of(kind: str, truth: Mapping[str, float]) -> int | None:
+    """Return 1 for a lens by the challenge's own rule, `LABEL_RULES`; None where a number is missing."""
+    needed = [truth[name] for name in LABEL_COLUMNS[kind]]
+    if any(map(math.isnan, needed)):
+        return None
+    if kind == "challenge1":
+        return int(truth["is_lens"] == 1)
+    return int(truth["n_source_im"] > 0 and truth["mag_eff"] > 1.6 and truth["n_pix_source"] > 20)
+
+
+def _cells(line: str) -> list[str]:
+    return next(csv.reader([line]), []) if "," in line else line.split()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def read_image(entry: ChallengeObject, track: Track, size: int = 0, max_missing: float = 0.05) -> np.ndarray:
+    """Read float32 [size size c], asinh(flux / σ) of every band on the grid of the first.
+
+    Args:
+      size: pixels on a side, about the middle; 0 for those of the track.
 
     Raises:
       BadInput: a file is damaged, truncated or empty; names it.
@@ -174,7 +260,7 @@ def read_image(entry: Entry, track: Track, max_missing: float = 0.05) -> np.ndar
             pixels = np.where(plane.image == MASKED, np.nan, plane.image.astype(np.float64))
             scale = track.scales.get(band, track.pixel_scale)
             plane = replace(plane, image=pixels, pixel_scale=scale)
-            grid = model_grid(pixels.shape, scale, track.pixel_scale, track.size)
+            grid = model_grid(pixels.shape, scale, track.pixel_scale, size or track.size)
             channels.append(network_channel(plane, grid, band, max_missing)[0])
         except BadInput as error:
             raise BadInput(f"{path} {error}") from None
@@ -183,8 +269,10 @@ def read_image(entry: Entry, track: Track, max_missing: float = 0.05) -> np.ndar
     return np.stack(channels, -1).astype(np.float32)
 
 
-def examples(archive: Archive, split: str, on_problem: str = "skip") -> Iterator[Example]:
-    """Examples of a split; neither mask nor position is known: the catalogues give no pixels.
+def examples(
+    archive: ChallengeFolder, split: str, on_problem: str = "skip", size: int = 0
+) -> Iterator[Example]:
+    """Yield the examples of a split; neither mask nor position is known: the catalogues give no pixels.
 
     Args:
       on_problem: skip prints what cannot be read and leaves it out; refuse stops.
@@ -203,7 +291,7 @@ def examples(archive: Archive, split: str, on_problem: str = "skip") -> Iterator
         if entry.split != split:
             continue
         try:
-            image = read_image(entry, track)
+            image = read_image(entry, track, size)
         except BadInput as error:
             if on_problem == "refuse":
                 raise
@@ -219,8 +307,8 @@ def examples(archive: Archive, split: str, on_problem: str = "skip") -> Iterator
         }
 
 
-def fingerprint(archive: Archive) -> str:
-    """Twelve hexadecimal digits of the objects, their labels, numbers, and files' sizes in bytes."""
+def fingerprint(archive: ChallengeFolder) -> str:
+    """Return twelve hexadecimal digits of the objects, their labels, numbers, and files' sizes in bytes."""
     lines = (
         f"{e.id} {e.label} {dict(e.truth)} {[file.stat().st_size for file in e.files.values()]}"
         for e in archive.entries
@@ -228,10 +316,12 @@ def fingerprint(archive: Archive) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def describe(archive: Archive) -> str:
-    """Objects by class and split, where the labels come from, and what is wrong."""
+def describe(archive: ChallengeFolder) -> str:
+    """Describe objects by class and split, where the labels come from, and what is wrong."""
     counts = Counter((entry.label, entry.split) for entry in archive.entries)
-    rule = next((text for name, text in LENS_RULE.items() if set(RULES[name]) <= set(archive.truth)), "")
+    rule = next(
+        (text for name, text in LABEL_RULES.items() if set(LABEL_COLUMNS[name]) <= set(archive.truth)), ""
+    )
     lines = [
         f"{archive.path}: track {archive.track}, {len(archive.entries)} objects, labels of {archive.labels}"
     ]
@@ -242,20 +332,28 @@ def describe(archive: Archive) -> str:
     return "\n".join([*lines, f"{len(archive.problems)} problem(s)", *archive.problems[:5]])
 
 
-def main() -> None:
-    """Prints the objects in a folder of a Lens Finding Challenge, and what is wrong with it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lensjax.data.surveys.challenge", description=main.__doc__
-    )
-    parser.add_argument("path", help="folder with the images")
-    parser.add_argument("--track", default="", help=f"one of {', '.join(TRACKS)}, where several are there")
-    parser.add_argument("--catalogue", default="", help="CSV; by default the one below the folder")
-    options = parser.parse_args()
-    try:
-        print(describe(index(options.path, options.track, options.catalogue)))
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
+@dataclass(frozen=True)
+class ChallengeOptions:
+    """Options of the command that lists a folder."""
+
+    path: tyro.conf.Positional[Path]
+    """Folder with the images."""
+    track: str = ""
+    """One of space, ground, space2, where several are there."""
+    catalogue: str = ""
+    """CSV; by default the one below the folder."""
+
+
+def main(options: ChallengeOptions) -> None:
+    """Print the objects in a folder of a Lens Finding Challenge, and what is wrong with it."""
+    print(describe(index(options.path, options.track, options.catalogue)))
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    prog = "python -m lensjax.data.surveys.lens_challenge"
+    run_command(main, ChallengeOptions, prog=prog, description=__doc__, arguments=arguments)
 
 
 if __name__ == "__main__":
-    main()
+    run()
