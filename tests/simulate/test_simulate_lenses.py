@@ -14,7 +14,7 @@ from lensjax.simulate.lenses.evidence import TRUTH, LensRule, arc_mask, pixel_no
 from lensjax.simulate.lenses.examples import examples, simulate
 from lensjax.simulate.lenses.instruments import INSTRUMENTS
 from lensjax.simulate.lenses.kinds import KINDS, LENS_KINDS, NON_LENS_KINDS
-from lensjax.simulate.lenses.scene_parameters import to_example
+from lensjax.simulate.lenses.scene import to_example
 
 EUCLID = INSTRUMENTS["euclid"]
 SIZE, SUPERSAMPLING = 48, 1

@@ -248,7 +248,6 @@ REAL = ScanConfig(sample_rate=4096.0, duration=32.0, frequency_range=(10.0, 1290
 
 @cache
 def gwpy_strain(path):
-    pytest.importorskip("gwpy", exc_type=ImportError)
     with warnings.catch_warnings():  # gwpy itself is told of deprecations
         warnings.simplefilter("ignore")
         from gwpy.timeseries import TimeSeries
