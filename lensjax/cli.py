@@ -44,11 +44,7 @@ SIMULATIONS = {
     "lenses": "lensjax.studies.lenses.gallery",
     "events": "lensjax.studies.events.gallery",
 }
-COMMANDS = {
-    "train": "lensjax.training.train_command",
-    "explain": "lensjax.inspection.explain_command",
-    "benchmark": "lensjax.inspection.explain_command",
-}
+COMMANDS = ("train", "explain", "benchmark", "simulate", "study")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,10 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(USAGE, end="")
     elif command == "--version":
         print(f"lensjax {__version__}")
+    elif command == "train":
+        from lensjax.studies.variants_table import write_table
+        from lensjax.training import train_command
+
+        train_command.run(rest, write_table=write_table)
+    elif command == "explain":
+        run_module("lensjax.inspection.explain_command", rest)
     elif command == "benchmark":
-        run_module(COMMANDS[command], rest if set(HELP) & set(rest) else [*rest, "--benchmark"])
-    elif command in COMMANDS:
-        run_module(COMMANDS[command], rest)
+        words = rest if set(HELP) & set(rest) else [*rest, "--benchmark"]
+        run_module("lensjax.inspection.explain_command", words)
     elif command == "simulate":
         run_named("simulate", SIMULATIONS, rest)
     elif command == "study":
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         run_named("study", STUDIES, rest)
     else:
-        refuse_name("command", command, (*COMMANDS, "simulate", "study"))
+        refuse_name("command", command, COMMANDS)
 
 
 def run_named(command: str, modules: dict[str, str], words: Sequence[str]) -> None:

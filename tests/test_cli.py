@@ -9,6 +9,7 @@ import pytest
 
 import lensjax
 import lensjax.studies
+import lensjax.training
 from lensjax import cli
 
 
@@ -32,7 +33,7 @@ def test_help_names_every_command_and_imports_nothing_heavy():
     program = "import sys; from lensjax import cli; cli.main(['--help']); print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     help_text, modules = shown.rsplit("\n", 2)[:2]
-    for command in (*cli.COMMANDS, "simulate", "study"):
+    for command in cli.COMMANDS:
         assert f"  {command} " in help_text
         assert f"  lensjax {command} " in help_text or command == "study"  # an example
     assert not {"jax", "numpy", "tyro", "flax", "matplotlib"} & set(modules.split())
@@ -68,7 +69,6 @@ def test_a_wrong_name_is_one_line_with_the_choices(words, parts, monkeypatch, ca
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("train lens_demo --workdir w", ("lensjax.training.train_command", "lens_demo --workdir w")),
         ("--debug explain runs/a", ("lensjax.inspection.explain_command", "runs/a --debug")),
         ("benchmark runs/a", ("lensjax.inspection.explain_command", "runs/a --benchmark")),
         ("benchmark --help", ("lensjax.inspection.explain_command", "--help")),
@@ -80,6 +80,17 @@ def test_the_words_after_the_command_reach_its_module(words, expected, calls, mo
     monkeypatch.setattr(lensjax.studies, "STUDIES", {"alpha": "lensjax.studies.a"}, raising=False)
     cli.main(words.split())
     assert calls == [(expected[0], expected[1].split())]
+
+
+def test_train_writes_the_table_of_variants(monkeypatch):
+    command, table = types.ModuleType("train_command"), types.ModuleType("variants_table")
+    table.write_table, found = object(), []
+    command.run = lambda words, write_table: found.append((words, write_table))
+    for package, module in ((lensjax.training, command), (lensjax.studies, table)):
+        monkeypatch.setitem(sys.modules, f"{package.__name__}.{module.__name__}", module)
+        monkeypatch.setattr(package, module.__name__, module, raising=False)
+    cli.main(["train", "lens_demo", "--workdir", "w"])
+    assert found == [(["lens_demo", "--workdir", "w"], table.write_table)]
 
 
 def test_the_list_of_simulations_has_their_first_lines(capsys):
