@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
-import importlib.util
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -40,10 +39,7 @@ options:
   --version         print the version
   --debug           after a command: show the traceback of an error
 """
-SIMULATIONS = {
-    "lenses": "lensjax.studies.lenses.gallery",
-    "events": "lensjax.studies.events.gallery",
-}
+SIMULATIONS = {kind: f"lensjax.studies.{kind}.gallery" for kind in ("lenses", "events")}
 COMMANDS = ("train", "explain", "benchmark", "simulate", "study")
 
 
@@ -109,11 +105,9 @@ def refuse_name(what: str, name: str, choices: Collection[str]) -> None:
 
 def first_line(module: str) -> str:
     """Return the first line of a module's docstring; the module is read but not run."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return ""
-    text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
-    return (text or "").partition("\n")[0]
+    path = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
 
 
 if __name__ == "__main__":
