@@ -17,7 +17,7 @@ LOCK = ROOT / "requirements.lock"
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 TINY = """
 --data.size 32 --data.train 64 --data.validation 16 --data.test 16 --data.supersampling 1
---data.directory data --model.features 4 6 8 --model.hidden 8
+--data.directory data --model.features 4 6 8 --model.pool 2 --model.hidden 8
 --optim.epochs 1 --optim.batch-size 16
 """
 
