@@ -109,7 +109,7 @@ class FromRecipe(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # ty
 
 
 class SimulatedLenses(FromRecipe):
-    """`lensjax.simulate.lenses.examples` for one instrument and size."""
+    """`lensjax.simulate.lenses.lenses` for one instrument and size."""
 
 
 class SimulatedEvents(FromRecipe):
