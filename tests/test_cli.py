@@ -11,6 +11,7 @@ import lensjax
 import lensjax.studies
 import lensjax.training
 from lensjax import cli
+from lensjax.simulate.lenses import examples
 
 
 def run(*words: str) -> subprocess.CompletedProcess:
@@ -116,3 +117,12 @@ def test_public_names_are_imported_late(name, module):
 def test_a_name_that_the_package_lacks():
     with pytest.raises(AttributeError, match="has no attribute 'Confg'"):
         _ = lensjax.Confg
+
+
+def test_old_names_of_the_simulators_stay_until_0_2():
+    with pytest.warns(DeprecationWarning, match=r"examples\.simulate"):
+        assert lensjax.simulate.lenses.simulate is examples.simulate
+    for old in ("lensjax.simulate", "lensjax.simulate.gallery"):
+        words = [sys.executable, "-W", "always", "-m", old, "--help"]
+        ended = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert "it goes with 0.2" in ended.stderr and "--columns" in ended.stdout

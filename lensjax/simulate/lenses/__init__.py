@@ -14,3 +14,16 @@ evidence.py          the mask of the arcs, signal-to-noise, the rule of what cou
 edit_scene.py        the same scene with one thing changed
 interpolation.py     tabulated functions in traced code
 """
+
+import importlib
+import warnings
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """Give `simulate` under its name of 0.1, with a warning."""
+    if name != "simulate":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    message = "lensjax.simulate.lenses.simulate is now lensjax.simulate.lenses.examples.simulate; until 0.2."
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return importlib.import_module(f"{__name__}.examples").simulate

@@ -56,7 +56,7 @@ SOURCE = (
     *("z_s", "mag_source", "r_source", "n_source", "q_source", "phi_source", "source_red", "old_source"),
     *("beta_angle", "knot_share", "knot_angle", "knot_distance"),
 )
-"""What describes a source; the further one's names end in `_2`."""
+"""Parameters of a source; the further one's names end in `_2`."""
 
 COMPOUND_TRUTH: dict[str, str] = {
     "distance_ratio": "f = D_l2 D_1 / (D_2 D_l1), the further source's deflection over the nearer's",

@@ -36,7 +36,7 @@ _SINGLE, _COMPOUND = (
 
 
 class _Settings(NamedTuple):
-    """What a chunk is compiled for."""
+    """The settings that a chunk is compiled for."""
 
     instrument: Instrument
     size: int
@@ -105,7 +105,7 @@ def examples(
     settings = _Settings(named, size, supersampling, light, bool(kinds))
     if kinds:
         weights = np.cumsum(shares(tuple(kinds)), -1)[:, :-1].astype(np.float32)
-        weights[weights > 1 - 1e-5] = 1.0  # not a hair below, where a uniform number may fall
+        weights[weights > 1 - 1e-5] = 1.0  # rounding must not leave room for a number above
         single = weights[:, len(KINDS) - 1]  # share of all but the compound kinds
         settings = settings._replace(compound=bool((single < 1).any()), single=bool((single > 0).any()))
     make = functools.partial(_make_chunk, seed, chunk, weights, rule, allow_artefacts(artefacts), settings)
