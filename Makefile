@@ -11,7 +11,7 @@ help:
 	@echo "make test       the test suite (make test-slow adds the slow tests)"
 	@echo "make bench      side-by-side measurements; installs PyTorch into $(VENV)"
 	@echo "make bench-explain  the same for explanations; installs Captum, lime and saliency too"
-	@echo "make lint       ruff, mypy and the import contracts"
+	@echo "make lint       ruff, mypy, the import contracts, and deptry for the dependencies"
 	@echo "make lock       resolve requirements.lock anew (needs uv)"
 
 $(READY): requirements.lock pyproject.toml
@@ -31,10 +31,10 @@ demo-events: $(READY)
 	$(BIN)/python explain.py runs/events --out runs/events/report --count 32
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'slow or not slow'
+	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile -m 'slow or not slow'
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
@@ -47,6 +47,7 @@ bench-explain: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	$(BIN)/python -m deptry .
 
 lock:
 	uv pip compile --universal --generate-hashes --no-header --extra dev --extra gw pyproject.toml -o requirements.lock

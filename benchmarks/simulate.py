@@ -21,8 +21,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from lensjax.simulate.lenses import optics, render
+from lensjax.simulate.lenses.examples import examples, simulate
 from lensjax.simulate.lenses.instruments import INSTRUMENTS, Instrument
-from lensjax.simulate.lenses.lenses import Scene, examples, simulate
+from lensjax.simulate.lenses.scene import Scene
 from tests.oracles.lenstronomy_images import lenstronomy_image, scene_arguments
 
 
@@ -32,7 +33,7 @@ def with_noise(
     """Noise as lensjax adds it, in NumPy and SciPy."""
     planes = []
     for c, band in enumerate(instrument.bands):
-        kept = optics.variance_kept(band.correlation)
+        kept = optics.variance_factor(band.correlation)
         unit = gaussian_filter(rng.standard_normal(flux.shape[:2]), band.correlation) / np.sqrt(kept)
         scale = np.sqrt(sigma[c] ** 2 + kept * np.maximum(flux[..., c], 0) / (band.gain * band.exposure))
         planes.append(flux[..., c] + scale * unit)
@@ -81,9 +82,9 @@ def rendered(scenes: list[Scene], instrument: Instrument, size: int, fine: int) 
 
     def image(key: jax.Array, s: dict[str, jax.Array]) -> jax.Array:
         view = render.camera(s["fwhm"], instrument, size, fine)
-        flux = render.unlensed(view, s) + render.lensed_source(view, s)[0]
+        flux = render.foreground(view, s) + render.lensed_source(view, s)[0]
         sigma = s["noise_factor"] * jnp.asarray([band.sigma for band in instrument.bands])
-        return jnp.arcsinh(optics.noisy(key, flux, sigma, instrument) / sigma)
+        return jnp.arcsinh(optics.add_noise(key, flux, sigma, instrument) / sigma)
 
     keys = jax.random.split(jax.random.key(1), len(scenes))
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[scene.parameters for scene in scenes])

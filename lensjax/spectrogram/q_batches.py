@@ -1,6 +1,6 @@
-"""In what order the rows of a scan's planes are computed: all with as many tiles in one batch of FFTs.
+"""The order in which the rows of a scan's planes are computed: those with as many tiles in one batch of FFTs.
 
-NumPy, made once a configuration.
+NumPy, computed once a configuration.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from lensjax.spectrogram.q_planes import BISQUARE, ScanConfig, plan
 
 
 @dataclass(frozen=True)
-class Group:
-    """Rows, of any plane, with as many tiles and so of one FFT length."""
+class RowBatch:
+    """Rows, of any plane, that have as many tiles and so one FFT length."""
 
     tiles: int
     first: np.ndarray  # [rows] first bin of the block's spectrum under the window
@@ -25,25 +25,26 @@ class Group:
 
     @property
     def bins(self) -> int:
-        """Under the widest window."""
+        """Return the number of bins under the widest window."""
         return 2 * int(self.middle.max()) + 1
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Rows of one or several planes in the order they are computed: group by group."""
+class RowLayout:
+    """Rows of one or several planes in the order they are computed, batch by batch."""
 
     q: np.ndarray  # [planes]
-    groups: tuple[Group, ...]
+    batches: tuple[RowBatch, ...]
     frequency: np.ndarray  # [rows] Hz
     plane: np.ndarray  # [rows] index among the planes of the layout
-    below: np.ndarray  # [planes h], `Plane.below` as rows of the layout
+    below: np.ndarray  # [planes h], `QPlane.below` as rows of the layout
     above: np.ndarray  # [planes h]
     share: np.ndarray  # [planes h]
     covered: np.ndarray  # [planes h]
 
 
-def _group(config: ScanConfig, tiles: int, frequency: np.ndarray, q: np.ndarray) -> Group:
+def _make_batch(config: ScanConfig, tiles: int, frequency: np.ndarray, q: np.ndarray) -> RowBatch:
+    """Place the windows of rows that have as many tiles."""
     half_width = BISQUARE * frequency * config.duration / q
     middle = np.floor(half_width).astype(np.int32)
     first = np.round(frequency * config.duration).astype(np.int32) - middle
@@ -52,12 +53,12 @@ def _group(config: ScanConfig, tiles: int, frequency: np.ndarray, q: np.ndarray)
         for m, width in zip(middle, half_width, strict=True)
     ]
     white = np.log(2) * config.samples * np.array(power) / float(tiles) ** 2
-    return Group(tiles, first, middle, half_width.astype(np.float32), white.astype(np.float32))
+    return RowBatch(tiles, first, middle, half_width.astype(np.float32), white.astype(np.float32))
 
 
 @cache
-def layout(config: ScanConfig, chosen: tuple[int, ...]) -> Layout:
-    """How the rows of the chosen planes are computed together."""
+def lay_out_rows(config: ScanConfig, chosen: tuple[int, ...]) -> RowLayout:
+    """Lay out how the rows of the chosen planes are computed together."""
     planes = [plan(config).planes[i] for i in chosen]
     frequency = np.concatenate([plane.frequency for plane in planes])
     q = np.concatenate([np.full(len(plane.frequency), plane.q) for plane in planes])
@@ -67,9 +68,9 @@ def layout(config: ScanConfig, chosen: tuple[int, ...]) -> Layout:
     order = np.argsort(tiles, kind="stable")
     place = np.argsort(order).astype(np.int32)
     starts = np.cumsum([0] + [len(plane.frequency) for plane in planes])[:-1]
-    return Layout(
+    return RowLayout(
         np.array([plane.q for plane in planes], np.float32),
-        tuple(_group(config, int(n), frequency[tiles == n], q[tiles == n]) for n in np.unique(tiles)),
+        tuple(_make_batch(config, int(n), frequency[tiles == n], q[tiles == n]) for n in np.unique(tiles)),
         frequency[order].astype(np.float32),
         member[order],
         np.stack([place[start + plane.below] for start, plane in zip(starts, planes, strict=True)]),

@@ -1,6 +1,6 @@
 """Energy of rows of tiles: an inverse FFT of the spectrum under a window, over the row's median.
 
-Chatterji et al. 2004, CQG 21 S1809 (gr-qc/0412119). Of each row only what a picture needs is kept.
+Chatterji et al. 2004, CQG 21 S1809 (gr-qc/0412119). Only what a picture needs is kept of each row.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from lensjax.spectrogram.q_batches import Group, Layout
+from lensjax.spectrogram.q_batches import RowBatch, RowLayout
 from lensjax.spectrogram.q_planes import ScanConfig, plan
 from lensjax.types import Array, Bool, Float, Int, Num
 
@@ -24,8 +24,8 @@ STEPS = 20
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Rows:
-    """What is kept of each row of tiles, in the order of a layout."""
+class RowEnergies:
+    """The part of each row of tiles that a picture needs, in the order of a layout."""
 
     peak_energy: Any  # float32 [rows], of the loudest tile near the centre
     peak_time: Any  # float32 [rows]
@@ -33,7 +33,7 @@ class Rows:
 
 
 def row_median(energy: Float[Array, "rows n"], steps: int = STEPS) -> Float[Array, " rows"]:
-    """Median of each row by bisection on the bits: floats ≥ 0 sort as their bits do.
+    """Return the median of each row by bisection on the bits: floats ≥ 0 sort as their bits do.
 
     Counting is several times faster than XLA's sort on a CPU; 31 steps are exact, 20 leave 1 part in 4000.
     """
@@ -58,28 +58,28 @@ def row_median(energy: Float[Array, "rows n"], steps: int = STEPS) -> Float[Arra
     return jnp.where(between, (lower + upper) / 2, upper)
 
 
-def tile_energy(spectrum: Num[Array, " f"], group: Group) -> Float[Array, "rows tiles"]:
-    """|tile|², not normalised, of the block's spectrum."""
+def tile_energy(spectrum: Num[Array, " f"], batch: RowBatch) -> Float[Array, "rows tiles"]:
+    """Return |tile|², not normalised, of the block's spectrum."""
     # The window starts at bin 0 instead of around it: that turns phases only, and energy has none.
-    cut = jax.vmap(lambda first: jax.lax.dynamic_slice(spectrum, (first,), (group.bins,)))
-    offset = (jnp.arange(group.bins) - group.middle[:, None]) / group.half_width[:, None]
+    cut = jax.vmap(lambda first: jax.lax.dynamic_slice(spectrum, (first,), (batch.bins,)))
+    offset = (jnp.arange(batch.bins) - batch.middle[:, None]) / batch.half_width[:, None]
     window = jnp.maximum(1 - offset**2, 0.0) ** 2
-    amplitude = jnp.fft.ifft(cut(jnp.asarray(group.first)) * window, group.tiles)
+    amplitude = jnp.fft.ifft(cut(jnp.asarray(batch.first)) * window, batch.tiles)
     return amplitude.real**2 + amplitude.imag**2
 
 
-def row_unit(energy: Float[Array, "rows tiles"], group: Group, medians: Medians) -> Float[Array, "rows 1"]:
-    """What to divide a row by."""
+def row_unit(energy: Float[Array, "rows tiles"], batch: RowBatch, medians: Medians) -> Float[Array, "rows 1"]:
+    """Return the number that a row is divided by."""
     if medians == "white":
-        return jnp.asarray(group.white_median)[:, None]
+        return jnp.asarray(batch.white_median)[:, None]
     median = row_median(energy)
     return jnp.where(median > 0, median, 1.0)[:, None]
 
 
-def _near(
+def _find_near_peak(
     energy: Float[Array, "rows tiles"], config: ScanConfig, centre: Float[Array, ""]
 ) -> tuple[Float[Array, " rows"], Float[Array, " rows"]]:
-    """Energy and time, seconds from the centre, of each row's loudest tile near the centre."""
+    """Return energy and time (seconds from the centre) of each row's loudest tile near the centre."""
     tiles = energy.shape[-1]
     spacing = config.duration / tiles
     length = min(int(2 * config.search / spacing) + 2, tiles)
@@ -92,10 +92,10 @@ def _near(
     return jnp.max(near, -1), time[jnp.argmax(near, -1)]
 
 
-def _columns(
+def _sample_columns(
     energy: Float[Array, "rows tiles"], config: ScanConfig, centre: Float[Array, ""]
 ) -> Float[Array, "rows columns"]:
-    """Energy at the times of the pixels, linear between tiles; 0 outside the block."""
+    """Interpolate the energy at the times of the pixels between tiles; 0 outside the block."""
     tiles = energy.shape[-1]
     time = plan(config).pixel_time.ravel() + (config.duration / 2 + centre)
     place = time * (tiles / config.duration)
@@ -105,14 +105,18 @@ def _columns(
     return jnp.where((time >= 0) & (time < config.duration), columns, 0.0)
 
 
-def kept_rows(
-    spectrum: Num[Array, " f"], config: ScanConfig, rows: Layout, centre: Float[Array, ""], medians: Medians
-) -> Rows:
-    """Every row of a layout."""
+def compute_rows(
+    spectrum: Num[Array, " f"],
+    config: ScanConfig,
+    rows: RowLayout,
+    centre: Float[Array, ""],
+    medians: Medians,
+) -> RowEnergies:
+    """Compute every row of a layout."""
     parts = []
-    for group in rows.groups:
-        energy = tile_energy(spectrum, group)
-        unit = row_unit(energy, group, medians)
-        peak, time = _near(energy, config, centre)
-        parts.append(Rows(peak / unit[:, 0], time, _columns(energy, config, centre) / unit))
+    for batch in rows.batches:
+        energy = tile_energy(spectrum, batch)
+        unit = row_unit(energy, batch, medians)
+        peak, time = _find_near_peak(energy, config, centre)
+        parts.append(RowEnergies(peak / unit[:, 0], time, _sample_columns(energy, config, centre) / unit))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)

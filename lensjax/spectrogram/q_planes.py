@@ -1,4 +1,4 @@
-"""Q planes, their rows of tiles, and where the pixels of an event lie among them: NumPy, made once.
+"""Q planes, their rows of tiles, and the places of an event's pixels among them: NumPy, computed once.
 
 Chatterji et al. 2004, CQG 21 S1809 (gr-qc/0412119), with the bisquare window. A row holds `tiles` values at
 `k duration / tiles` seconds from the start of the block; neighbours differ by the mismatch at most.
@@ -38,20 +38,20 @@ class ScanConfig:
     shape: tuple[int, int] = (140, 170)
     """Rows and columns of each window."""
     oversample: int = 1
-    """Samples across a pixel: many a tile is shorter than a pixel, whose middle would miss it."""
+    """Samples across a pixel: a tile that is shorter than a pixel may lie beside its middle."""
     clip: float = float("inf")
     """Energy at which samples are cut before a pixel is made of them."""
     reduce: Literal["mean", "max"] = "mean"
-    """What a pixel is of its samples."""
+    """How a pixel is made of its samples."""
 
     @property
     def samples(self) -> int:
-        """Length of the whitened block."""
+        """Return the length of the whitened block."""
         return round(self.sample_rate * self.duration)
 
 
 @dataclass(frozen=True)
-class Plane:
+class QPlane:
     """Rows of one Q, lowest frequency first, and between which of them each row of pixels lies."""
 
     q: float
@@ -63,15 +63,16 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScanPlan:
     """Planes of a scan and the places of the samples that its pixels are made of."""
 
-    planes: tuple[Plane, ...]
+    planes: tuple[QPlane, ...]
     pixel_time: np.ndarray  # [windows w] seconds from the centre
     pixel_frequency: np.ndarray  # [h] Hz
 
 
 def _check(config: ScanConfig) -> None:
+    """Refuse a scan that is impossible."""
     low, high = config.frequency_range
     samples = config.sample_rate * config.duration
     rules = (
@@ -118,7 +119,7 @@ def _row_frequencies(config: ScanConfig, q: float, step: float) -> np.ndarray:
     return rows[(rows > 0) & (rows <= _reach(config, q))]
 
 
-def _plane(config: ScanConfig, q: float, pixels: np.ndarray, step: float) -> Plane:
+def _plane(config: ScanConfig, q: float, pixels: np.ndarray, step: float) -> QPlane:
     rows = _row_frequencies(config, q, step)
     if not len(rows):
         raise UserError(
@@ -129,17 +130,17 @@ def _plane(config: ScanConfig, q: float, pixels: np.ndarray, step: float) -> Pla
     below = np.floor(place).astype(np.int32)
     above = np.minimum(below + 1, len(rows) - 1)
     half_step = max(np.exp(step / np.sqrt(2 + q**2)), 1 + 1 / (rows[-1] * config.duration))
-    return Plane(q, rows, below, above, (place - below).astype(np.float32), pixels <= rows[-1] * half_step)
+    return QPlane(q, rows, below, above, (place - below).astype(np.float32), pixels <= rows[-1] * half_step)
 
 
 def _reach(config: ScanConfig, q: float) -> float:
-    """Hz of the highest row whose window ends below half the sampling rate."""
+    """Return the frequency in Hz of the highest row whose window ends below half the sampling rate."""
     return config.sample_rate / 2 / (1 + BISQUARE / q)
 
 
 @cache
-def plan(config: ScanConfig) -> Plan:
-    """Rows, windows, medians and pixels of a scan.
+def plan(config: ScanConfig) -> ScanPlan:
+    """Plan rows, windows, medians and pixels of a scan.
 
     Raises:
       UserError: the ranges are no ranges, the block holds no whole number of samples or is shorter than a
@@ -152,11 +153,11 @@ def plan(config: ScanConfig) -> Plan:
     frequency = high * (low / high) ** ((np.arange(height) + 0.5) / height)
     time = np.outer(config.windows, (np.arange(width) + 0.5) / width - 0.5)
     planes = tuple(_plane(config, float(q), frequency, step) for q in _q_values(config, step))
-    return Plan(planes, time.astype(np.float32), frequency)
+    return ScanPlan(planes, time.astype(np.float32), frequency)
 
 
-def carried(config: ScanConfig) -> str:
-    """How far up the sampling rate carries each plane, in words; the picture is 0 above."""
+def describe_reach(config: ScanConfig) -> str:
+    """Describe how far up the sampling rate carries each plane; the picture is 0 above."""
     high = config.frequency_range[1]
     limits = [(plane.q, _reach(config, plane.q)) for plane in plan(config).planes]
     if all(limit >= high for _, limit in limits):

@@ -15,13 +15,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.runtime.errors import UserError
-from lensjax.spectrogram.q_batches import Layout, layout
-from lensjax.spectrogram.q_energy import Medians, Rows, kept_rows
-from lensjax.spectrogram.q_planes import Plan, ScanConfig, carried, plan
-from lensjax.spectrogram.whitening import asd, whiten
+from lensjax.spectrogram.q_batches import RowLayout, lay_out_rows
+from lensjax.spectrogram.q_energy import Medians, RowEnergies, compute_rows
+from lensjax.spectrogram.q_planes import ScanConfig, ScanPlan, describe_reach, plan
+from lensjax.spectrogram.whitening import measure_asd, whiten
 from lensjax.types import Array, Float, Int, Num
 
-__all__ = ["Plan", "Scan", "ScanConfig", "asd", "carried", "plan", "q_scan", "q_scan_all_planes", "whiten"]
+__all__ = [
+    "Scan",
+    "ScanConfig",
+    "ScanPlan",
+    "describe_reach",
+    "measure_asd",
+    "plan",
+    "q_scan",
+    "q_scan_all_planes",
+    "whiten",
+]
 
 
 @jax.tree_util.register_dataclass
@@ -41,10 +51,10 @@ class Scan:
     plane_peaks: Any  # float32 [planes], 0 for planes not looked at
 
 
-def _picture(
-    columns: Float[Array, "rows columns"], config: ScanConfig, rows: Layout, plane: Int[Array, ""]
+def _draw_picture(
+    columns: Float[Array, "rows columns"], config: ScanConfig, rows: RowLayout, plane: Int[Array, ""]
 ) -> Float[Array, "windows h w"]:
-    """One plane, linear in log frequency between rows, its pixels made of their samples."""
+    """Draw one plane, linear in log frequency between rows, pixels are made of their samples."""
     share = jnp.asarray(rows.share)[plane][:, None]
     below, above = jnp.asarray(rows.below)[plane], jnp.asarray(rows.above)[plane]
     image = columns[below] * (1 - share) + columns[above] * share
@@ -56,6 +66,7 @@ def _picture(
 
 
 def _spectrum(whitened: Float[Array | np.ndarray, " n"], config: ScanConfig) -> Num[Array, " f"]:
+    """Return the spectrum of a block, refusing one of the wrong length or with NaN."""
     if len(whitened) != config.samples:
         raise UserError(
             f"the whitened block holds {len(whitened)} samples, the scan wants {config.samples} "
@@ -63,32 +74,38 @@ def _spectrum(whitened: Float[Array | np.ndarray, " n"], config: ScanConfig) -> 
         )
     if not isinstance(whitened, jax.core.Tracer) and not np.isfinite(whitened).all():
         raise UserError("the whitened block holds values that are no numbers; choose one without a gap.")
-    # A window shorter than the widest of its group may be cut beyond the last bin.
-    spare = max(group.bins for group in _every(config).groups)
+    # A window shorter than the widest of its batch may be cut beyond the last bin.
+    spare = max(batch.bins for batch in _lay_out_all(config).batches)
     return jnp.pad(jnp.fft.rfft(jnp.asarray(whitened, jnp.float32)), (0, spare))
 
 
-def _every(config: ScanConfig) -> Layout:
-    return layout(config, tuple(range(len(plan(config).planes))))
+def _lay_out_all(config: ScanConfig) -> RowLayout:
+    return lay_out_rows(config, tuple(range(len(plan(config).planes))))
 
 
-def _loudest(kept: Rows, rows: Layout) -> tuple[Float[Array, "planes"], Int[Array, "planes"]]:
-    """Energy and row of each plane's loudest tile near the centre."""
+def _find_plane_peaks(
+    kept: RowEnergies, rows: RowLayout
+) -> tuple[Float[Array, "planes"], Int[Array, "planes"]]:
+    """Return energy and row of each plane's loudest tile near the centre."""
     own = np.arange(len(rows.below))[:, None] == rows.plane
     table = jnp.where(own, kept.peak_energy, -1.0)
     return jnp.max(table, -1), jnp.argmax(table, -1)
 
 
 def _scan(
-    spectrum: Num[Array, " f"], config: ScanConfig, rows: Layout, centre: Float[Array, ""], medians: Medians
+    spectrum: Num[Array, " f"],
+    config: ScanConfig,
+    rows: RowLayout,
+    centre: Float[Array, ""],
+    medians: Medians,
 ) -> Scan:
-    """The loudest of the layout's planes, counted within the layout."""
-    kept = kept_rows(spectrum, config, rows, centre, medians)
-    peaks, loudest = _loudest(kept, rows)
+    """Scan the planes of a layout; the plane is counted within the layout."""
+    kept = compute_rows(spectrum, config, rows, centre, medians)
+    peaks, loudest = _find_plane_peaks(kept, rows)
     plane = jnp.argmax(peaks)
     row = loudest[plane]
     return Scan(
-        _picture(kept.columns, config, rows, plane),
+        _draw_picture(kept.columns, config, rows, plane),
         plane.astype(jnp.int32),
         jnp.asarray(rows.q)[plane],
         peaks[plane],
@@ -113,23 +130,23 @@ def q_scan(
     plane: int | Int[Array, ""] | None = None,
     medians: Medians = "measured",
 ) -> Scan:
-    """Energy around `centre`, seconds from the middle of the block, on the loudest plane or a given one.
+    """Scan around `centre`, seconds from the middle of the block, on the loudest plane or a given one.
 
     `whitened` has unit variance a sample. May be jitted (config static) and vmapped; with a given plane its
     rows alone are computed. Over several events `jax.lax.map` is faster than `vmap` on a CPU.
 
     Raises:
       UserError: the block has another length than the config says or holds no numbers, a name or a plane is
-        unknown, or the config asks for the impossible (`plan`).
+        unknown, or the config asks for an impossible scan (`plan`).
     """
     _check_options(config, plane, medians)
     spectrum = _spectrum(whitened, config)
     middle = jnp.asarray(0.0 if centre is None else centre, jnp.float32)
     if plane is None:
-        return _scan(spectrum, config, _every(config), middle, medians)
+        return _scan(spectrum, config, _lay_out_all(config), middle, medians)
 
     planes = range(len(plan(config).planes))
-    alone = [lambda p=p: _scan(spectrum, config, layout(config, (p,)), middle, medians) for p in planes]
+    alone = [lambda p=p: _scan(spectrum, config, lay_out_rows(config, (p,)), middle, medians) for p in planes]
     scan = alone[int(plane)]() if isinstance(plane, int | np.integer) else jax.lax.switch(plane, alone)
     peaks = jnp.zeros(len(planes)).at[plane].set(scan.peak_energy)
     return replace(scan, plane=jnp.asarray(plane, jnp.int32), plane_peaks=peaks)
@@ -141,13 +158,15 @@ def q_scan_all_planes(
     centre: float | Float[Array, ""] | None = None,
     medians: Medians = "measured",
 ) -> Float[Array, "planes windows h w"]:
-    """Energy around `centre` on every plane: the option no picture has.
+    """Return the energy around `centre` on every plane; the official pictures show one.
 
     Raises:
       UserError: as `q_scan`.
     """
     _check_options(config, None, medians)
     middle = jnp.asarray(0.0 if centre is None else centre, jnp.float32)
-    rows = _every(config)
-    kept = kept_rows(_spectrum(whitened, config), config, rows, middle, medians)
-    return jnp.stack([_picture(kept.columns, config, rows, jnp.int32(p)) for p in range(len(rows.below))])
+    rows = _lay_out_all(config)
+    kept = compute_rows(_spectrum(whitened, config), config, rows, middle, medians)
+    return jnp.stack(
+        [_draw_picture(kept.columns, config, rows, jnp.int32(p)) for p in range(len(rows.below))]
+    )

@@ -1,7 +1,7 @@
 """Amplitude spectral density and whitening of strain.
 
 Median-Welch with Hann windows and half overlap (Allen et al. 2012, gr-qc/0509116), a 2 s filter by
-inverse-spectrum truncation. Strain of 1e-21 squared is no float32, so everything is done in units of its
+inverse-spectrum truncation. Strain of 1e-21 underflows float32 when squared, so everything is in units of its
 largest value.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
-Strain = Float[Array | np.ndarray, " n"]
+StrainArray = Float[Array | np.ndarray, " n"]
 
 
-def _refuse(strain: Strain, sample_rate: float, segment: float) -> None:
+def _refuse(strain: StrainArray, sample_rate: float, segment: float) -> None:
     if sample_rate <= 0 or segment <= 0:
         raise UserError(f"sample rate {sample_rate} Hz and segment {segment} s must be positive.")
     if len(strain) < round(2 * segment * sample_rate):
@@ -30,10 +30,10 @@ def _refuse(strain: Strain, sample_rate: float, segment: float) -> None:
         raise UserError(f"strain holds {bad} samples that are no numbers; choose a stretch without a gap.")
 
 
-def asd(
-    strain: Strain, sample_rate: float, segment: float = 2.0
+def measure_asd(
+    strain: StrainArray, sample_rate: float, segment: float = 2.0
 ) -> tuple[Float[Array, " f"], Float[Array, " f"]]:
-    """Frequencies (Hz) and one-sided amplitude spectral density (strain/√Hz) by median-Welch.
+    """Return frequencies (Hz) and one-sided amplitude spectral density (strain/√Hz) by median-Welch.
 
     Raises:
       UserError: fewer than two segments of strain, or values that are no numbers.
@@ -55,30 +55,27 @@ def asd(
     )
 
 
-_measured = asd
-
-
 def _largest(strain: Float[Array, " n"]) -> Float[Array, ""]:
     largest = jnp.max(jnp.abs(strain))
     return jnp.where(largest > 0, largest, 1.0)
 
 
 def whiten(
-    strain: Strain,
+    strain: StrainArray,
     sample_rate: float,
     asd: tuple[Float[Array, " f"], Float[Array, " f"]] | None = None,
     segment: float = 2.0,
 ) -> Float[Array, " n"]:
-    """Strain filtered to unit variance a sample; discard 1 s (half a segment) at each end.
+    """Filter strain to unit variance a sample; discard 1 s (half a segment) at each end.
 
-    `asd` is what `asd()` gives, of this or of other strain; measured on the strain itself by default.
+    `asd`: result of `measure_asd` for this or for other strain; measured on the strain itself by default.
 
     Raises:
       UserError: fewer than two segments of strain, or values that are no numbers.
     """
     _refuse(strain, sample_rate, segment)
     strain = jnp.asarray(strain, jnp.float32)
-    frequencies, amplitude = _measured(strain, sample_rate, segment) if asd is None else asd
+    frequencies, amplitude = measure_asd(strain, sample_rate, segment) if asd is None else asd
     n, unit = len(strain), _largest(strain)
     grid = jnp.asarray(np.fft.rfftfreq(n, 1 / sample_rate), jnp.float32)
     relative = jnp.interp(grid, frequencies, amplitude / unit)

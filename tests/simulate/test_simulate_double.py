@@ -12,11 +12,11 @@ from astropy.cosmology import FlatLambdaCDM
 
 from lensjax.config import LensData
 from lensjax.data.store import datasets
-from lensjax.simulate.lenses import compound_lenses, light, render, scenes_of_kinds
-from lensjax.simulate.lenses.evidence import Rule
+from lensjax.simulate.lenses import compound_lenses, cosmology, light, render
+from lensjax.simulate.lenses.evidence import TRUTH, LensRule
+from lensjax.simulate.lenses.examples import examples, simulate
 from lensjax.simulate.lenses.instruments import EUCLID
 from lensjax.simulate.lenses.kinds import ALL_KINDS, COMPOUND_KINDS, KINDS, shares
-from lensjax.simulate.lenses.lenses import TRUTH, examples
 from tests.oracles.lenstronomy_images import double_arguments, lens_model, lenstronomy_image
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lenstronomy's own
@@ -29,8 +29,7 @@ def scenes():
     """Three scenes of each compound kind, with all their parameters."""
     return {
         kind: [
-            jax.device_get(scenes_of_kinds.simulate(jax.random.key(i), kind, EUCLID, SIZE, SUPERSAMPLING))
-            for i in range(3)
+            jax.device_get(simulate(jax.random.key(i), kind, EUCLID, SIZE, SUPERSAMPLING)) for i in range(3)
         ]
         for kind in COMPOUND_KINDS
     }
@@ -47,7 +46,7 @@ def drawn():
 def mixed():
     """Two of each in turn: single lenses and both compound kinds."""
     kinds = ("single", *COMPOUND_KINDS)
-    return list(scenes_of_kinds.examples("euclid", 32, 6, 3, kinds, SUPERSAMPLING, chunk=3))
+    return list(examples("euclid", 32, 6, 3, supersampling=SUPERSAMPLING, chunk=3, kinds=kinds))
 
 
 def every(scenes):
@@ -63,19 +62,18 @@ def test_distances_are_astropys():
     z_l, z_1, z_2 = (
         np.array(z) for z in ([0.222, 0.3, 1.1, 0.05], [0.609, 0.9, 1.5, 3.0], [2.4, 1.0, 5.9, 6.0])
     )
-    got = compound_lenses.distance_ratio(*(jnp.asarray(z, jnp.float32) for z in (z_l, z_1, z_2)))
+    got = cosmology.distance_ratio(*(jnp.asarray(z, jnp.float32) for z in (z_l, z_1, z_2)))
     far = COSMOLOGY.angular_diameter_distance
     between = COSMOLOGY.angular_diameter_distance_z1z2
     expected = between(z_l, z_2) * far(z_1) / (far(z_2) * between(z_l, z_1))
     np.testing.assert_allclose(got, expected.value, rtol=1e-5)
     sigma = 4 * np.pi * (150 / 299792.458) ** 2 * 206264.806
-    own = compound_lenses.source_einstein_radius(
-        *(jnp.asarray(z, jnp.float32) for z in (150 + 0 * z_1, z_1, z_2))
-    )
+    near, far_source = (cosmology.comoving_distance(jnp.asarray(z, jnp.float32)) for z in (z_1, z_2))
+    own = cosmology.einstein_radius(jnp.full(z_1.shape, 150.0), near, far_source)
     np.testing.assert_allclose(own, sigma * (between(z_1, z_2) / far(z_2)).value, rtol=2e-5)
     # The sources in the wrong order, or one in front of the lens.
-    assert compound_lenses.distance_ratio(*map(jnp.float32, (0.5, 1.5, 1.0))) == 0
-    assert compound_lenses.distance_ratio(*map(jnp.float32, (0.5, 0.4, 1.0))) == 0
+    assert cosmology.distance_ratio(*map(jnp.float32, (0.5, 1.5, 1.0))) == 0
+    assert cosmology.distance_ratio(*map(jnp.float32, (0.5, 0.4, 1.0))) == 0
 
 
 def test_rays_meet_the_planes_where_lenstronomy_says(scenes):
@@ -172,7 +170,7 @@ def test_a_data_set_of_kinds_takes_them_in_turn(mixed):
 
 
 def test_a_rule_that_no_lens_passes_is_refused():
-    rule = Rule(1.5, 200.0)
+    rule = LensRule(1.5, 200.0)
     compound_lenses.refuse_unfound({"snr": np.array([20.0, 30.0])}, rule)
     with pytest.raises(ValueError, match="no compound lens with θE above 1.5″ .* above 200 .* min_snr"):
         compound_lenses.refuse_unfound({"snr": np.array([20.0, np.nan])}, rule)

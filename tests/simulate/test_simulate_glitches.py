@@ -9,11 +9,12 @@ import pytest
 
 from lensjax.event_axes import CLASSES, CLIP, EventGrid
 from lensjax.simulate.events import chirps, glitches
-from lensjax.simulate.events.class_balance import SHARES, labels
+from lensjax.simulate.events.class_balance import SHARES, draw_labels
 from lensjax.simulate.events.detector import DURATION, FREQUENCIES, SAMPLE_RATE, SAMPLES, design_asd, times
 from lensjax.simulate.events.glitch_classes import RECIPES
-from lensjax.simulate.events.glitches import MASK_ENERGY, TRUTH, encode, examples, simulate
-from lensjax.simulate.events.signals import BLIPS, DOTS, Parts, as_arrays, draw, line, table
+from lensjax.simulate.events.glitches import MASK_ENERGY, TRUTH, examples, simulate
+from lensjax.simulate.events.signals import BLIPS, DOTS, EventParts, draw, line, table, to_float32
+from lensjax.spectrogram.pictures import encode
 
 # Limits of (loudest Hz, SNR, seconds that hold 5 to 95 % of the energy) of whole signals.
 RANGES = {
@@ -50,7 +51,7 @@ def snr(signal) -> float:
 def signals() -> np.ndarray:
     """[class draw n] without noise, all by one compiled function."""
     keys = jax.random.split(jax.random.key(11), len(CLASSES) * DRAWS).reshape(len(CLASSES), DRAWS)
-    chirps.phenom_d()
+    chirps.load_phenom_d()
     return np.stack([[simulate(key, number)[0] for key in row] for number, row in enumerate(keys)])
 
 
@@ -62,7 +63,7 @@ def events() -> list:
 
 def test_components_have_the_snr_they_are_given():
     made = jax.jit(draw)
-    none, key = as_arrays(Parts()), jax.random.key(0)
+    none, key = to_float32(EventParts()), jax.random.key(0)
     times, two = jnp.array([-1.0, 1.0]), jnp.array([100.0, 1000.0])
     dots = table(times, two, 8.0, 0.3, jnp.array([3.0, 4.0]), 0, rows=DOTS)
     assert snr(made(none._replace(dots=dots), key)) == pytest.approx(5, rel=1e-3)
@@ -133,7 +134,7 @@ def test_chirps_rise():
 
 def test_a_chirp_compiled_by_itself_is_finite():
     """XLA may take the powers of the taper at low frequencies apart, and they are beyond float32."""
-    chirps.phenom_d()
+    chirps.load_phenom_d()
     wave = jax.jit(chirps.imr)
     for u in np.random.default_rng(0).uniform(size=(6, 8)).astype(np.float32):
         assert float(jnp.sqrt((wave(u) ** 2).sum())) == pytest.approx(1, rel=1e-4)
@@ -149,13 +150,13 @@ def test_the_newtonian_frequency_is_the_published_one():
 
 
 def test_ripplegw_leaves_precision_alone_and_its_absence_is_said(monkeypatch):
-    chirps.phenom_d()
+    chirps.load_phenom_d()
     assert not jax.config.read("jax_enable_x64")
-    chirps.phenom_d.cache_clear()
+    chirps.load_phenom_d.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "ripplegw", None)
     with pytest.raises(ImportError, match=r'pip install "lensjax\[gw\]"'):
         examples(1, 0)
-    chirps.phenom_d.cache_clear()
+    chirps.load_phenom_d.cache_clear()
     assert not jax.config.read("jax_enable_x64")
 
 
@@ -163,9 +164,9 @@ def test_ripplegw_leaves_precision_alone_and_its_absence_is_said(monkeypatch):
 def test_single_precision_waveforms_are_good_enough():
     f = np.arange(20, 1024, 0.25)
     values = {"M_c": 20.0, "eta": 0.24, "s1_z": 0.2, "s2_z": -0.1, "d_L": 400.0, "phase_c": 1.0, "iota": 0.0}
-    single = np.asarray(chirps.phenom_d()(jnp.asarray(f, jnp.float32), values)["p"]) * 1e21
+    single = np.asarray(chirps.load_phenom_d()(jnp.asarray(f, jnp.float32), values)["p"]) * 1e21
     with jax.enable_x64(True):
-        double = np.asarray(chirps.phenom_d()(jnp.asarray(f), values)["p"]) * 1e21
+        double = np.asarray(chirps.load_phenom_d()(jnp.asarray(f), values)["p"]) * 1e21
     assert double.dtype == np.complex128
     overlap = np.abs(np.vdot(single, double)) / np.linalg.norm(single) / np.linalg.norm(double)
     assert overlap > 1 - 1e-5
@@ -255,16 +256,16 @@ def test_neither_the_chunk_nor_the_plane_shown_changes_an_event():
 
 
 def test_labels_by_balance():
-    uniform = labels(66, 1, "uniform")
+    uniform = draw_labels(66, 1, "uniform")
     assert (np.bincount(uniform) == 3).all()
-    np.testing.assert_array_equal(labels(30, 1, "uniform"), uniform[:30])
+    np.testing.assert_array_equal(draw_labels(30, 1, "uniform"), uniform[:30])
     assert not np.array_equal(uniform[:22], uniform[22:44])
-    real = labels(20_000, 1, "real")
+    real = draw_labels(20_000, 1, "real")
     assert tuple(SHARES) == CLASSES
     assert sum(SHARES.values()) == 7966
     expected = np.array(list(SHARES.values())) / 7966
     np.testing.assert_allclose(np.bincount(real, minlength=22) / 20_000, expected, atol=0.01)
-    np.testing.assert_array_equal(labels(50, 1, "real"), real[:50])
+    np.testing.assert_array_equal(draw_labels(50, 1, "real"), real[:50])
 
 
 @pytest.mark.slow  # compiles another scan

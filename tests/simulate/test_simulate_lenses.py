@@ -10,11 +10,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from lensjax.simulate.lenses.artefacts import ARTEFACTS, COLUMN, GAP
-from lensjax.simulate.lenses.evidence import Rule, arc_mask, pixel_noise
+from lensjax.simulate.lenses.evidence import TRUTH, LensRule, arc_mask, pixel_noise
+from lensjax.simulate.lenses.examples import examples, simulate
 from lensjax.simulate.lenses.instruments import INSTRUMENTS
-from lensjax.simulate.lenses.kinds import NON_LENS_KINDS
-from lensjax.simulate.lenses.lenses import KINDS, LENS_KINDS, TRUTH, examples, simulate
-from lensjax.simulate.lenses.scene_batches import _example
+from lensjax.simulate.lenses.kinds import KINDS, LENS_KINDS, NON_LENS_KINDS
+from lensjax.simulate.lenses.scene import to_example
 
 EUCLID = INSTRUMENTS["euclid"]
 SIZE, SUPERSAMPLING = 48, 1
@@ -119,7 +119,7 @@ def test_lenses_pass_the_rule(made):
 
 
 def test_a_data_set_may_ask_for_more():
-    few = list(examples("euclid", SIZE, 48, 3, supersampling=SUPERSAMPLING, rule=Rule(0.7, 60.0)))
+    few = list(examples("euclid", SIZE, 48, 3, supersampling=SUPERSAMPLING, rule=LensRule(0.7, 60.0)))
     assert (column(few, "theta_e") > 0.7).all() and (column(few, "snr") > 60).all()
 
 
@@ -231,10 +231,10 @@ def test_artefacts_left_out_leave_the_rest_of_the_scene(made):
 def test_light_is_the_lensed_source_in_the_images_units(scenes):
     for kind in ("ring", "elliptical"):
         scene = jax.tree.map(lambda leaf: leaf[None], scenes[kind][0])
-        light = _example(scene, 0, "one")["light"]
+        light = to_example(scene, 0, "one")["light"]
         np.testing.assert_allclose(np.sinh(light) * scene.sigma, scene.source_flux[0], rtol=1e-4)
         assert light.any() == (kind == "ring")
-    assert "light" not in _example(scene._replace(source_flux=scene.source_flux[:, :0]), 0, "one")
+    assert "light" not in to_example(scene._replace(source_flux=scene.source_flux[:, :0]), 0, "one")
 
 
 def test_sources_are_blue_and_red(made):
@@ -244,7 +244,7 @@ def test_sources_are_blue_and_red(made):
 
 def test_importing_and_simulating_leave_precision_and_processes_alone():
     code = (
-        "import jax, multiprocessing as m; import lensjax.simulate.lenses.lenses;"
+        "import jax, multiprocessing as m; import lensjax.simulate.lenses.examples;"
         "assert not jax.config.jax_enable_x64; assert m.get_start_method(allow_none=True) is None"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

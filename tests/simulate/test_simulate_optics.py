@@ -8,7 +8,7 @@ import pytest
 from lensjax.simulate.lenses import optics, render
 from lensjax.simulate.lenses.instruments import INSTRUMENTS
 from lensjax.simulate.lenses.kinds import ARC, COMPANIONS
-from lensjax.simulate.lenses.scene import draw_lens, draw_scene
+from lensjax.simulate.lenses.scene_parameters import draw_lens, draw_scene
 from tests.oracles.lenstronomy_images import lenstronomy_image, scene_arguments
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lenstronomy's own
@@ -43,7 +43,7 @@ def test_noise_free_image_agrees_with_lenstronomy(name, parameters):
     def image(s):
         view = render.camera(fwhm, instrument, SIZE, SUPERSAMPLING)
         source_flux, magnification = render.lensed_source(view, s)
-        return render.unlensed(view, s), source_flux, magnification
+        return render.foreground(view, s), source_flux, magnification
 
     galaxies, source_flux, magnification = image(parameters)
     s = parameters | {"fwhm": fwhm, "magnification": magnification}
@@ -95,8 +95,8 @@ def test_source_noise_adds_to_the_background():
     instrument = INSTRUMENTS["hst_f814w"]
     band = instrument.bands[0]
     flux, sigma = jnp.full((256, 256, 1), 2.0), jnp.array([band.sigma])
-    got = np.asarray(optics.noisy(jax.random.key(2), flux, sigma, instrument))
-    kept = optics.variance_kept(band.correlation)
+    got = np.asarray(optics.add_noise(jax.random.key(2), flux, sigma, instrument))
+    kept = optics.variance_factor(band.correlation)
     expected = np.sqrt(band.sigma**2 + kept * 2.0 / (band.exposure * band.gain))
     assert got.std() == pytest.approx(expected, rel=0.05)
     assert got.mean() == pytest.approx(2.0, rel=0.01)

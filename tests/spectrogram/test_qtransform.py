@@ -10,15 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.spectrogram.q_batches import layout
+from lensjax.spectrogram.q_batches import lay_out_rows
 from lensjax.spectrogram.q_energy import row_median, row_unit, tile_energy
-from lensjax.spectrogram.qtransform import ScanConfig, asd, carried, plan, q_scan, q_scan_all_planes, whiten
+from lensjax.spectrogram.qtransform import (
+    ScanConfig,
+    describe_reach,
+    measure_asd,
+    plan,
+    q_scan,
+    q_scan_all_planes,
+    whiten,
+)
 
 SMALL = ScanConfig(sample_rate=2048.0, duration=8.0, frequency_range=(30.0, 400.0), shape=(48, 40))
 TINY = ScanConfig(
     sample_rate=1024.0, duration=4.0, q_range=(4.0, 16.0), frequency_range=(60.0, 240.0), shape=(30, 20)
 )
-measured = jax.jit(asd, static_argnames="sample_rate")
+measured = jax.jit(measure_asd, static_argnames="sample_rate")
 whitened = jax.jit(whiten, static_argnames="sample_rate")
 every = jax.jit(q_scan_all_planes, static_argnames=("config", "medians"))
 
@@ -48,12 +56,12 @@ def test_rows_of_the_official_planes():
     planes = plan(ScanConfig()).planes
     assert [len(p.frequency) for p in planes] == [31, 59, 117, 234]
     np.testing.assert_allclose([p.q for p in planes], [5.657, 11.314, 22.627, 45.255], rtol=1e-4)
-    assert carried(ScanConfig()) == "8192 Hz carries every plane up to 2048 Hz."
+    assert describe_reach(ScanConfig()) == "8192 Hz carries every plane up to 2048 Hz."
 
 
 def test_says_what_the_sampling_rate_carries_and_holds_zero_above():
     config = ScanConfig(sample_rate=4096.0, duration=4.0, shape=(140, 20))
-    assert carried(config).startswith("4096 Hz carries the Q 5.7 plane up to 1291 Hz, the Q 11.3")
+    assert describe_reach(config).startswith("4096 Hz carries the Q 5.7 plane up to 1291 Hz, the Q 11.3")
     energy = np.asarray(every(noise(0, config), config, medians="white"))
     for plane, image in zip(plan(config).planes, energy, strict=True):
         top = plan(config).pixel_frequency <= plane.frequency[-1]
@@ -62,7 +70,7 @@ def test_says_what_the_sampling_rate_carries_and_holds_zero_above():
 
 
 def test_energy_of_white_noise_is_exponential():
-    group = layout(SMALL, (0, 1, 2, 3)).groups[-2]
+    group = lay_out_rows(SMALL, (0, 1, 2, 3)).batches[-2]
     spectrum = np.pad(np.fft.rfft(noise(0)), (0, 4096)).astype(np.complex64)
     tiles = tile_energy(jnp.asarray(spectrum), group)
     for medians, spread in (("measured", 1e-3), ("white", 0.05)):
@@ -223,7 +231,7 @@ def test_bad_blocks_and_strain_are_refused():
         (lambda: q_scan(noise(0), SMALL, plane=4), "choose 0 to 3"),
         (lambda: whiten(gap, 2048.0), "1 samples that are no numbers"),
         (lambda: whiten(gap[:3000], 2048.0), "too short for segments of 2 s"),
-        (lambda: asd(gap, 0.0), "must be positive"),
+        (lambda: measure_asd(gap, 0.0), "must be positive"),
     ):
         with pytest.raises(ValueError, match=message) as error:
             bad()
@@ -240,7 +248,6 @@ REAL = ScanConfig(sample_rate=4096.0, duration=32.0, frequency_range=(10.0, 1290
 
 @cache
 def gwpy_strain(path):
-    pytest.importorskip("gwpy", exc_type=ImportError)
     with warnings.catch_warnings():  # gwpy itself is told of deprecations
         warnings.simplefilter("ignore")
         from gwpy.timeseries import TimeSeries

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from lensjax.evaluation.intervals import wilson
-from lensjax.simulate.lenses import edit_scene, scenes_of_kinds
+from lensjax.simulate.lenses import edit_scene
+from lensjax.simulate.lenses.examples import simulate
 from lensjax.simulate.lenses.instruments import EUCLID, HST_F814W
 from lensjax.studies.lenses import isolated, rare, selection
 from lensjax.studies.lenses import recall as R
@@ -22,12 +23,12 @@ PLAIN = np.ones(2, np.float32)
 def lens():
     """A key and its scene; one compiled function makes it again."""
     key = jax.random.key(11)
-    return key, scenes_of_kinds.simulate(key, "arc", EUCLID, SIZE, RAYS)
+    return key, simulate(key, "arc", EUCLID, SIZE, RAYS)
 
 
 @pytest.fixture(scope="module")
 def again():
-    return jax.jit(lambda key, s, sources: edit_scene.again(key, s, sources, EUCLID, SIZE, RAYS))
+    return jax.jit(lambda key, s, sources: edit_scene.remake_image(key, s, sources, EUCLID, SIZE, RAYS))
 
 
 def test_thresholds_are_exact_ranks():
@@ -89,12 +90,12 @@ def test_a_removed_source_leaves_the_galaxy_and_the_noise(lens, again):
 def test_a_moved_lens_keeps_its_shape(lens):
     _, scene = lens
     s = scene.parameters
-    moved = edit_scene.at_distance(s, 1.5)
+    moved = edit_scene.move_lens(s, 1.5)
     assert float(jnp.hypot(moved["x"], moved["y"])) == pytest.approx(1.5, rel=1e-5)
     assert float(moved["x"] * s["y"] - moved["y"] * s["x"]) == pytest.approx(0, abs=1e-5)
     np.testing.assert_allclose(moved["rows"][:2, -2], moved["x"], atol=1e-6)
     np.testing.assert_array_equal(moved["rows"][5:], s["rows"][5:])
-    same = edit_scene.at_distance(s, float(jnp.hypot(s["x"], s["y"])))
+    same = edit_scene.move_lens(s, float(jnp.hypot(s["x"], s["y"])))
     np.testing.assert_allclose(same["rows"], s["rows"], atol=1e-6)
 
 
@@ -102,17 +103,17 @@ def test_a_red_source_keeps_its_vis_magnitude(lens):
     _, scene = lens
     colours = {}
     for old in (edit_scene.BLUE, edit_scene.RED):
-        s = edit_scene.with_source_colour(scene.parameters, old)
-        colours[old] = float(edit_scene.colour(s, "source", EUCLID))
+        s = edit_scene.set_source_colour(scene.parameters, old)
+        colours[old] = float(edit_scene.measure_colour(s, "source", EUCLID))
         assert s["mag_source"] == scene.parameters["mag_source"]
     assert colours[edit_scene.RED] > colours[edit_scene.BLUE] + 0.5
-    assert float(edit_scene.colour(scene.parameters, "lens", HST_F814W)) == 0
-    assert float(edit_scene.with_psf(scene.parameters, 1.3)["fwhm"][0] / scene.fwhm[0]) == pytest.approx(1.3)
+    assert float(edit_scene.measure_colour(scene.parameters, "lens", HST_F814W)) == 0
+    assert float(edit_scene.scale_psf(scene.parameters, 1.3)["fwhm"][0] / scene.fwhm[0]) == pytest.approx(1.3)
 
 
 def test_an_absent_galaxy_leaves_its_arcs(lens, again):
     key, scene = lens
-    without = jnp.sinh(again(key, edit_scene.without_galaxy(scene.parameters), PLAIN)) * scene.sigma
+    without = jnp.sinh(again(key, edit_scene.remove_galaxy(scene.parameters), PLAIN)) * scene.sigma
     row, column = np.round(np.asarray(scene.position) * SIZE - 0.5).astype(int)
     shown = jnp.sinh(scene.image) * scene.sigma
     assert float(shown[row, column, 0]) > float(without[row, column, 0])
@@ -121,7 +122,7 @@ def test_an_absent_galaxy_leaves_its_arcs(lens, again):
 def test_without_companions_all_else_stays(lens):
     _, scene = lens
     s = scene.parameters | {"rows": jnp.ones_like(scene.parameters["rows"])}
-    rows = edit_scene.alone(s)["rows"]
+    rows = edit_scene.remove_companions(s)["rows"]
     assert np.isinf(rows[2:5, 0]).all() and int(jnp.isinf(rows).sum()) == 3
 
 

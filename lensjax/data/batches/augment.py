@@ -214,7 +214,7 @@ def band_dropout(example: Example, rng: np.random.Generator, probability: float 
 def band_limit(example: Example, rng: np.random.Generator, probability: float = 0.5) -> Example:
     """Events only: with this probability nothing above a frequency of 1.2–2 kHz, as in slowly sampled strain.
 
-    Strain at 4096 Hz carries the Q planes up to 1.3–1.9 kHz (`lensjax.spectrogram.qtransform.carried`).
+    Strain at 4096 Hz carries the Q planes up to 1.3–1.9 kHz (`spectrogram.qtransform.describe_reach`).
     """
     limited, draw = rng.random() < probability, rng.random()
     image = example["image"]

@@ -15,6 +15,7 @@ from lensjax.data.gravity_spy.spectrograms import encode_rgb, read_png
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.strain.strain import is_strain
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
+from lensjax.spectrogram.colour_map import ColourInverter
 from lensjax.types import Example
 
 NAMES = "those of an event are named <H1|L1|V1>_<id>_spectrogram_<0.5|1.0|2.0|4.0>.png"
@@ -79,7 +80,7 @@ def _grouped(
     pictures: Sequence[Path], size: tuple[int, int], encoding: Encoding
 ) -> tuple[list[PicturedEvent], list[Problem]]:
     groups: dict[tuple[Path, str], dict[int, Path]] = {}
-    problems = []
+    problems, inverter = [], ColourInverter()
     for path in pictures:
         match = WINDOW_NAME.fullmatch(path.name)
         if match:
@@ -96,7 +97,7 @@ def _grouped(
             problems.append(Problem("missing window", str(folder / key), what))
             continue
         try:
-            parts = [_window(windows[i], size, encoding) for i in range(len(WINDOWS))]
+            parts = [_window(windows[i], size, encoding, inverter) for i in range(len(WINDOWS))]
         except BadInput as error:
             problems.append(Problem("unreadable picture", str(folder / key), f"({error})"))
             continue
@@ -106,9 +107,9 @@ def _grouped(
     return events, problems
 
 
-def _window(path: Path, size: tuple[int, int], encoding: Encoding) -> np.ndarray:
+def _window(path: Path, size: tuple[int, int], encoding: Encoding, inverter: ColourInverter) -> np.ndarray:
     try:
-        return encode_rgb(read_png(path.read_bytes()), size, encoding)
+        return encode_rgb(read_png(path.read_bytes()), size, encoding, inverter)
     except BadInput as error:
         raise BadInput(f"{path.name} {error}") from None
     except OSError as error:

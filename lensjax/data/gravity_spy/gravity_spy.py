@@ -20,6 +20,7 @@ from lensjax.data.gravity_spy.trigger_table import Trigger
 from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
 from lensjax.runtime.errors import UserError
+from lensjax.spectrogram.colour_map import ColourInverter
 from lensjax.types import Example, Shaped
 
 TRUTH = {
@@ -64,12 +65,13 @@ def _examples(
     windows.sort(key=lambda window: window[0].offset)  # all 0, so unchanged, outside tar archives
     images: defaultdict[str, dict[int, np.ndarray]] = defaultdict(dict)
     failed: set[str] = set()
+    inverter = ColourInverter()
     with opened(archive.path, archive.layout) as fetch:
         for source, i, event in windows:
             if event.key in failed:
                 continue
             try:
-                images[event.key][i] = _window(fetch, source, size, encoding)
+                images[event.key][i] = _window(fetch, source, size, encoding, inverter)
             except BadInput as error:
                 failed.add(event.key)
                 images.pop(event.key, None)
@@ -96,16 +98,18 @@ def read_event(
         images = []
         for source in event.sources:
             try:
-                images.append(_window(fetch, source, size, encoding))
+                images.append(_window(fetch, source, size, encoding, ColourInverter()))
             except BadInput as error:
                 raise BadInput(f"{source.name} {error}") from None
     return np.stack(images)
 
 
-def _window(fetch: Fetch, source: Source, size: tuple[int, int], encoding: Encoding) -> np.ndarray:
+def _window(
+    fetch: Fetch, source: Source, size: tuple[int, int], encoding: Encoding, inverter: ColourInverter
+) -> np.ndarray:
     data = fetch(source)
     if isinstance(data, bytes):
-        return encode_rgb(read_png(data), size, encoding)
+        return encode_rgb(read_png(data), size, encoding, inverter)
     grey = data[0] if data.ndim == 3 and len(data) == 1 else data
     if grey.shape != (140, 170) or grey.dtype.kind != "f":
         shape = "×".join(map(str, data.shape))
@@ -179,11 +183,11 @@ def read_golden(
         raise UserError(
             f"'{path}' is no .npz with images, label and id ({str(error)[:80]}); give the golden set."
         ) from None
-    found = []
+    found, inverter = [], ColourInverter()
     for image, name, stem in zip(images, labels, ids, strict=True):
         label = class_named(str(name))
         if label is not None:
-            windows = np.stack([encode_rgb(window, size, encoding) for window in image])
+            windows = np.stack([encode_rgb(window, size, encoding, inverter) for window in image])
             key = f"golden_{str(stem).split('.')[0]}"
             found.append(_example(EventFiles(key, "", label, "test", (), Trigger()), windows))
     return found

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLIP, Encoding
 from lensjax.runtime.errors import UserError
-from lensjax.spectrogram.colour_map import VIRIDIS, colour, invert
+from lensjax.spectrogram.colour_map import VIRIDIS, ColourInverter, colour
 from lensjax.types import Float, Shaped, UInt8
 
 FIGURE = (600, 800)
@@ -77,11 +77,11 @@ def energy_of_grey(grey: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
 
 
 def encode_rgb(
-    rgb: UInt8[np.ndarray, "h w 3"], size: tuple[int, int], encoding: Encoding
+    rgb: UInt8[np.ndarray, "h w 3"], size: tuple[int, int], encoding: Encoding, inverter: ColourInverter
 ) -> Shaped[np.ndarray, "rows columns c"]:
     """A window from its colours, at `size`, as it is stored. Colours stay colours, energies are averaged."""
     if encoding != "rgb":
-        return encode_energy(invert(rgb), size, encoding)
+        return encode_energy(inverter.invert(rgb), size, encoding)
     if rgb.shape[:2] == size:
         return rgb
     return np.asarray(Image.fromarray(rgb).resize(size[::-1], _filter(rgb.shape, size)))

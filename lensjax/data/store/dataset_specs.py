@@ -115,24 +115,20 @@ def lens_spec(
         )
 
     def simulate(count: int, seed: int) -> Iterator[Example]:
-        from lensjax.simulate.lenses import lenses, scenes_of_kinds
+        from lensjax.simulate.lenses.evidence import LensRule
+        from lensjax.simulate.lenses.examples import examples
 
-        rule = lenses.Rule(float(min_theta_e), float(min_snr))
-        if kinds:
-            yield from scenes_of_kinds.examples(
-                instrument, size, count, seed, kinds, supersampling, rule, light=light, artefacts=artefacts
-            )
-            return
-        yield from lenses.examples(
+        yield from examples(
             instrument,
             size,
             count,
             seed,
             lens_fraction=lens_fraction,
             supersampling=supersampling,
-            rule=rule,
+            rule=LensRule(float(min_theta_e), float(min_snr)),
             light=light,
             artefacts=artefacts,
+            kinds=kinds,
         )
 
     if truth is None:

@@ -12,8 +12,8 @@ from lensjax.data.batches.augment import as_float
 from lensjax.data.strain.strain import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
 from lensjax.event_axes import WINDOWS, Encoding
 from lensjax.runtime.errors import UserError
-from lensjax.simulate.events.glitches import encode, pictured, pictures
-from lensjax.spectrogram.qtransform import Scan, ScanConfig, carried, q_scan, whiten
+from lensjax.spectrogram.pictures import encode, get_picture_options, scan_pictures
+from lensjax.spectrogram.qtransform import Scan, ScanConfig, describe_reach, q_scan, whiten
 from lensjax.types import Float
 
 LOCAL = 64.0
@@ -25,7 +25,7 @@ EDGE = 1.0
 REACH = EDGE + max(WINDOWS) / 2
 """Least seconds from a time to the end of its strain."""
 
-_pictures = jax.jit(pictures, static_argnames=("config", "plane"))
+_pictures = jax.jit(scan_pictures, static_argnames=("config", "plane"))
 _whiten = jax.jit(whiten, static_argnames=("sample_rate",))
 
 
@@ -108,7 +108,7 @@ def event_at(
         carries no row of some plane.
     """
     local = around(strain, gps)
-    block, config, centre = block_at(whitened(local), gps, **pictured(size, encoding))
+    block, config, centre = block_at(whitened(local), gps, **get_picture_options(size, encoding))
     scan, energy = _pictures(block, config, plane, np.float32(centre))
     image = as_float(encode(np.asarray(energy), encoding))
     return image, scan, _notes(strain, gps, config, centre)
@@ -120,7 +120,7 @@ def _notes(strain: Strain, gps: float, config: ScanConfig, centre: float) -> tup
         notes.append(f"only {config.duration:g} s of strain to scan: the medians of slow rows are noisy")
     if abs(centre) > 2 / config.sample_rate:
         notes.append(f"the time is {centre:+.2f} s from the middle of the block scanned")
-    reach = carried(config)
+    reach = describe_reach(config)
     if "0 above" in reach:
         notes.append(reach.rstrip("."))
     if gaps(strain):

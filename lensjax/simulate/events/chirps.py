@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.simulate.events.detector import FREQUENCIES, SAMPLE_RATE, SAMPLES, design_asd, times
-from lensjax.simulate.events.signals import between, log_between, scaled
+from lensjax.simulate.events.signals import log_uniform, scale_to_snr, uniform
 from lensjax.types import Array, Float
 
 SUN = 4.925491e-6
@@ -22,8 +22,8 @@ _BAND = slice(10 * SAMPLES // int(SAMPLE_RATE), SAMPLES // 4 + 1)
 
 
 @cache
-def phenom_d() -> Any:
-    """IMRPhenomD of ripplegw (Edwards et al., arXiv:2302.05329); importing it leaves jax's precision alone.
+def load_phenom_d() -> Any:
+    """Load IMRPhenomD of ripplegw (Edwards et al., arXiv:2302.05329); jax's precision stays as it was.
 
     Raises:
       ImportError: ripplegw is not installed.
@@ -39,13 +39,13 @@ def phenom_d() -> Any:
 
 
 def inspiral_frequency(time: Array, mass: Array) -> Array:
-    """Hz at `time` seconds before coalescence, for a chirp mass in Msun (Newtonian order)."""
+    """Return Hz at `time` seconds before coalescence, for a chirp mass in Msun (Newtonian order)."""
     return jnp.power(5 / (256 * time), 0.375) * (mass * SUN) ** -0.625 / np.pi
 
 
 def newtonian(u: Float[Array, "8"]) -> Float[Array, "n"]:
-    """Power-law inspiral that ends in a decaying tone; whitened, of unit SNR."""
-    mass, top = between(u[0], 15, 35), between(u[1], 180, 350)
+    """Make a power-law inspiral that ends in a decaying tone; whitened, of unit SNR."""
+    mass, top = uniform(u[0], 15, 35), uniform(u[1], 180, 350)
     left = 0.01 - times()
     before = jnp.minimum(inspiral_frequency(jnp.maximum(left, 1e-6), mass), top)
     # Integral of the frequency: (8/5) f · tau until the cap, which is reached at tau = `turn`.
@@ -54,32 +54,32 @@ def newtonian(u: Float[Array, "8"]) -> Float[Array, "n"]:
     size = jnp.where(left > 0, before ** (2 / 3), top ** (2 / 3) * jnp.exp(250 * jnp.minimum(left, 0.0)))
     start = jnp.where((before > 15) & (left < LONGEST), 1.0, 0.0)
     spectrum = jnp.fft.rfft(start * size * jnp.cos(2 * np.pi * jnp.mod(cycles, 1.0) + 2 * np.pi * u[2]))
-    spectrum = spectrum * _weight(between(u[3], 12, 40))
-    return scaled(jnp.fft.irfft(spectrum, SAMPLES), 1.0)
+    spectrum = spectrum * _weight(uniform(u[3], 12, 40))
+    return scale_to_snr(jnp.fft.irfft(spectrum, SAMPLES), 1.0)
 
 
 def imr(u: Float[Array, "8"]) -> Float[Array, "n"]:
-    """IMRPhenomD of spinning black holes; whitened, of unit SNR."""
-    mass = log_between(u[0], 5, 40)
+    """Make IMRPhenomD waves of spinning black holes; whitened, of unit SNR."""
+    mass = log_uniform(u[0], 5, 40)
     parameters = {
-        "M_c": mass, "eta": between(u[1], 0.17, 0.2499), "s1_z": between(u[2], -0.5, 0.7),
-        "s2_z": between(u[3], -0.5, 0.7), "d_L": 400.0, "phase_c": 2 * np.pi * u[4], "iota": 0.0,
+        "M_c": mass, "eta": uniform(u[1], 0.17, 0.2499), "s1_z": uniform(u[2], -0.5, 0.7),
+        "s2_z": uniform(u[3], -0.5, 0.7), "d_L": 400.0, "phase_c": 2 * np.pi * u[4], "iota": 0.0,
     }  # fmt: skip
     f = jnp.asarray(FREQUENCIES[_BAND])
     start = jnp.maximum(inspiral_frequency(jnp.asarray(LONGEST), mass), 12.0)
     # 1 / (1 + (start / f)³²), of which XLA may make start³² / f³², beyond float32.
-    wave = phenom_d()(f, parameters)["p"] * 1e21 * jax.nn.sigmoid(32 * jnp.log(f / start))
+    wave = load_phenom_d()(f, parameters)["p"] * 1e21 * jax.nn.sigmoid(32 * jnp.log(f / start))
     spectrum = jnp.zeros(len(FREQUENCIES), jnp.complex64).at[_BAND].set(wave)
-    spectrum = spectrum * _weight(between(u[5], 12, 40))
-    return scaled(jnp.fft.fftshift(jnp.fft.irfft(spectrum, SAMPLES)), 1.0)
+    spectrum = spectrum * _weight(uniform(u[5], 12, 40))
+    return scale_to_snr(jnp.fft.fftshift(jnp.fft.irfft(spectrum, SAMPLES)), 1.0)
 
 
 def _weight(corner: Array) -> Float[Array, "m"]:
-    """1 / ASD with a corner in Hz below which a real detector is worse than its design."""
+    """Return 1 / ASD with a corner in Hz below which a real detector is worse than its design."""
     f = np.maximum(FREQUENCIES, 1.0)
     return jnp.asarray(1e-24 / design_asd(f), jnp.float32) / (1 + (corner / f) ** 3)
 
 
 def chirp(u: Float[Array, "m"]) -> Float[Array, "n"]:
-    """Half of them IMRPhenomD, half Newtonian; optimal SNR 9 to 30. `u` holds at least 10 uniform numbers."""
-    return log_between(u[0], 9, 30) * jax.lax.cond(u[1] < 0.5, imr, newtonian, u[2:10])
+    """Draw a chirp, IMRPhenomD or Newtonian, of optimal SNR 9 to 30; `u` holds 10 uniform numbers or more."""
+    return log_uniform(u[0], 9, 30) * jax.lax.cond(u[1] < 0.5, imr, newtonian, u[2:10])

@@ -18,8 +18,8 @@ SHARES: dict[str, int] = {
 """Events in the Gravity Spy training set v1.1 (Zenodo 1476551), in the order of CLASSES."""
 
 
-def labels(count: int, seed: int, balance: str) -> Int[np.ndarray, "{count}"]:
-    """Classes of the first `count` examples of a seed; a larger count begins with the same.
+def draw_labels(count: int, seed: int, balance: str) -> Int[np.ndarray, "{count}"]:
+    """Draw the classes of the first `count` examples of a seed; a larger count begins with the same.
 
     uniform: each block of 22 has every class once; real: drawn by `SHARES`.
 

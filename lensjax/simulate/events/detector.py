@@ -15,17 +15,19 @@ SAMPLES = int(SAMPLE_RATE * DURATION)
 FREQUENCIES = np.fft.rfftfreq(SAMPLES, 1 / SAMPLE_RATE).astype(np.float32)
 """Hz, of the real Fourier transform of a block."""
 LOWEST = 9.0
-"""Hz; below it there is nothing."""
+"""Hz; there is no signal below it."""
 
 
 def times() -> Float[Array, "n"]:
-    """Seconds from the trigger."""
+    """Return the seconds of the samples from the trigger."""
     return (jnp.arange(SAMPLES) - SAMPLES // 2) / SAMPLE_RATE
 
 
 def design_asd(frequency: Float[Array, "n"] | np.ndarray) -> Float[Array, "n"] | np.ndarray:
-    """Amplitude spectral density in 1/sqrt(Hz): the Advanced LIGO fit of Sathyaprakash and Schutz
-    (arXiv:0903.0338), x = f / 215 Hz, frequencies below 9 Hz taken as 9 Hz.
+    """Return the design amplitude spectral density in 1/sqrt(Hz).
+
+    The Advanced LIGO fit of Sathyaprakash and Schutz (arXiv:0903.0338), x = f / 215 Hz; frequencies below
+    9 Hz are taken as 9 Hz.
     """
     x = np.clip(frequency, LOWEST, None) / 215.0
     shape = x**-4.14 - 5 * x**-2 + 111 * (1 - x**2 + 0.5 * x**4) / (1 + 0.5 * x**2)

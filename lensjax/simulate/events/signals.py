@@ -1,7 +1,7 @@
 """Shapes that glitches are made of, in whitened strain. Every component has its optimal SNR, sqrt(Σ g²).
 
-A recipe fills the tables of `Parts`; they are drawn once for all classes, which is quick to compile, and rows
-of SNR 0 cost little: put what is there first.
+A recipe fills the tables of `EventParts`, drawn once for all classes, which is quick to compile. Rows of SNR
+0 at the end of a table cost little: put the others first.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ TURN = 2 * np.pi
 Number = Array | np.ndarray | float | int
 
 
-class Parts(NamedTuple):
-    """What an event is made of. Times in seconds from the trigger, frequencies in Hz."""
+class EventParts(NamedTuple):
+    """Components of an event. Times in seconds from the trigger, frequencies in Hz."""
 
     dots: Array = np.zeros((DOTS, 6), np.float32)  # type: ignore[assignment]
     """Sine-Gaussians within ±0.25 s: time, frequency, q, turns, SNR, chirp rate in Hz/s."""
@@ -34,66 +34,66 @@ class Parts(NamedTuple):
     bursts: Array = np.zeros((2, 7), np.float32)  # type: ignore[assignment]
     """Noise: time, lowest frequency, highest frequency, rise, fall, power of the envelope, SNR."""
     rest: Array = np.zeros(SAMPLES, np.float32)  # type: ignore[assignment]
-    """A signal as it is."""
+    """A signal that is added as it is."""
 
 
-def as_arrays(parts: Parts) -> Parts:
-    """The same in float32, so that all recipes agree."""
-    return Parts(*(jnp.asarray(part, jnp.float32) for part in parts))
+def to_float32(parts: EventParts) -> EventParts:
+    """Convert the parts to float32, so that all recipes agree."""
+    return EventParts(*(jnp.asarray(part, jnp.float32) for part in parts))
 
 
-def between(u: Array, low: float | int, high: float | int) -> Array:
-    """u in [0, 1) brought to [low, high)."""
+def uniform(u: Array, low: float | int, high: float | int) -> Array:
+    """Scale u in [0, 1) to [low, high)."""
     return low + (high - low) * u
 
 
-def log_between(u: Array, low: float | int, high: float | int) -> Array:
-    """The same, uniform in the logarithm."""
+def log_uniform(u: Array, low: float | int, high: float | int) -> Array:
+    """Scale u in [0, 1) to [low, high), uniform in the logarithm."""
     return low * (high / low) ** u
 
 
-def scaled(signal: Float[Array, "n"], snr: Number) -> Float[Array, "n"]:
-    """The signal with that optimal SNR; silence stays silent."""
+def scale_to_snr(signal: Float[Array, "n"], snr: Number) -> Float[Array, "n"]:
+    """Scale a signal to that optimal SNR; silence stays silent."""
     return signal * (snr / jnp.sqrt(jnp.maximum((signal**2).sum(), 1e-20)))
 
 
 def table(*columns: Number, rows: int) -> Float[Array, "rows columns"]:
-    """Columns of `Parts`, each a number, or one number a row; rows that are missing are 0."""
+    """Join columns of `EventParts`, each a number or one number a row; missing rows are 0."""
     widest = max(jnp.shape(c)[0] if jnp.ndim(c) else 1 for c in columns)
     known = jnp.stack([jnp.broadcast_to(c, (widest,)) for c in columns], -1)
     return jnp.zeros((rows, len(columns))).at[:widest].set(known)
 
 
 def plateau(duration: Number, time: Number = 0.0) -> Float[Array, "n"]:
-    """exp(-|2 (t - time) / duration|⁴): flat in the middle."""
+    """Return exp(-|2 (t - time) / duration|⁴): flat in the middle."""
     return jnp.exp(-((2 * (times() - time) / duration) ** 4))
 
 
 def line(frequency: Float[Array, "n"], envelope: Float[Array, "n"], turns: Array, snr: Array) -> Array:
-    """envelope · cos(2 pi (∫ f dt + turns)), f in Hz along the block."""
+    """Return envelope · cos(2 pi (∫ f dt + turns)), f in Hz along the block."""
     # In turns modulo 1, block by block: float32 would lose the phase of 16 000 turns.
     inner = jnp.cumsum(frequency.reshape(-1, 512) / SAMPLE_RATE, 1)
     before = jnp.concatenate([jnp.zeros(1), jnp.mod(inner[:-1, -1], 1.0)])
     start = jnp.mod(jnp.cumsum(before), 1.0)
     angle = TURN * (jnp.mod(inner + start[:, None], 1.0).reshape(-1) + turns)
-    return scaled(envelope * jnp.cos(angle), snr)
+    return scale_to_snr(envelope * jnp.cos(angle), snr)
 
 
-def draw(parts: Parts, key: PRNGKeyArray) -> Float[Array, "n"]:
-    """Whitened strain of an event; `key` makes the noise of its bursts."""
+def draw(parts: EventParts, key: PRNGKeyArray) -> Float[Array, "n"]:
+    """Draw the whitened strain of an event; `key` makes the noise of its bursts."""
     total = sine_gaussians(parts.rest, parts.dots, 0.5)
     total = sine_gaussians(total, parts.tone, 3.0)
     total = total + log_normals(parts.blips)
     return noise_bursts(total, parts.bursts, key)
 
 
-def _used(snr: Array) -> Array:
-    """Rows up to the last that is not silent."""
+def _count_used(snr: Array) -> Array:
+    """Count the rows up to the last that is not silent."""
     return jnp.max(jnp.where(snr > 0, jnp.arange(1, len(snr) + 1), 0))
 
 
 def sine_gaussians(total: Float[Array, "n"], dots: Float[Array, "m 6"], span: float) -> Float[Array, "n"]:
-    """Adds exp(-((t - t0) / s)²) cos(2 pi (f (t - t0) + rate (t - t0)² + turns)), s = q / (sqrt(2) pi f)."""
+    """Add exp(-((t - t0) / s)²) cos(2 pi (f (t - t0) + rate (t - t0)² + turns)), s = q / (sqrt(2) pi f)."""
     length = int(span * SAMPLE_RATE)
     local = jnp.arange(length)
 
@@ -104,15 +104,17 @@ def sine_gaussians(total: Float[Array, "n"], dots: Float[Array, "m 6"], span: fl
         t = (start + local - SAMPLES // 2) / SAMPLE_RATE - t0
         width = jnp.maximum(q, 1e-3) / (np.sqrt(2) * np.pi * jnp.maximum(f, 1.0))
         g = jnp.exp(-((t / width) ** 2)) * jnp.cos(TURN * (f * t + rate * t**2 + turns))
-        here = jax.lax.dynamic_slice(total, (start,), (length,)) + scaled(g, snr)
+        here = jax.lax.dynamic_slice(total, (start,), (length,)) + scale_to_snr(g, snr)
         return jax.lax.dynamic_update_slice(total, here, (start,))
 
-    return jax.lax.fori_loop(0, _used(dots[:, 4]), add, total)
+    return jax.lax.fori_loop(0, _count_used(dots[:, 4]), add, total)
 
 
 def log_normals(blips: Float[Array, "m 5"]) -> Float[Array, "n"]:
-    """Sum of exp(-(g/2) ln²(f/f0)) e^(-2 pi i (f t0 - turns)) / ASD(f) in frequency, the form of
-    github andrew-lundgren/antiglitch; f0 is that of the strain's peak, before the division by the ASD.
+    """Return the sum of exp(-(g/2) ln²(f/f0)) e^(-2 pi i (f t0 - turns)) / ASD(f) over the blips.
+
+    In frequency, the form of github andrew-lundgren/antiglitch; f0 is that of the strain's peak, before the
+    division by the ASD.
     """
 
     def add(number: Array, spectrum: Array) -> Array:
@@ -122,7 +124,7 @@ def log_normals(blips: Float[Array, "m 5"]) -> Float[Array, "n"]:
         size *= snr / jnp.sqrt((size**2).sum() * 2 / SAMPLES)
         return spectrum + size * jnp.exp(1j * TURN * (turns - jnp.mod(FREQUENCIES * t0, 1.0)))
 
-    used = _used(blips[:, 4])
+    used = _count_used(blips[:, 4])
     empty = jnp.zeros(len(FREQUENCIES), jnp.complex64)
 
     def some() -> Array:
@@ -134,8 +136,9 @@ def log_normals(blips: Float[Array, "m 5"]) -> Float[Array, "n"]:
 def noise_bursts(
     total: Float[Array, "n"], bursts: Float[Array, "m 7"], key: PRNGKeyArray
 ) -> Float[Array, "n"]:
-    """Adds Gaussian noise with a slope of 1/f and steep sides, under exp(-(t / rise)^p) before its time and
-    exp(-(t / fall)^p) after.
+    """Add Gaussian noise with a slope of 1/f and steep sides.
+
+    Its envelope is exp(-(t / rise)^p) before its time and exp(-(t / fall)^p) after.
     """
     f = np.maximum(FREQUENCIES, LOWEST)
 
@@ -146,6 +149,6 @@ def noise_bursts(
         noise = jnp.fft.irfft(jnp.fft.rfft(white) * band, SAMPLES)
         t = times() - t0
         envelope = jnp.exp(-((jnp.abs(t) / jnp.where(t < 0, rise, fall)) ** power))
-        return total + scaled(noise * envelope, snr)
+        return total + scale_to_snr(noise * envelope, snr)
 
-    return jax.lax.fori_loop(0, _used(bursts[:, 6]), add, total)
+    return jax.lax.fori_loop(0, _count_used(bursts[:, 6]), add, total)

@@ -1,30 +1,34 @@
-"""What fools finders on real images: stars with spikes, saturation, chip gaps, hot columns, cosmic rays."""
+"""Artefacts that fool finders: stars with spikes, saturation, chip gaps, hot columns, cosmic rays."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lensjax.simulate.lenses.instruments import Instrument
-from lensjax.types import Array, PRNGKeyArray
+from lensjax.types import Array, Bool, PRNGKeyArray
 
 ARTEFACTS: tuple[str, ...] = ("star", "saturated_neighbour", "chip_gap", "hot_column", "cosmic_rays")
 STAR, SATURATED, GAP, COLUMN, COSMIC = range(1, len(ARTEFACTS) + 1)
 ARTEFACT_FRACTION = 0.2
 RAYS = 6  # tracks of cosmic rays at most
-
-
 EVERY = np.ones(len(ARTEFACTS) + 1, bool)
 """By the number of an artefact, whether a scene may have it."""
+
+
+def allow_artefacts(names: Sequence[str]) -> Bool[np.ndarray, "n"]:
+    """Return, by the number of an artefact, whether it is among those named."""
+    return np.array([True, *(name in names for name in ARTEFACTS)])
 
 
 def draw_artefact(
     key: PRNGKeyArray, instrument: Instrument, size: int, allowed: Array | np.ndarray = EVERY
 ) -> dict[str, Array]:
-    """Which artefact a scene has, if any, and the parameters of all of them; one not allowed is left out."""
+    """Draw which artefact a scene has, if any, and the parameters of all; one not allowed is left out."""
     bands = len(instrument.bands)
     u = jax.random.uniform(key, (8 + bands + RAYS * 5,))
     chosen = 1 + jnp.floor(u[6] / ARTEFACT_FRACTION * len(ARTEFACTS)).astype(jnp.int32)
@@ -61,7 +65,7 @@ def draw_artefact(
 
 
 def _cosmic_rays(scene: dict[str, Array], row: np.ndarray, column: np.ndarray) -> Array:
-    """Level of the tracks in each pixel, in sigma: straight and sharp, without a PSF."""
+    """Return the level of the tracks in each pixel, in sigma: straight and sharp, without a PSF."""
     size = len(row)
     u = scene["rays"][:, :, None, None]
     angle = jnp.pi * u[:, 2]
@@ -78,16 +82,16 @@ def _cosmic_rays(scene: dict[str, Array], row: np.ndarray, column: np.ndarray) -
 def add_artefacts(
     image: Array, scene: dict[str, Array], star_flux: Array, sigma: Array, instrument: Instrument
 ) -> tuple[Array, Array]:
-    """The noisy flux [h w c] with its artefacts, and their mask [h w].
+    """Add a scene's artefacts to its noisy flux [h w c]; return it with their mask [h w].
 
     `star_flux` is already in the image: it marks the star's pixels, and where it saturates the column bleeds.
     """
     none = jnp.zeros(image.shape[:2], bool)
-    with_one = functools.partial(_with_artefact, image, scene, star_flux, sigma, instrument)
-    return jax.lax.cond(scene["artefact"] > 0, with_one, lambda: (image, none))
+    apply = functools.partial(_apply_artefact, image, scene, star_flux, sigma, instrument)
+    return jax.lax.cond(scene["artefact"] > 0, apply, lambda: (image, none))
 
 
-def _with_artefact(
+def _apply_artefact(
     image: Array, scene: dict[str, Array], star_flux: Array, sigma: Array, instrument: Instrument
 ) -> tuple[Array, Array]:
     size = image.shape[0]

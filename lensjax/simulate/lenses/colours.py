@@ -22,10 +22,10 @@ _YOUNG = np.array(
 )
 
 
-def magnitudes(
+def band_magnitudes(
     reference: Float[Array, ""], redshift: Float[Array, ""], old: Float[Array, ""], wavelengths: np.ndarray
 ) -> Float[Array, "c"]:
-    """AB magnitudes at `wavelengths` (micrometres) of a galaxy whose VIS magnitude is `reference`.
+    """Return the AB magnitudes at `wavelengths` (micrometres) of a galaxy whose VIS magnitude is `reference`.
 
     `old` is the weight of the old spectrum in magnitudes: 1 an elliptical, 0 star-forming.
     """

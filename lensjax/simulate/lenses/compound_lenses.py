@@ -6,12 +6,11 @@ source and α_1 that of the first source's mass reduced to the second,
 
     β1 = θ − α_L(θ),    β2 = θ − f α_L(θ) − α_1(β1),    f = [(χ2 − χl) / χ2] · [χ1 / (χ1 − χl)]
 
-(flat universe, comoving distances χ), so θE2 = f θE1 for an isothermal lens and a first source without mass.
+(`cosmology.distance_ratio`), so θE2 = f θE1 for an isothermal lens and a first source without mass.
 """
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -22,14 +21,27 @@ from jaxtronomy.LensModel.Profiles.sie import SIE
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import light, optics, render
 from lensjax.simulate.lenses.artefacts import EVERY, draw_artefact
-from lensjax.simulate.lenses.evidence import TRUTH, Rule, arc_mask, is_found, may_be_found, pixel_noise
-from lensjax.simulate.lenses.evidence import signal_to_noise as snr_of
+from lensjax.simulate.lenses.cosmology import (
+    comoving_distance,
+    distance_ratio,
+    einstein_radius,
+    interpolate_distance,
+)
+from lensjax.simulate.lenses.evidence import (
+    TRUTH,
+    LensRule,
+    arc_mask,
+    is_found,
+    may_be_found,
+    pixel_noise,
+    signal_to_noise,
+)
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.simulate.lenses.kinds import ARC, DOUBLE_RING
-from lensjax.simulate.lenses.lenses import background_sigma, photograph, until
-from lensjax.simulate.lenses.population import ARCSECONDS, SPEED_OF_LIGHT, einstein_radius, ellipticity
-from lensjax.simulate.lenses.scene import LENS_NUMBERS, draw_scene, lens_galaxy, lens_of
-from lensjax.simulate.lenses.scene_batches import Scene
+from lensjax.simulate.lenses.population import ellipticity
+from lensjax.simulate.lenses.scene import Scene
+from lensjax.simulate.lenses.scene_parameters import LENS_NUMBERS, derive_lens, draw_scene, lens_galaxy
+from lensjax.simulate.lenses.single_lenses import background_sigma, photograph, repeat_until_found
 from lensjax.types import Array, Bool, Float, PRNGKeyArray
 
 MIN_GAP = 0.1  # of redshift, from the lens to the nearer source and from that to the further
@@ -44,7 +56,7 @@ SOURCE = (
     *("z_s", "mag_source", "r_source", "n_source", "q_source", "phi_source", "source_red", "old_source"),
     *("beta_angle", "knot_share", "knot_angle", "knot_distance"),
 )
-"""What describes a source; the further one's names end in `_2`."""
+"""Parameters of a source; the further one's names end in `_2`."""
 
 COMPOUND_TRUTH: dict[str, str] = {
     "distance_ratio": "f = D_l2 D_1 / (D_2 D_l1), the further source's deflection over the nearer's",
@@ -64,30 +76,9 @@ COMPOUND_TRUTH: dict[str, str] = {
     "n_pix_2": "mask pixels of the further source",
 }
 
-_NODES, _WEIGHTS = (x.astype(np.float32) for x in np.polynomial.legendre.leggauss(16))
 
-
-def comoving_distance(z: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """∫ dz / E(z), flat, Ω_m = 0.3, units of c/H0: 16 nodes, as differences of distances need the digits."""
-    at = 0.5 * z[..., None] * (1 + _NODES)
-    return 0.5 * z * (_WEIGHTS / jnp.sqrt(0.3 * (1 + at) ** 3 + 0.7)).sum(-1)
-
-
-def distance_ratio(z_l: Array, z_1: Array, z_2: Array) -> Array:
-    """f of the module's docstring; 0 unless the further source is behind the nearer, and that the lens."""
-    lens, near, far = comoving_distance(z_l), comoving_distance(z_1), comoving_distance(z_2)
-    behind = (near > lens) & (far > near)
-    return jnp.where(behind, (far - lens) / far * near / jnp.where(behind, near - lens, 1.0), 0.0)
-
-
-def source_einstein_radius(sigma_v: Array, z_1: Array, z_2: Array) -> Array:
-    """4π (σ/c)² D_12 / D_2 of the nearer source, arcseconds."""
-    share = 1 - comoving_distance(z_1) / jnp.maximum(comoving_distance(z_2), 1e-6)
-    return 4 * jnp.pi * (sigma_v / SPEED_OF_LIGHT) ** 2 * ARCSECONDS * jnp.maximum(share, 0.0)
-
-
-def source_planes(grid: light.Grid, s: dict[str, Array]) -> tuple[light.Grid, light.Grid]:
-    """Where rays meet the planes of the nearer and of the further source, arcseconds from the lens."""
+def source_planes(grid: light.RayGrid, s: dict[str, Array]) -> tuple[light.RayGrid, light.RayGrid]:
+    """Return where rays meet the planes of the nearer and of the further source, arcseconds from the lens."""
     theta = grid[0] - s["x"], grid[1] - s["y"]
     first = light.lens_plane_to_source_plane(grid, s, s["x"], s["y"])
     # The first source's mass is rounder than its light, as haloes are; SIE is NaN at q = 1 in float32.
@@ -99,12 +90,13 @@ def source_planes(grid: light.Grid, s: dict[str, Array]) -> tuple[light.Grid, li
 
 
 def draw_double(key: PRNGKeyArray, instrument: Instrument) -> dict[str, Array]:
-    """A lens and two sources of LensPop's distributions, the nearer first; `distance_ratio` is 0, and the
-    system none, unless lens and sources are apart.
+    """Draw a lens and two sources of LensPop's distributions, the nearer first.
+
+    `distance_ratio` is 0, and there is no system, unless lens and sources are apart.
     """
     u = jax.random.uniform(key, (2 * LENS_NUMBERS + 1,), minval=1e-6)
     arc = jnp.asarray(ARC)
-    s, other = (lens_of(some, arc, instrument) for some in (u[:LENS_NUMBERS], u[LENS_NUMBERS:-1]))
+    s, other = (derive_lens(some, arc, instrument) for some in (u[:LENS_NUMBERS], u[LENS_NUMBERS:-1]))
     swapped = other["z_s"] < s["z_s"]
 
     def near(name: str) -> Array:
@@ -115,7 +107,7 @@ def draw_double(key: PRNGKeyArray, instrument: Instrument) -> dict[str, Array]:
 
     apart = (near("z_s") > s["z_l"] + MIN_GAP) & (far("z_s") > near("z_s") + MIN_GAP)
     ratio = jnp.where(apart, distance_ratio(s["z_l"], near("z_s"), far("z_s")), 0.0)
-    theta_e = einstein_radius(s["sigma_v"], s["z_l"], near("z_s"))
+    theta_e = einstein_radius(s["sigma_v"], interpolate_distance(s["z_l"]), interpolate_distance(near("z_s")))
     # 9 where a source was drawn in front of its own lens: such a system is not found.
     first, second = (
         jnp.where(one["theta_e"] > 0, one["beta"] / jnp.maximum(one["theta_e"], 1e-6), 9.0)
@@ -132,39 +124,41 @@ def draw_double(key: PRNGKeyArray, instrument: Instrument) -> dict[str, Array]:
         "theta_e_2": ratio * theta_e,
         "beta_2": jnp.where(swapped, first, second) * ratio * theta_e,
         "sigma_v_source": sigma_v,
-        "theta_e_source": source_einstein_radius(sigma_v, near("z_s"), far("z_s")),
+        "theta_e_source": einstein_radius(
+            sigma_v, comoving_distance(near("z_s")), comoving_distance(far("z_s"))
+        ),
     }
 
 
 def is_double_ring(s: dict[str, Array]) -> Bool[Array, ""]:
-    """Both sources cover the axis through the lens, and their rings are apart."""
+    """Tell whether both sources cover the axis through the lens, and their rings are apart."""
     covered = (s["beta"] < s["r_source"]) & (s["beta_2"] < s["r_source_2"])
     return covered & (s["distance_ratio"] > MIN_RATIO_RING)
 
 
 def second_source(s: dict[str, Array]) -> dict[str, Array]:
-    """The further source under the names of a single one."""
+    """Return the further source under the names of a single one."""
     names = (*SOURCE, "theta_e", "beta")
     return {**s, **{name: s[f"{name}_2"] for name in names}}
 
 
 def sources(view: render.Camera, s: dict[str, Array]) -> tuple[Float[Array, "2 h w c"], Float[Array, "2"]]:
-    """Flux of the images of each source, and its magnification."""
+    """Return the flux of the images of each source, and its magnification."""
     planes = source_planes(view.grid, s)
-    near, far = (render.source_at(view, *a) for a in zip(planes, (s, second_source(s)), strict=True))
+    near, far = (render.image_source(view, *a) for a in zip(planes, (s, second_source(s)), strict=True))
     return jnp.stack([near[0], far[0]]), jnp.stack([near[1], far[1]])
 
 
 def _found(
-    key: PRNGKeyArray, kind: Array, view: render.Camera, quick_view: render.Camera, rule: Rule
+    key: PRNGKeyArray, kind: Array, view: render.Camera, quick_view: render.Camera, rule: LensRule
 ) -> tuple[dict[str, Array], Float[Array, "2 h w c"], Bool[Array, "2 h w"]]:
-    """Draws until the kind is right and both sources are seen: parameters, flux and arcs of each source.
+    """Draw until the kind is right and both sources are seen: parameters, flux and arcs of each source.
 
     The nearer source alone passes the rule of a single lens; the further is magnified as much, with a
     signal-to-noise above `MIN_SNR_SECOND` and as many pixels. `snr` is NaN where none was found.
     """
     instrument = view.instrument
-    faint = Rule(0.0, MIN_SNR_SECOND)
+    faint = LensRule(0.0, MIN_SNR_SECOND)
     sharpest = min(band.fwhm for band in instrument.bands)
 
     def draw(attempt: Array) -> tuple:
@@ -177,20 +171,20 @@ def _found(
         return attempt + 1, s, right & seen
 
     def look(attempt: Array) -> tuple:
-        attempt, s, _ = until(draw, attempt, MAX_DRAWS)
+        attempt, s, _ = repeat_until_found(draw, attempt, MAX_DRAWS)
         flux, magnification = sources(view, s)
         noise = pixel_noise(
             background_sigma(s, instrument), render.galaxies(quick_view, lens_galaxy(s)), instrument
         )
         mask = jax.vmap(lambda one: arc_mask(one, noise))(flux)
-        snr, pixels = jax.vmap(lambda one: snr_of(one, noise))(flux), mask.sum((1, 2))
+        snr, pixels = jax.vmap(lambda one: signal_to_noise(one, noise))(flux), mask.sum((1, 2))
         near = {"magnification": magnification[0], "snr": snr[0], "n_pix_source": pixels[0]}
         far = {"magnification": magnification[1], "snr": snr[1], "n_pix_source": pixels[1]}
         found = is_found(s | near, instrument, rule) & is_found(second_source(s) | far, instrument, faint)
         s |= {
             "magnification": magnification[0],
             "magnification_2": magnification[1],
-            "snr": snr_of(flux.sum(0), noise),
+            "snr": signal_to_noise(flux.sum(0), noise),
             "snr_1": snr[0],
             "snr_2": snr[1],
             "n_pix_source": mask.any(0).sum(),
@@ -199,12 +193,12 @@ def _found(
         }
         return attempt, s, flux, mask, found
 
-    _, s, flux, mask, found = until(look, jnp.zeros((), jnp.int32), MAX_DRAWS)
+    _, s, flux, mask, found = repeat_until_found(look, jnp.zeros((), jnp.int32), MAX_DRAWS)
     return s | {"snr": jnp.where(found, s["snr"], jnp.nan)}, flux, mask
 
 
-def refuse_unfound(truth: dict[str, Any], rule: Rule) -> None:
-    """UserError if a compound lens of these scenes was not found: a traced loop can only give up."""
+def refuse_unfound(truth: dict[str, Any], rule: LensRule) -> None:
+    """Raise a UserError if a compound lens of these scenes was not found: a traced loop can only give up."""
     if np.isnan(np.asarray(truth["snr"])).any():
         raise UserError(
             f"no compound lens with θE above {float(rule.theta_e):g}″ and a signal-to-noise above "
@@ -213,32 +207,31 @@ def refuse_unfound(truth: dict[str, Any], rule: Rule) -> None:
         )
 
 
-def simulate_double(
-    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: Rule,
+def simulate_compound(
+    key: PRNGKeyArray, kind: Array, instrument: Instrument, size: int, supersampling: int, rule: LensRule,
     allowed: Array | np.ndarray = EVERY,
 ) -> Scene:  # fmt: skip
-    """A scene of a compound kind (a number of `ALL_KINDS`); its truth has `COMPOUND_TRUTH` as well.
+    """Simulate a scene of a compound kind (a number of `ALL_KINDS`); its truth has `COMPOUND_TRUTH` as well.
 
     `mag_source`, `beta` and their like are of the nearer source, `snr` of both together, and `mask` is the
     union of the masks of both.
     """
     keys = jax.random.split(key, 5)
-    fwhm = optics.jittered_fwhm(jax.random.uniform(keys[0], (len(instrument.bands),)), instrument)
+    fwhm = optics.draw_fwhm(jax.random.uniform(keys[0], (len(instrument.bands),)), instrument)
     view = render.camera(fwhm, instrument, size, supersampling)
     quick_view = render.camera(fwhm, instrument, size, 1)
     lens, flux, masks = _found(keys[1], kind, view, quick_view, rule)
     side = size * instrument.pixel_scale
     s = draw_scene(keys[2], kind, lens, side) | draw_artefact(keys[3], instrument, size, allowed)
     made = photograph(keys[4], kind, s, view, flux.sum(0), masks.any(0), fwhm)
-    return with_compound_truth(made)._replace(source_masks=masks)
+    return add_compound_truth(made)._replace(source_masks=masks)
 
 
-def with_compound_truth(scene: Scene) -> Scene:
-    """A scene whose truth has `COMPOUND_TRUTH` too: NaN where there is no further source."""
+def add_compound_truth(scene: Scene) -> Scene:
+    """Add `COMPOUND_TRUTH` to the truth of a scene: NaN where there is no further source."""
     known, none = scene.parameters, jnp.full((), jnp.nan)
     further = {name: jnp.asarray(known.get(name, none), jnp.float32) for name in COMPOUND_TRUTH}
     return scene._replace(truth=scene.truth | further)
 
 
-one_double = functools.partial(jax.jit, static_argnums=(2, 3, 4))(simulate_double)
 ALL_TRUTH = TRUTH | COMPOUND_TRUTH

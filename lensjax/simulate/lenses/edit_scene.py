@@ -1,41 +1,39 @@
-"""A scene made again with one thing changed: the same galaxies, noise and artefacts, another colour or PSF.
+"""Make a scene again with one thing changed: the same galaxies, noise and artefacts, another colour or PSF.
 
 The noise of a pixel keeps its random number; its photon noise follows the light that is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.simulate.lenses import compound_lenses, lenses, render
-from lensjax.simulate.lenses.colours import magnitudes
-from lensjax.simulate.lenses.evidence import Rule
+from lensjax.simulate.lenses import compound_lenses, render
+from lensjax.simulate.lenses.colours import band_magnitudes
+from lensjax.simulate.lenses.evidence import LensRule
 from lensjax.simulate.lenses.instruments import Instrument
-from lensjax.simulate.lenses.scene import COMPANION_SLOTS
-from lensjax.simulate.one_core import jit_for_threads
+from lensjax.simulate.lenses.scene_parameters import COMPANION_SLOTS
+from lensjax.simulate.lenses.single_lenses import photograph, simulate_single
+from lensjax.simulate.threads import jit_for_threads, map_rows
 from lensjax.types import Array, Float, PRNGKeyArray
 
 BLUE, RED = 0.075, 0.6  # weight of the old spectrum, the middle of what sources of either class have
 Parameters = dict[str, Array]
 
 
-def with_psf(s: Parameters, factor: float) -> Parameters:
-    """Every band's PSF `factor` times as wide."""
+def scale_psf(s: Parameters, factor: float) -> Parameters:
+    """Make every band's PSF `factor` times as wide."""
     return s | {"fwhm": factor * s["fwhm"]}
 
 
-def with_source_colour(s: Parameters, old: float) -> Parameters:
-    """The source's spectrum at `BLUE` or `RED`, its VIS magnitude unchanged."""
+def set_source_colour(s: Parameters, old: float) -> Parameters:
+    """Set the source's spectrum to `BLUE` or `RED`, its VIS magnitude unchanged."""
     return s | {"old_source": jnp.full_like(s["old_source"], old)}
 
 
-def at_distance(s: Parameters, distance: float) -> Parameters:
-    """The lens and its source `distance` arcseconds from the middle, in the direction they are in."""
+def move_lens(s: Parameters, distance: float) -> Parameters:
+    """Move the lens and its source to `distance` arcseconds from the middle, in the direction they are in."""
     place = jnp.stack([s["x"], s["y"]])
     new = distance * place / jnp.maximum(jnp.hypot(*place), 1e-6)
     own = jnp.arange(len(s["rows"])) < 2 + COMPANION_SLOTS  # not the field
@@ -43,29 +41,29 @@ def at_distance(s: Parameters, distance: float) -> Parameters:
     return s | {"x": new[0], "y": new[1], "rows": rows}
 
 
-def without_galaxy(s: Parameters) -> Parameters:
-    """The light of the lens galaxy gone, its mass not."""
+def remove_galaxy(s: Parameters) -> Parameters:
+    """Remove the light of the lens galaxy, not its mass."""
     return s | {"rows": s["rows"].at[:2, 0].set(jnp.inf)}
 
 
-def alone(s: Parameters) -> Parameters:
-    """The companions' light gone."""
+def remove_companions(s: Parameters) -> Parameters:
+    """Remove the companions' light."""
     return s | {"rows": s["rows"].at[2 : 2 + COMPANION_SLOTS, 0].set(jnp.inf)}
 
 
-def colour(s: Parameters, which: str, instrument: Instrument) -> Float[Array, ""]:
-    """First band minus last of the lens or the source ("lens", "source"), AB magnitudes."""
+def measure_colour(s: Parameters, which: str, instrument: Instrument) -> Float[Array, ""]:
+    """Return the first band minus the last of the lens or the source ("lens", "source"), AB magnitudes."""
     redshift = s["z_l" if which == "lens" else "z_s"]
     wavelengths = np.array([band.wavelength for band in instrument.bands])
-    bands = magnitudes(jnp.zeros(()), redshift, s[f"old_{which}"], wavelengths)
+    bands = band_magnitudes(jnp.zeros(()), redshift, s[f"old_{which}"], wavelengths)
     return bands[0] - bands[-1]
 
 
-def again(
+def remake_image(
     key: PRNGKeyArray, s: Parameters, sources: Float[Array, "n"], instrument: Instrument, size: int,
     supersampling: int,
 ) -> Float[Array, "h w c"]:  # fmt: skip
-    """The image of a lens from the key and the `parameters` of its `Scene`.
+    """Make the image of a lens from the key and the `parameters` of its `Scene`.
 
     `sources` scales the light of the source, of a compound lens of each of the two: 0 removes it.
     """
@@ -76,34 +74,29 @@ def again(
         flux = sources[0] * render.lensed_source(view, s)[0]
     noise = jax.random.split(key, 5)[4]
     nowhere = jnp.zeros((size, size), bool)
-    return lenses.photograph(noise, s["kind"], s, view, flux, nowhere, s["fwhm"]).image
+    return photograph(noise, s["kind"], s, view, flux, nowhere, s["fwhm"]).image
 
 
 @jit_for_threads(static_argnums=(3, 4, 5))
-def images(
+def remake_images(
     keys: Array, s: Parameters, sources: Array, instrument: Instrument, size: int, supersampling: int
 ) -> Float[Array, "n h w c"]:
-    """`again` for every key and row of `s`."""
-    return _each(lambda key, one: again(key, one, sources, instrument, size, supersampling), keys, s)
+    """Return `remake_image` for every key and row of `s`."""
+    return map_rows(
+        lambda key, one: remake_image(key, one, sources, instrument, size, supersampling), keys, s
+    )
 
 
 @jit_for_threads(static_argnums=(3, 4, 5, 6))
-def parameters(
-    keys: Array, kinds: Array, rule: Rule, instrument: Instrument, size: int, supersampling: int,
+def draw_parameters(
+    keys: Array, kinds: Array, rule: LensRule, instrument: Instrument, size: int, supersampling: int,
     compound: bool = False,
 ) -> tuple[Parameters, dict[str, Array]]:  # fmt: skip
-    """Parameters and truth of a scene a key, of numbers in `KINDS`, or of compound kinds (`compound`)."""
-    simulate = compound_lenses.simulate_double if compound else lenses.simulate_kind
+    """Draw parameters and truth of a scene a key; kinds are of `KINDS`, or compound ones (`compound`)."""
+    simulate = compound_lenses.simulate_compound if compound else simulate_single
 
     def one(key: PRNGKeyArray, kind: Array) -> tuple[Parameters, dict[str, Array]]:
         made = simulate(key, kind, instrument, size, supersampling, rule)
         return made.parameters, made.truth
 
-    return _each(one, keys, kinds)
-
-
-def _each(one: Callable, *columns: Any) -> Any:
-    """One by one on the CPU (`cond` skips what is absent), all at once on an accelerator."""
-    if jax.default_backend() == "cpu":
-        return jax.lax.map(lambda row: one(*row), columns)
-    return jax.vmap(one)(*columns)
+    return map_rows(one, keys, kinds)

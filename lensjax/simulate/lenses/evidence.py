@@ -7,9 +7,9 @@ correlated (resampled mosaics) that noise is the one before the correlation, as 
 state it: `pixel_noise`. The artefact mask holds the pixels that an artefact changed: by replacing them, or
 by a star's light above the background's sigma.
 
-A lens is kept if its lensed source has a signal-to-noise above `Rule.snr` and more than `MIN_PIXELS` mask
+A lens is kept if its lensed source has a signal-to-noise above `LensRule.snr` and more than `MIN_PIXELS` mask
 pixels of 0.1" x 0.1", and is magnified more than `MIN_MAGNIFICATION` times, or is a ring. Its Einstein radius
-exceeds `Rule.theta_e`.
+exceeds `LensRule.theta_e`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import numpy as np
 
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.simulate.lenses.kinds import KINDS, RING
-from lensjax.simulate.lenses.optics import variance_kept
+from lensjax.simulate.lenses.optics import variance_factor
 from lensjax.types import Array, Bool, Float
 
 MIN_PIXELS, MIN_MAGNIFICATION = 20, 3.0
 
 
-class Rule(NamedTuple):
+class LensRule(NamedTuple):
     """The least a lens must have to be in a data set."""
 
     theta_e: float | Array = 0.25
@@ -76,32 +76,32 @@ TRUTH: dict[str, str] = {
 def pixel_noise(
     sigma: Float[Array, "c"], glare: Float[Array, "h w c"], instrument: Instrument
 ) -> Float[Array, "h w c"]:
-    """Noise of a pixel as if its neighbours' were independent: what an RMS map of a survey holds.
+    """Return the noise of a pixel as if its neighbours' were independent: what an RMS map of a survey holds.
 
     `sigma` is that of the background, `glare` the flux of the lens galaxy, which adds its photon noise.
 
     A flux summed over N pixels has noise √N times this, correlated or not.
     """
-    kept = np.array([variance_kept(band.correlation) for band in instrument.bands], np.float32)
+    kept = np.array([variance_factor(band.correlation) for band in instrument.bands], np.float32)
     electrons = np.array([band.gain * band.exposure for band in instrument.bands], np.float32)
     return jnp.sqrt(sigma**2 / kept + glare / electrons)
 
 
 def arc_mask(source_flux: Float[Array, "h w c"], noise: Float[Array, "h w c"]) -> Bool[Array, "h w"]:
-    """Pixels where the noise-free lensed source exceeds the noise of a pixel in any band."""
+    """Return the pixels where the noise-free lensed source exceeds the noise of a pixel in any band."""
     return jnp.any(source_flux > noise, axis=-1)
 
 
 def signal_to_noise(source_flux: Float[Array, "h w c"], noise: Float[Array, "h w c"]) -> Float[Array, ""]:
-    """Flux of the source over its noise in the pixels above one noise, bands added in quadrature."""
+    """Return flux over noise of the source in the pixels above one noise, bands added in quadrature."""
     above = source_flux > noise
     flux = jnp.where(above, source_flux, 0.0).sum((0, 1))
     variance = jnp.where(above, noise**2, 0.0).sum((0, 1))
     return jnp.sqrt((flux**2 / jnp.where(variance > 0, variance, 1.0)).sum())
 
 
-def may_be_found(s: dict[str, Array], instrument: Instrument, rule: Rule) -> Bool[Array, ""]:
-    """What of the rule is known before an image is made: it spares the images of hopeless draws."""
+def may_be_found(s: dict[str, Array], instrument: Instrument, rule: LensRule) -> Bool[Array, ""]:
+    """Apply what of the rule is known before an image is made: it spares the images of hopeless draws."""
     fwhm = min(band.fwhm for band in instrument.bands)
     ring = s["lens_kind"] == RING
     # A source further out is hardly ever magnified three times: an isothermal lens gives 2 / (β/θE).
@@ -109,8 +109,8 @@ def may_be_found(s: dict[str, Array], instrument: Instrument, rule: Rule) -> Boo
     return (s["theta_e"] > rule.theta_e) & jnp.where(ring, s["theta_e"] > 2 * fwhm, near)
 
 
-def is_found(s: dict[str, Array], instrument: Instrument, rule: Rule) -> Bool[Array, ""]:
-    """Whether a lens is one that a person would find: the rule above."""
+def is_found(s: dict[str, Array], instrument: Instrument, rule: LensRule) -> Bool[Array, ""]:
+    """Tell whether a lens is one that a person would find: the rule above."""
     area = s["n_pix_source"] * (instrument.pixel_scale / 0.1) ** 2
     magnified = (s["lens_kind"] == RING) | (s["magnification"] > MIN_MAGNIFICATION)
     return may_be_found(s, instrument, rule) & magnified & (s["snr"] > rule.snr) & (area > MIN_PIXELS)

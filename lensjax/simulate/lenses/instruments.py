@@ -130,8 +130,8 @@ ALL = (EUCLID, HST_F814W, HSC_GRI, HST_F814W_NOISE, HST_F814W_PSF)
 INSTRUMENTS = {instrument.name: instrument for instrument in ALL}
 
 
-def instrument_named(name: str) -> Instrument:
-    """The instrument of that name; a UserError lists the choices."""
+def get_instrument(name: str) -> Instrument:
+    """Return the instrument of that name; a UserError lists the choices."""
     if name not in INSTRUMENTS:
         raise UserError(f"unknown instrument {name!r}: choose one of {', '.join(INSTRUMENTS)}")
     return INSTRUMENTS[name]

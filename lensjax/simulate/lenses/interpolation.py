@@ -9,7 +9,7 @@ from lensjax.types import Array
 
 
 def piecewise_linear(x: Array, nodes: np.ndarray, values: np.ndarray) -> Array:
-    """Interpolates `values` [*t n] at `nodes` [n] for x [*t], constant beyond the ends.
+    """Interpolate `values` [*t n] at `nodes` [n] for x [*t], constant beyond the ends.
 
     As a sum of clipped ramps: no search, so it compiles to one small loop where `jnp.interp` makes many.
     """

@@ -38,7 +38,7 @@ GROUPS: dict[str, dict[str, float]] = {
 
 
 def kind_index(kind: str | int, kinds: tuple[str, ...] = KINDS) -> int:
-    """Number of a kind given by name or number; a UserError lists the choices."""
+    """Return the number of a kind given by name or number; a UserError lists the choices."""
     if isinstance(kind, str):
         if kind not in kinds:
             raise UserError(f"unknown kind of scene {kind!r}: choose one of {', '.join(kinds)}")
@@ -51,12 +51,12 @@ def kind_index(kind: str | int, kinds: tuple[str, ...] = KINDS) -> int:
 
 
 def is_lens(kind: Array | np.float32) -> Array | np.bool_:
-    """Whether a number is that of a lens, compound ones included."""
+    """Tell whether a number is that of a lens, compound ones included."""
     return (kind < len(LENS_KINDS)) | (kind >= len(KINDS))
 
 
 def shares(names: tuple[str, ...]) -> Float[np.ndarray, "n k"]:
-    """Shares of `ALL_KINDS` in each of the names, which are kinds or `GROUPS`; rows sum to 1.
+    """Return the shares of `ALL_KINDS` in each of the names, which are kinds or `GROUPS`; rows sum to 1.
 
     Raises:
       UserError: an unknown name, with the choices.
@@ -71,6 +71,6 @@ def shares(names: tuple[str, ...]) -> Float[np.ndarray, "n k"]:
 
 
 def pick(u: Array, weights: tuple[float, ...]) -> Array:
-    """Index drawn with `weights` by a uniform number u in [0, 1)."""
+    """Draw an index with `weights` by a uniform number u in [0, 1)."""
     edges = np.cumsum(weights)[:-1] / sum(weights)
     return (u >= edges.astype(np.float32)).sum()

@@ -15,11 +15,11 @@ from jaxtronomy.LightModel.Profiles.sersic_ellipse import SersicElliptic
 from lensjax.simulate.lenses.population import ellipticity
 from lensjax.types import Array
 
-Grid = tuple[Array, Array]
+RayGrid = tuple[Array, Array]
 
 
 def ray_grid(size: int, pixel_scale: float, supersampling: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (x, y) of the rays, [size · supersampling]² each."""
+    """Return the coordinates (x, y) of the rays, [size · supersampling]² each."""
     number = size * supersampling
     axis = ((np.arange(number) + 0.5) / number - 0.5) * size * pixel_scale
     x, y = np.meshgrid(axis.astype(np.float32), axis.astype(np.float32))
@@ -27,15 +27,15 @@ def ray_grid(size: int, pixel_scale: float, supersampling: int) -> tuple[np.ndar
 
 
 def core(pitch: float) -> float:
-    """Radius inside which a Sérsic profile is held flat, for rays `pitch` arcseconds apart.
+    """Return the radius inside which a Sérsic profile is held flat, for rays `pitch` arcseconds apart.
 
     A ray that happens to fall on the cusp of an n = 4 profile would count far too bright for its cell.
     """
     return 0.4 * pitch
 
 
-def lens_plane_to_source_plane(grid: Grid, system: dict[str, Array], x: Array, y: Array) -> Grid:
-    """Source coordinates, relative to the lens at (x, y), of every ray: SIE and external shear."""
+def lens_plane_to_source_plane(grid: RayGrid, system: dict[str, Array], x: Array, y: Array) -> RayGrid:
+    """Return the source coordinates, relative to the lens at (x, y), of every ray: SIE and external shear."""
     # q stays below 0.98: jaxtronomy's SIE is NaN at zero ellipticity in float32.
     e1, e2 = ellipticity(jnp.minimum(system["q_mass"], 0.98), system["phi_mass"])
     ax, ay = SIE().derivatives(*grid, system["theta_e"], e1, e2, x, y)
@@ -44,17 +44,17 @@ def lens_plane_to_source_plane(grid: Grid, system: dict[str, Array], x: Array, y
 
 
 def sersic(
-    grid: Grid, pitch: float, radius: Array, n: Array, q: Array, phi: Array, x: Array, y: Array
+    grid: RayGrid, pitch: float, radius: Array, n: Array, q: Array, phi: Array, x: Array, y: Array
 ) -> Array:
-    """Elliptical Sérsic profile of half-light `radius` (product average of the axes)."""
+    """Return an elliptical Sérsic profile of half-light `radius` (product average of the axes)."""
     profile = SersicElliptic(smoothing=core(pitch))
     e1, e2 = ellipticity(q, phi)
     shape = profile.function(*grid, 1.0, radius, n, e1, e2, x, y)
     return shape * (pitch**2 / profile.total_flux(1.0, radius, n))
 
 
-def _disc_coordinates(grid: Grid, q: Array, phi: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Radius and azimuth in the plane of a disc seen at axis ratio q."""
+def _disc_coordinates(grid: RayGrid, q: Array, phi: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    """Return radius and azimuth in the plane of a disc seen at axis ratio q."""
     dx, dy = grid[0] - x, grid[1] - y
     along = dx * jnp.cos(phi) + dy * jnp.sin(phi)
     across = (dy * jnp.cos(phi) - dx * jnp.sin(phi)) / q
@@ -62,9 +62,9 @@ def _disc_coordinates(grid: Grid, q: Array, phi: Array, x: Array, y: Array) -> t
 
 
 def spiral_disc(
-    grid: Grid, radius: Array, q: Array, phi: Array, x: Array, y: Array, arms: Array, pitch_angle: Array
+    grid: RayGrid, radius: Array, q: Array, phi: Array, x: Array, y: Array, arms: Array, pitch_angle: Array
 ) -> Array:
-    """Exponential disc with a two-armed logarithmic spiral of contrast `arms` in [0, 1].
+    """Return an exponential disc with a two-armed logarithmic spiral of contrast `arms` in [0, 1].
 
     The contrast rises from the centre (the bulge has no arms) and arms are narrower than the gaps.
     """
@@ -77,7 +77,7 @@ def spiral_disc(
 
 
 def ring_or_arc(
-    grid: Grid,
+    grid: RayGrid,
     radius: Array,
     width: Array,
     q: Array,
@@ -86,7 +86,7 @@ def ring_or_arc(
     y: Array,
     extent: Array,
 ) -> Array:
-    """Gaussian annulus, a whole ring for a large `extent`, else an arc of ±extent radians around φ.
+    """Return a Gaussian annulus, a whole ring for a large `extent`, else an arc of ±extent radians around φ.
 
     Its ends fade as a Gaussian does; brightness varies by a third around a whole ring.
     """
@@ -96,8 +96,8 @@ def ring_or_arc(
     return shape / jnp.maximum(shape.sum(), 1e-30)
 
 
-def star(grid: Grid, pitch: float, x: Array, y: Array, spikes: int, angle: Array, share: Array) -> Array:
-    """A point source, before the PSF, with `share` of its flux in straight diffraction spikes."""
+def star(grid: RayGrid, pitch: float, x: Array, y: Array, spikes: int, angle: Array, share: Array) -> Array:
+    """Return a point source, before the PSF, with `share` of its flux in straight diffraction spikes."""
     dx, dy = grid[0] - x, grid[1] - y
     point = jnp.exp(-0.5 * (dx**2 + dy**2) / (0.6 * pitch) ** 2)
     width = 0.7 * pitch

@@ -18,8 +18,8 @@ from lensjax.simulate.lenses.instruments import Band, Instrument
 from lensjax.types import Array, Float, PRNGKeyArray
 
 
-def jittered_fwhm(u: Float[Array, "c"], instrument: Instrument) -> Float[Array, "c"]:
-    """Width of the PSF of every band, arcseconds, by uniform numbers."""
+def draw_fwhm(u: Float[Array, "c"], instrument: Instrument) -> Float[Array, "c"]:
+    """Draw the width of the PSF of every band, arcseconds, by uniform numbers."""
     jitter = 2 * u - 1
     low_high = [(band.fwhm, band.fwhm_jitter) for band in instrument.bands]
     middle, share = np.array(low_high, np.float32).T
@@ -27,7 +27,7 @@ def jittered_fwhm(u: Float[Array, "c"], instrument: Instrument) -> Float[Array, 
 
 
 def _quadrant(band: Band, fwhm: Array, half: int, pitch: float) -> Float[Array, "r r"]:
-    """PSF at the rays with x, y ≥ 0, normalised so that the whole kernel sums to 1.
+    """Return the PSF at the rays with x, y ≥ 0, normalised so that the whole kernel sums to 1.
 
     It falls to 0 at the kernel's radius: a square cut would show around bright stars.
     """
@@ -51,7 +51,7 @@ def _quadrants(fwhm: Float[Array, "c"], instrument: Instrument, supersampling: i
 
 
 def kernels(fwhm: Float[Array, "c"], instrument: Instrument, supersampling: int) -> Float[Array, "c k k"]:
-    """PSF kernel of every band at the rays: odd squares of sum 1, `fwhm` in arcseconds."""
+    """Return the PSF kernel of every band at the rays: odd squares of sum 1, `fwhm` in arcseconds."""
     right = _quadrants(fwhm, instrument, supersampling)
     lower = jnp.concatenate([right[..., :0:-1], right], -1)
     return jnp.concatenate([lower[:, :0:-1], lower], -2)
@@ -60,7 +60,7 @@ def kernels(fwhm: Float[Array, "c"], instrument: Instrument, supersampling: int)
 def kernel_spectra(
     fwhm: Float[Array, "c"], instrument: Instrument, supersampling: int, length: int
 ) -> Float[Array, "c n l"]:
-    """Real FFT of the kernels, centred, padded to `length`: real, by the symmetry of the kernel."""
+    """Return the real FFT of the centred kernels, padded to `length`: real, as the kernel is symmetric."""
     right = _quadrants(fwhm, instrument, supersampling)
     m = np.arange(right.shape[-1])
     cosines = np.cos(2 * np.pi * np.outer(np.arange(length), m) / length) * np.where(m == 0, 1, 2)
@@ -69,7 +69,7 @@ def kernel_spectra(
 
 
 def transform_length(rays: int, half_width: int, supersampling: int) -> int:
-    """Smallest even FFT length with factors 2, 3, 5 only, of whole pixels, without wrap into the image."""
+    """Return the smallest even FFT length of factors 2, 3, 5 and whole pixels that does not wrap."""
     length = rays + half_width
     while True:
         rest = length
@@ -84,7 +84,7 @@ def transform_length(rays: int, half_width: int, supersampling: int) -> int:
 def observe(
     rays: Float[Array, "*b m m"], spectra: Float[Array, "c n l"], supersampling: int
 ) -> Float[Array, "c h w"]:
-    """Flux a ray (one plane for all bands, or one each) convolved with the PSF, summed over each pixel."""
+    """Convolve flux a ray (one plane for all bands, or one each) with the PSF, and sum it over each pixel."""
     s, number, length = supersampling, rays.shape[-1], spectra.shape[-2]
     # The sum of s rows of rays as a factor; taking one of s rows then folds the spectrum.
     box = np.exp(2j * np.pi * np.outer(np.arange(length), np.arange(s)) / length).sum(-1) / s
@@ -96,7 +96,7 @@ def observe(
 
 
 def correlation_taps(width: float) -> np.ndarray:
-    """One axis of the Gaussian of `width` pixels that correlates the noise, of sum 1; [1.0] for none."""
+    """Return one axis, of sum 1, of the Gaussian of `width` pixels that correlates the noise."""
     if width <= 0:
         return np.ones(1)
     half = math.ceil(3 * width)
@@ -104,13 +104,13 @@ def correlation_taps(width: float) -> np.ndarray:
     return taps / taps.sum()
 
 
-def variance_kept(width: float) -> float:
-    """Variance of white noise of unit variance after the correlating Gaussian."""
+def variance_factor(width: float) -> float:
+    """Return the variance of white noise of unit variance after the correlating Gaussian."""
     return float((correlation_taps(width) ** 2).sum() ** 2)
 
 
 def unit_noise(key: PRNGKeyArray, size: int, instrument: Instrument) -> Float[Array, "h w c"]:
-    """Normal noise of unit variance with the correlation of each band."""
+    """Draw normal noise of unit variance with the correlation of each band."""
     taps = [correlation_taps(band.correlation) for band in instrument.bands]
     wide = size + max(map(len, taps)) - 1
     # Banded matrices along both axes: at this size faster than a convolution.
@@ -122,15 +122,15 @@ def unit_noise(key: PRNGKeyArray, size: int, instrument: Instrument) -> Float[Ar
     return jnp.einsum("chi,cij,cwj->hwc", bands, white, bands)
 
 
-def noisy(
+def add_noise(
     key: PRNGKeyArray, flux: Float[Array, "h w c"], sigma: Float[Array, "c"], instrument: Instrument
 ) -> Float[Array, "h w c"]:
-    """Flux with background and source noise: variance sigma² + flux / (gain · exposure).
+    """Add background and source noise to a flux: variance sigma² + flux / (gain · exposure).
 
-    The resampling that correlated the background lowered the variance of a pixel by `variance_kept`; the
+    The resampling that correlated the background lowered the variance of a pixel by `variance_factor`; the
     noise of sources went through the same.
     """
     bands = instrument.bands
-    electrons = np.array([b.gain * b.exposure / variance_kept(b.correlation) for b in bands], np.float32)
+    electrons = np.array([b.gain * b.exposure / variance_factor(b.correlation) for b in bands], np.float32)
     scale = jnp.sqrt(sigma**2 + jnp.maximum(flux, 0) / electrons)
     return flux + scale * unit_noise(key, flux.shape[0], instrument)

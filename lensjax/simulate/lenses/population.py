@@ -1,4 +1,4 @@
-"""Who lenses whom: lens and source properties of the Euclid-discoverable lenses of LensPop.
+"""Lens and source properties of the Euclid-discoverable lenses of LensPop.
 
 A Gaussian copula over the published percentiles (Collett 2015, arXiv:1507.02657; `tcollett/LensPop`):
 each property keeps its distribution, and the correlations are ours, chosen so that the Einstein radii,
@@ -12,13 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 
+from lensjax.simulate.lenses.cosmology import einstein_radius, interpolate_distance
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.simulate.lenses.interpolation import piecewise_linear
 from lensjax.simulate.lenses.kinds import QUAD, RING
 from lensjax.types import Array, Float
 
-SPEED_OF_LIGHT = 299_792.458  # km/s
-ARCSECONDS = 206_264.806  # a radian
 RED_SOURCES = 0.2  # share of the drawn; about 0.3 of the found, as red ones are bright in more bands
 LENS_DISCS = 0.3  # share of lens galaxies with a disc beside the bulge
 
@@ -57,34 +56,20 @@ def _copula() -> np.ndarray:
     return np.linalg.cholesky(matrix)
 
 
-def _comoving_distances() -> tuple[np.ndarray, np.ndarray]:
-    """Comoving distance (units of c/H0) in a flat universe of matter 0.3, on a grid of redshift."""
-    z = np.linspace(0, 7, 281)
-    rate = 1 / np.sqrt(0.3 * (1 + z) ** 3 + 0.7)
-    return z, np.concatenate([[0], np.cumsum((rate[1:] + rate[:-1]) / 2 * np.diff(z))])
-
-
 _CHOLESKY = _copula()
-_REDSHIFT, _COMOVING = _comoving_distances()
-
-
-def einstein_radius(sigma_v: Array, z_l: Array, z_s: Array) -> Array:
-    """θE = 4π (σ/c)² D_ls/D_s of an isothermal lens, arcseconds; 0 where the source is in front."""
-    near, far = (piecewise_linear(z, _REDSHIFT, _COMOVING) for z in (z_l, z_s))
-    return 4 * jnp.pi * (sigma_v / SPEED_OF_LIGHT) ** 2 * ARCSECONDS * jnp.maximum(1 - near / far, 0.0)
 
 
 def ellipticity(q: Array, phi: Array) -> tuple[Array, Array]:
-    """Components (e1, e2) of axis ratio q and position angle φ, as lenstronomy has them."""
+    """Return the components (e1, e2) of axis ratio q and position angle φ, as lenstronomy defines them."""
     modulus = (1 - q) / (1 + q)
     return modulus * jnp.cos(2 * phi), modulus * jnp.sin(2 * phi)
 
 
-NUMBERS = len(TABLES) + 3 + 14  # that `system` needs
+NUMBERS = len(TABLES) + 3 + 14  # uniform numbers that `draw_system` takes
 
 
-def system(u: Float[Array, "n"], lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
-    """A lens galaxy, its mass and a source behind it; lengths in arcseconds, angles in radians.
+def draw_system(u: Float[Array, "n"], lens_kind: Array, instrument: Instrument) -> dict[str, Array]:
+    """Draw a lens galaxy, its mass and a source behind it; lengths in arcseconds, angles in radians.
 
     `u` are `NUMBERS` uniform numbers in (0, 1).
     """
@@ -95,7 +80,7 @@ def system(u: Float[Array, "n"], lens_kind: Array, instrument: Instrument) -> di
     value = dict(zip(TABLES, columns, strict=True))
     z_l, z_s = value["z_l"] * shape.z_lens, value["z_s"] * shape.z_source
     sigma_v = value["sigma_v"] * shape.sigma_v
-    theta_e = einstein_radius(sigma_v, z_l, z_s)
+    theta_e = einstein_radius(sigma_v, interpolate_distance(z_l), interpolate_distance(z_s))
     q = value["q"]
     phi = jnp.pi * u[0]
     q_mass = jnp.clip(q + 0.06 * normal[0], 0.3, 0.97)

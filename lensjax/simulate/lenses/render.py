@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.simulate.lenses import light, optics
-from lensjax.simulate.lenses.colours import magnitudes
+from lensjax.simulate.lenses.colours import band_magnitudes
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.types import Array, Float
 
@@ -22,7 +22,7 @@ class Camera(NamedTuple):
 
     instrument: Instrument
     supersampling: int
-    grid: light.Grid
+    grid: light.RayGrid
     spectra: Array
 
     @property
@@ -31,12 +31,12 @@ class Camera(NamedTuple):
         return self.instrument.pixel_scale / self.supersampling
 
     def observe(self, rays: Array) -> Float[Array, "h w c"]:
-        """Flux a ray to flux a pixel, through the PSF; the FFT's negative rounding is cut off."""
+        """Turn flux a ray into flux a pixel, through the PSF; the FFT's negative rounding is cut off."""
         return jnp.moveaxis(jnp.maximum(optics.observe(rays, self.spectra, self.supersampling), 0.0), 0, -1)
 
 
 def camera(fwhm: Float[Array, "c"], instrument: Instrument, size: int, supersampling: int) -> Camera:
-    """The camera of a scene whose PSFs have these widths (arcseconds)."""
+    """Return the camera of a scene whose PSFs have these widths (arcseconds)."""
     x, y = light.ray_grid(size, instrument.pixel_scale, supersampling)
     length = optics.transform_length(
         size * supersampling, instrument.kernel_radius * supersampling, supersampling
@@ -46,14 +46,14 @@ def camera(fwhm: Float[Array, "c"], instrument: Instrument, size: int, supersamp
 
 
 def band_flux(magnitude: Array, old: Array, redshift: Array, instrument: Instrument) -> Float[Array, "c"]:
-    """Flux in every band of a galaxy of a VIS magnitude; 0 for an infinite one."""
+    """Return the flux in every band of a galaxy of a VIS magnitude; 0 for an infinite one."""
     wavelengths = np.array([band.wavelength for band in instrument.bands])
     zero_points = np.array([band.zero_point for band in instrument.bands], np.float32)
-    return 10 ** (-0.4 * (magnitudes(magnitude, redshift, old, wavelengths) - zero_points))
+    return 10 ** (-0.4 * (band_magnitudes(magnitude, redshift, old, wavelengths) - zero_points))
 
 
-def source_rays(view: Camera, beta: light.Grid, s: dict[str, Array]) -> Array:
-    """Image-plane shape of a source of unlensed flux 1: a Sérsic galaxy, half of them with a bright knot.
+def source_rays(view: Camera, beta: light.RayGrid, s: dict[str, Array]) -> Array:
+    """Return the image-plane shape of a source of unlensed flux 1: a Sérsic galaxy, half with a bright knot.
 
     `beta`: where the rays meet its plane, arcseconds from the axis through the lens.
     """
@@ -71,14 +71,14 @@ def source_rays(view: Camera, beta: light.Grid, s: dict[str, Array]) -> Array:
 
 
 def lensed_source(view: Camera, s: dict[str, Array]) -> tuple[Float[Array, "h w c"], Float[Array, ""]]:
-    """Flux of the source's images, `mag_source` together, and the magnification."""
-    return source_at(view, light.lens_plane_to_source_plane(view.grid, s, s["x"], s["y"]), s)
+    """Return the flux of the source's images, `mag_source` together, and the magnification."""
+    return image_source(view, light.lens_plane_to_source_plane(view.grid, s, s["x"], s["y"]), s)
 
 
-def source_at(
-    view: Camera, beta: light.Grid, s: dict[str, Array]
+def image_source(
+    view: Camera, beta: light.RayGrid, s: dict[str, Array]
 ) -> tuple[Float[Array, "h w c"], Float[Array, ""]]:
-    """The same for rays that meet the source's plane at `beta`."""
+    """Return the same for rays that meet the source's plane at `beta`."""
     rays = source_rays(view, beta, s)
     magnification = rays.sum()
     flux = band_flux(s["mag_source"], s["old_source"], s["z_s"], view.instrument)
@@ -86,7 +86,7 @@ def source_at(
 
 
 def galaxies(view: Camera, rows: Array) -> Float[Array, "h w c"]:
-    """Flux of Sérsic galaxies, one a row as in `scene.draw_scene`."""
+    """Return the flux of Sérsic galaxies, one a row as in `scene_parameters.draw_scene`."""
 
     def add_row(i: Array, total: Array) -> Array:
         magnitude, old, z, *profile = rows[i]
@@ -97,8 +97,8 @@ def galaxies(view: Camera, rows: Array) -> Float[Array, "h w c"]:
     return view.observe(jax.lax.fori_loop(0, len(rows), add_row, nothing))
 
 
-def unlensed(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:
-    """Flux of the central galaxy, its company, look-alike rings and arcs, and the field.
+def foreground(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:
+    """Return the flux of the central galaxy, its company, look-alike rings and arcs, and the field.
 
     An absent component costs nothing where scenes run one by one (`lax.map` on the CPU).
     """
@@ -128,7 +128,7 @@ def unlensed(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:
 
 
 def starlight(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:
-    """Flux of the foreground star, with its spikes; zero where the scene has none."""
+    """Return the flux of the foreground star, with its spikes; zero where the scene has none."""
     instrument, size = view.instrument, view.grid[0].shape[0] // view.supersampling
     zero_points = np.array([band.zero_point for band in instrument.bands], np.float32)
 

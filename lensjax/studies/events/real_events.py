@@ -28,8 +28,9 @@ from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
 from lensjax.inspection.strain_events import settings
 from lensjax.runtime import logs
-from lensjax.simulate.events.glitches import MASK_ENERGY, MASK_FRACTION, evidence, pictured
-from lensjax.spectrogram.qtransform import asd, q_scan, whiten
+from lensjax.simulate.events.glitches import MASK_ENERGY, MASK_FRACTION, make_evidence_config
+from lensjax.spectrogram.pictures import get_picture_options
+from lensjax.spectrogram.qtransform import measure_asd, q_scan, whiten
 
 DATA = Path(os.environ.get("LENSJAX_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 EVENTS = (
@@ -71,8 +72,10 @@ def track(strain: Strain, gps: float, template: Path, plane: int, size: tuple[in
     local = around(strain, gps)
     white = whitened(local)
     signal = replace(white, values=fitted(template, local, white.values, gps - white.gps_start))
-    block, config, centre = block_at(signal, gps, **pictured(size, "clipped"))
-    scan = q_scan(jnp.asarray(block), evidence(config), centre=centre, plane=plane, medians="white")
+    block, config, centre = block_at(signal, gps, **get_picture_options(size, "clipped"))
+    scan = q_scan(
+        jnp.asarray(block), make_evidence_config(config), centre=centre, plane=plane, medians="white"
+    )
     return np.asarray(scan.energy > jnp.maximum(MASK_ENERGY, MASK_FRACTION * scan.peak_energy))
 
 
@@ -80,7 +83,7 @@ def fitted(template: Path, local: Strain, data: np.ndarray, at: float) -> np.nda
     """The whitened template at the time, phase and amplitude of its loudest match within 0.1 s of `at`."""
     with h5py.File(template) as file:
         both = file["template"][()].astype(np.float64)
-    n, noise = len(local.values), asd(local.values, local.sample_rate)
+    n, noise = len(local.values), measure_asd(local.values, local.sample_rate)
     edge = (n - len(data)) // 2
     # Coalescence is put in the middle: whitening spoils the ends.
     middle = np.argmax(both[0] ** 2 + both[1] ** 2)

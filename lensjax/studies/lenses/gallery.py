@@ -10,9 +10,9 @@ from pathlib import Path
 
 import jax
 
-from lensjax.simulate.lenses.instruments import INSTRUMENTS, instrument_named
+from lensjax.simulate.lenses.examples import simulate
+from lensjax.simulate.lenses.instruments import INSTRUMENTS, get_instrument
 from lensjax.simulate.lenses.kinds import ALL_KINDS, KINDS
-from lensjax.simulate.lenses.scenes_of_kinds import simulate
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
 
     from lensjax.report.figures.contact_sheet import draw_sheet
 
-    instrument = instrument_named(options.instrument)
+    instrument = get_instrument(options.instrument)
     rows = {}
     for kind in options.kinds:
         number = ALL_KINDS.index(kind)

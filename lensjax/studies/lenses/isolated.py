@@ -23,8 +23,8 @@ from lensjax.config import LensData
 from lensjax.runtime import jax_setup, logs
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import edit_scene
-from lensjax.simulate.lenses.evidence import Rule
-from lensjax.simulate.lenses.instruments import instrument_named
+from lensjax.simulate.lenses.evidence import LensRule
+from lensjax.simulate.lenses.instruments import get_instrument
 from lensjax.simulate.lenses.kinds import COMPANIONS, KINDS, NON_LENS_KINDS
 from lensjax.studies.lenses import recall as R
 from lensjax.types import Float
@@ -68,16 +68,16 @@ def scored_kind(
     command: Command, data: LensData, scores: R.Scorer, kind: str, alone: bool = False
 ) -> Float[np.ndarray, "r n"]:
     """Logit of lens less that of non-lens, by every network, of scenes of one kind."""
-    instrument, size, rays = instrument_named(data.instrument), data.size, data.supersampling
+    instrument, size, rays = get_instrument(data.instrument), data.size, data.supersampling
     number = KINDS.index(kind)
 
     def make(index: np.ndarray) -> np.ndarray:
         keys = R.keys_of(command.seed + number, index)
         kinds = np.full(len(index), number, np.int32)
-        rule = Rule(data.min_theta_e, data.min_snr)
-        s, _ = edit_scene.parameters(keys, kinds, rule, instrument, size, rays)
-        s = jax.vmap(edit_scene.alone)(s) if alone else s
-        return scores(jax.device_get(edit_scene.images(keys, s, NO_SOURCE, instrument, size, rays)))
+        rule = LensRule(data.min_theta_e, data.min_snr)
+        s, _ = edit_scene.draw_parameters(keys, kinds, rule, instrument, size, rays)
+        s = jax.vmap(edit_scene.remove_companions)(s) if alone else s
+        return scores(jax.device_get(edit_scene.remake_images(keys, s, NO_SOURCE, instrument, size, rays)))
 
     parts = list(R.in_chunks(make, command.scenes, f"{kind}{', alone' if alone else ''}"))
     return np.concatenate(parts, 1)[:, : command.scenes]

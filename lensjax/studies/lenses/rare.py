@@ -23,8 +23,8 @@ import tyro
 from lensjax.runtime import jax_setup, logs
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.compound_lenses import refuse_unfound
-from lensjax.simulate.lenses.evidence import Rule
-from lensjax.simulate.lenses.instruments import Instrument, instrument_named
+from lensjax.simulate.lenses.evidence import LensRule
+from lensjax.simulate.lenses.instruments import Instrument, get_instrument
 from lensjax.simulate.lenses.kinds import ALL_KINDS, COMPOUND_KINDS, shares
 from lensjax.studies.lenses import recall as R
 
@@ -61,8 +61,8 @@ def main(command: Command) -> None:
     scores = R.scorer(networks)
     directory = command.data_directory or data.directory
     negatives = R.non_lens_scores(scores, data, command.non_lenses, command.seed, directory)
-    camera = instrument_named(data.instrument), data.size, data.supersampling
-    rule = Rule(float(data.min_theta_e), float(data.min_snr))
+    camera = get_instrument(data.instrument), data.size, data.supersampling
+    rule = LensRule(float(data.min_theta_e), float(data.min_snr))
     groups: dict[str, dict[str, np.ndarray]] = {}
     for number, kind in enumerate(DRAWN):
         groups |= _groups(kind, *_scored(command, scores, kind, number, rule, *camera))
@@ -94,7 +94,7 @@ def main(command: Command) -> None:
 
 
 def _scored(
-    command: Command, scores: R.Scorer, kind: str, number: int, rule: Rule, instrument: Instrument,
+    command: Command, scores: R.Scorer, kind: str, number: int, rule: LensRule, instrument: Instrument,
     size: int, supersampling: int,
 ) -> tuple[dict[str, np.ndarray], ...]:  # fmt: skip
     """Truth and scores of `command.lenses` scenes of a kind; of compound ones the nearer source alone too."""
@@ -105,9 +105,9 @@ def _scored(
         rng = np.random.default_rng([seed, int(index[0])])
         kinds = rng.choice(len(ALL_KINDS), len(index), p=shares((kind,))[0]).astype(np.int32)
         keys = R.keys_of(seed, index)
-        s, truth = edit_scene.parameters(keys, kinds, rule, instrument, size, supersampling, compound)
+        s, truth = edit_scene.draw_parameters(keys, kinds, rule, instrument, size, supersampling, compound)
         refuse_unfound(truth, rule)
-        image = functools.partial(edit_scene.images, keys, s)
+        image = functools.partial(edit_scene.remake_images, keys, s)
         both, near = (np.array(a, np.float32) for a in ((1, 1), (1, 0)))
         seen = scores(jax.device_get(image(both, instrument, size, supersampling)))
         alone = scores(jax.device_get(image(near, instrument, size, supersampling))) if compound else None

@@ -26,8 +26,8 @@ from lensjax.config import LensData
 from lensjax.runtime import jax_setup, logs
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import edit_scene
-from lensjax.simulate.lenses.evidence import Rule
-from lensjax.simulate.lenses.instruments import instrument_named
+from lensjax.simulate.lenses.evidence import LensRule
+from lensjax.simulate.lenses.instruments import get_instrument
 from lensjax.simulate.lenses.kinds import LENS_KINDS, LENS_WEIGHTS, RING
 from lensjax.studies.lenses import recall as R
 from lensjax.studies.lenses.selection_tables import lines
@@ -106,15 +106,15 @@ def changes_of(instrument: Any) -> dict[str, tuple[Callable[[dict], dict], np.nd
     found: dict[str, tuple[Callable[[dict], dict], np.ndarray]] = {
         "as it is": (lambda s: s, BOTH),
         "source removed": (lambda s: s, NO_SOURCE),
-        "lens galaxy removed": (edit_scene.without_galaxy, BOTH),
+        "lens galaxy removed": (edit_scene.remove_galaxy, BOTH),
     }
     if len(instrument.bands) > 1:
-        found["blue source"] = (lambda s: edit_scene.with_source_colour(s, edit_scene.BLUE), BOTH)
-        found["red source"] = (lambda s: edit_scene.with_source_colour(s, edit_scene.RED), BOTH)
+        found["blue source"] = (lambda s: edit_scene.set_source_colour(s, edit_scene.BLUE), BOTH)
+        found["red source"] = (lambda s: edit_scene.set_source_colour(s, edit_scene.RED), BOTH)
     for factor in PSF:
-        found[f"psf {factor:g}"] = (functools.partial(edit_scene.with_psf, factor=factor), BOTH)
+        found[f"psf {factor:g}"] = (functools.partial(edit_scene.scale_psf, factor=factor), BOTH)
     for offset in OFFSETS:
-        found[f"offset {offset:g}"] = (functools.partial(edit_scene.at_distance, distance=offset), BOTH)
+        found[f"offset {offset:g}"] = (functools.partial(edit_scene.move_lens, distance=offset), BOTH)
     return found
 
 
@@ -122,20 +122,20 @@ def score_variants(
     command: Command, data: LensData, scores: R.Scorer
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Truth of every lens, and its scores [networks n] in every variant."""
-    instrument, size, rays = instrument_named(data.instrument), data.size, data.supersampling
-    rule, changes = Rule(command.min_theta_e, command.min_snr), changes_of(instrument)
+    instrument, size, rays = get_instrument(data.instrument), data.size, data.supersampling
+    rule, changes = LensRule(command.min_theta_e, command.min_snr), changes_of(instrument)
 
     def make(index: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         rng = np.random.default_rng([command.seed, int(index[0])])
         kinds = rng.choice(len(LENS_KINDS), len(index), p=np.array(LENS_WEIGHTS)).astype(np.int32)
         keys = R.keys_of(command.seed, index)
-        s, truth = edit_scene.parameters(keys, kinds, rule, instrument, size, rays)
+        s, truth = edit_scene.draw_parameters(keys, kinds, rule, instrument, size, rays)
         for which in ("source", "lens"):
-            of = functools.partial(edit_scene.colour, which=which, instrument=instrument)
+            of = functools.partial(edit_scene.measure_colour, which=which, instrument=instrument)
             truth[f"{which}_colour"] = jax.vmap(of)(s)
         scored = {}
         for name, (change, sources) in changes.items():
-            image = edit_scene.images(keys, jax.vmap(change)(s), sources, instrument, size, rays)
+            image = edit_scene.remake_images(keys, jax.vmap(change)(s), sources, instrument, size, rays)
             scored[name] = scores(jax.device_get(image))
         return jax.device_get(truth), scored
 
