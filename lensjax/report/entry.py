@@ -38,7 +38,7 @@ class Entry:
     window_probabilities: np.ndarray | None = None  # [t k]
 
 
-def check(entry: Entry, bands: Sequence[str] = ()) -> None:
+def check_entry(entry: Entry, bands: Sequence[str] = ()) -> None:
     """Raise a UserError that names the entry, the value and the rule when something does not fit."""
     where, shape = f"entry '{entry.id}'", entry.image.shape
     if entry.image.ndim not in (3, 4) or 0 in shape:

@@ -110,7 +110,7 @@ def grey(image: np.ndarray, log: bool) -> np.ndarray:
     return colours(image) @ WEIGHTS / 255 if is_colour(image) else np.sqrt(energy(image, log) / CLIP)
 
 
-def check(entry: Entry, grid: EventGrid) -> None:
+def check_event(entry: Entry, grid: EventGrid) -> None:
     """Raise a UserError that names the entry where it is no event of this grid."""
     windows = len(grid.windows)
     if entry.image.ndim != 4 or entry.image.shape[0] != windows:
@@ -118,9 +118,3 @@ def check(entry: Entry, grid: EventGrid) -> None:
             f"entry '{entry.id}': the image has shape {entry.image.shape}; an event of {windows} windows is "
             f"[{windows} h w c]."
         )
-
-
-def ramp_css() -> str:
-    """The colour bar of energy."""
-    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b, _ in palette("viridis")[:BETWEEN:16])
-    return f".ramp.e{{background:linear-gradient(90deg,{stops})}}"

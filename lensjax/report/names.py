@@ -130,7 +130,7 @@ def is_baseline(method: str) -> bool:
 def method_label(method: str) -> str:
     """`grad_cam(layer=stage4)` → "Grad-CAM (layer=stage4)"; unknown names are made readable."""
     base, rest = _base(method)
-    label = METHODS[base][0] if base in METHODS else readable(base)
+    label = METHODS[base][0] if base in METHODS else make_readable(base)
     return f"{label} ({rest})" if rest else label
 
 
@@ -151,14 +151,14 @@ def _base(method: str) -> tuple[str, str]:
 
 
 def score_label(name: str) -> str:
-    return SCORES[name][0] if name in SCORES else readable(name)
+    return SCORES[name][0] if name in SCORES else make_readable(name)
 
 
 def score_text(name: str) -> str:
     return SCORES[name][1] if name in SCORES else ""
 
 
-def readable(name: str) -> str:
+def make_readable(name: str) -> str:
     """`position_error_median` → "Position error median"; names with capitals of their own stay."""
     words = name.replace("_", " ").replace("/", " ").strip()
     return words[:1].upper() + words[1:] if words.islower() else words
@@ -171,6 +171,6 @@ def quantity_label(name: str) -> str:
         return words[name]
     for unit in ("arcsec", "pixels", "ms", "octaves"):
         if name.endswith("_" + unit):
-            label = f"{readable(name.removesuffix('_' + unit))} ({unit})".replace(" median", ", median")
+            label = f"{make_readable(name.removesuffix('_' + unit))} ({unit})".replace(" median", ", median")
             return label.replace(" p90", ", 90th percentile")
-    return readable(name)
+    return make_readable(name)

@@ -37,7 +37,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Layout:
+class PictureLayout:
     """Pixels of an example as it is shown: of one window, and between windows."""
 
     height: int
@@ -52,14 +52,14 @@ class Layout:
         return self.windows * self.width + (self.windows - 1) * self.gap
 
 
-def layouts(shape: Sequence[int]) -> tuple[Layout, Layout]:
+def layouts(shape: Sequence[int]) -> tuple[PictureLayout, PictureLayout]:
     """Of the picture and of the maps of an example [*s]: the same proportions, on pixels of their own."""
     *windows, height, width = shape
     factor = shrink_factor((height, width))
     coarse = 2 if windows and max(height, width) / factor > COARSE else 1
 
-    def layout(by: int, gap: int) -> Layout:
-        return Layout(-(-height // by), -(-width // by), (windows or [1])[0], gap, by)
+    def layout(by: int, gap: int) -> PictureLayout:
+        return PictureLayout(-(-height // by), -(-width // by), (windows or [1])[0], gap, by)
 
     return layout(factor, GAP * coarse), layout(factor * coarse, GAP)
 
@@ -107,7 +107,7 @@ def luminance(image: np.ndarray) -> np.ndarray:
     return stretch(np.nan_to_num(np.asarray(image, np.float64), nan=0.0, posinf=0.0, neginf=0.0).mean(-1))
 
 
-def side_by_side(values: np.ndarray, spatial: int, fill: int | float, width: int = GAP) -> np.ndarray:
+def join_windows(values: np.ndarray, spatial: int, fill: int | float, width: int = GAP) -> np.ndarray:
     """The windows of an event [t h w …] beside each other, `width` pixels apart; a 2D image as it is."""
     if spatial == 2:
         return values
@@ -186,7 +186,7 @@ def ramp(diverging: bool) -> np.ndarray:
     return np.round(colours * 255).astype(np.uint8)
 
 
-def rescaled(colours: np.ndarray, own: Scale, shown: Scale) -> np.ndarray:
+def rescale_palette(colours: np.ndarray, own: Scale, shown: Scale) -> np.ndarray:
     """The palette that shows indices over the range `own` with `colours` over the range `shown`."""
     values = own.low + np.arange(LEVELS) / (LEVELS - 1) * (own.high - own.low)
     at = np.clip((values - shown.low) / (shown.high - shown.low), 0, 1)

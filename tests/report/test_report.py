@@ -17,7 +17,7 @@ import pytest
 from lensjax.report import pixels
 from lensjax.report.entry import position_error, verdict
 from lensjax.report.figures import save_figures
-from lensjax.report.page.filters import safe_json
+from lensjax.report.page.filters import to_safe_json
 from lensjax.report.page.page import Entry, write_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -109,7 +109,7 @@ def test_json_survives_and_cannot_leave_its_element() -> None:
         "a": [float("nan"), math.inf, 1.5, np.float32(2), np.int64(3), True, None],
         "b": "</script>\u2028<!--&",
     }
-    text = safe_json(value)
+    text = to_safe_json(value)
     assert "<" not in text and ">" not in text and "\u2028" not in text
     assert json.loads(text) == {"a": [None, None, 1.5, 2, 3, True, None], "b": value["b"]}
 

@@ -21,16 +21,19 @@ from lensjax.report.event_windows import in_window, zoom
 from lensjax.report.names import method_label
 from lensjax.report.page.filters import number
 
-BLUE, GREY, GREEN, PINK = "#1f4e9c", "#9aa0aa", "#2fe07a", "#ff4fd8"
+BLUE, GREY, RED, AMBER = "#1f4e9c", "#9aa0aa", "#b3261e", "#8a5a00"
+GREEN, PINK = "#2fe07a", "#ff4fd8"
+INK, PALE = "#5c6472", "#dfdcd3"
+"""Text and lines of axes, and of a grid."""
 
 
-def blank(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+def make_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
     figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
 
-def plain(text: str) -> str:
+def to_plain_text(text: str) -> str:
     """Text that matplotlib does not take for mathematics, of characters that its font has."""
     known = _characters()
     return "".join(c if c == "\n" or ord(c) in known else "?" for c in text).replace("$", r"\$")
@@ -41,7 +44,7 @@ def _characters() -> frozenset[int]:
     return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure; a PDF has its fonts embedded as TrueType, and the same figure gives the same bytes."""
     options: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
     with matplotlib.rc_context({"pdf.fonttype": 42}):
@@ -49,21 +52,21 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def between(width: int) -> int:
+def window_gap(width: int) -> int:
     """Pixels between windows of this width."""
     return max(pixels.GAP, width // 40)
 
 
-def joined(values: np.ndarray, spatial: int, fill: int | float) -> np.ndarray:
+def join_windows(values: np.ndarray, spatial: int, fill: int | float) -> np.ndarray:
     """Windows of an event beside each other."""
-    return pixels.side_by_side(values, spatial, fill, between(values.shape[spatial - 1]))
+    return pixels.join_windows(values, spatial, fill, window_gap(values.shape[spatial - 1]))
 
 
 def draw_map(
     axis: Axes, entry: Entry, method: str, values: np.ndarray, scale: pixels.Scale | None = None
 ) -> None:
     """On `scale`, or the map's own, which is written under it; a map that is not finite is named."""
-    axis.set_title(plain(method_label(method)))
+    axis.set_title(to_plain_text(method_label(method)))
     own = pixels.map_scale([values])
     scale = own if scale is None or own is None else scale
     if scale is None:
@@ -75,7 +78,7 @@ def draw_map(
         )
         return
     name = "RdBu_r" if scale.diverging else "YlOrRd"
-    picture = joined(values.astype(float), values.ndim, np.nan)
+    picture = join_windows(values.astype(float), values.ndim, np.nan)
     axis.imshow(picture, cmap=name, vmin=scale.low, vmax=scale.high, interpolation="nearest")
     draw_mask(axis, entry, "black")
     # A bar of its own: matplotlib's colorbar takes longer than the panel.
@@ -91,7 +94,7 @@ def draw_marks(axis: Axes, entry: Entry, colour: str = GREEN, events: EventGrid 
     draw_mask(axis, entry, colour)
     *windows, height, width = entry.image.shape[:-1]
     for window in range((windows or [1])[0]):
-        shift = window * (width + between(width)) - 0.5
+        shift = window * (width + window_gap(width)) - 0.5
         if (at := in_window(entry.true_position, events, window)) is not None:
             axis.plot(shift + at[1] * width, at[0] * height - 0.5, "+", color="white", markersize=9)
         if (at := in_window(entry.position, events, window)) is not None:
@@ -104,5 +107,5 @@ def draw_marks(axis: Axes, entry: Entry, colour: str = GREEN, events: EventGrid 
 
 def draw_mask(axis: Axes, entry: Entry, colour: str) -> None:
     if entry.mask is not None and entry.mask.any() and not entry.mask.all():
-        picture = joined(entry.mask.astype(float), entry.mask.ndim, 0.0)
+        picture = join_windows(entry.mask.astype(float), entry.mask.ndim, 0.0)
         axis.contour(picture, levels=[0.5], colors=[colour], linewidths=0.8)

@@ -1,4 +1,4 @@
-"""Figures for papers and slides by matplotlib: `Figure` objects on the Agg canvas, without pyplot's state."""
+"""Every figure of a run, for papers and slides, as PNG and PDF."""
 
 from __future__ import annotations
 
@@ -14,57 +14,17 @@ from matplotlib.figure import Figure
 from lensjax.event_axes import EventGrid
 from lensjax.report import event_windows
 from lensjax.report.entry import Entry, position_error
+from lensjax.report.figures.curves import history_figure, is_roc, roc_figure
 from lensjax.report.figures.examples import example_figure
 from lensjax.report.figures.film import Film, film_figure
-from lensjax.report.figures.panels import BLUE, GREY, blank, plain, save
-from lensjax.report.names import method_label, quantity_label, readable, score_label
-from lensjax.report.page import charts
-from lensjax.report.page.exports import EXAMPLE
-from lensjax.report.page.summary import chance_level, is_row_baseline, score_names, triple_of
+from lensjax.report.figures.panels import BLUE, GREY, make_figure, save_figure, to_plain_text
+from lensjax.report.names import method_label, score_label
+from lensjax.report.page.figure_links import EXAMPLE
 from lensjax.report.pixels import Scale, shared_scales
+from lensjax.report.score_table import chance_level, is_row_baseline, score_names, triple_of
 from lensjax.runtime.errors import UserError
 
 __all__ = ["example_figure", "save_figures", "save_film"]
-
-
-def roc_figure(rows: Sequence[Mapping[str, Any]], auroc: tuple[float, float, float] | None = None) -> Figure:
-    """True against false positives, linear and logarithmic; `rows` have fpr and tpr, `auroc` its interval."""
-    figure = blank(7.2, 3.4)
-    fpr, tpr = (np.array([float(row[k]) for row in rows]) for k in ("fpr", "tpr"))
-    for axis, scale in zip(figure.subplots(1, 2), ("linear", "log"), strict=True):
-        keep = fpr > 0 if scale == "log" else np.ones(fpr.shape, bool)
-        axis.plot(fpr[keep], tpr[keep], color=BLUE)
-        lowest = max(fpr[keep].min(initial=1.0), 1e-8) if scale == "log" else 0.0
-        grid = np.geomspace(lowest, 1, 50) if scale == "log" else np.array([0.0, 1.0])
-        axis.plot(grid, grid, color=GREY, linestyle="--")
-        axis.set(xscale=scale, xlabel="false positive rate", ylabel="true positive rate", ylim=(0, 1.02))
-    if auroc is not None:
-        figure.suptitle(f"AUROC {auroc[0]:.4f} ({auroc[1]:.4f}–{auroc[2]:.4f})", fontsize=10)
-    return figure
-
-
-def history_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """What a run logged, one panel a quantity, its splits together."""
-    key, quantities = charts.history_series(rows) if rows else ("epoch", [])
-    columns = min(3, max(1, len(quantities)))
-    lines = max(1, -(-len(quantities) // columns))
-    figure = blank(3.1 * columns, 2.4 * lines)
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axis, (quantity, series) in zip(axes, quantities, strict=False):
-        for split, x, y in series:
-            axis.plot(
-                x,
-                y,
-                color=GREY if split == "train" else BLUE,
-                label=split or None,
-                marker="." if len(x) == 1 else "",
-            )
-        axis.set(title=quantity_label(quantity), xlabel=readable(key).lower())
-        if any(split for split, *_ in series):
-            axis.legend(frameon=False)
-    for axis in axes[len(quantities) :]:
-        axis.set_visible(False)
-    return figure
 
 
 def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -75,7 +35,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(classes) > 6
     side = 1.6 + (0.36 if many else 0.55) * len(classes)
-    figure = blank(side + 0.6, side)
+    figure = make_figure(side + 0.6, side)
     axis = figure.subplots()
     picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (i, j), count in np.ndenumerate(counts):
@@ -85,7 +45,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
                 j, i, f"{count:d}", ha="center", va="center", color=colour, fontsize=8 if many else None
             )
     ticks = np.arange(len(classes))
-    names = [plain(c) for c in classes]
+    names = [to_plain_text(c) for c in classes]
     axis.set(xticks=ticks, yticks=ticks, xlabel="predicted", ylabel="true")
     axis.set_xticklabels(
         names,
@@ -102,7 +62,7 @@ def score_figure(score_table: Sequence[Mapping[str, Any]]) -> Figure:
     """Bars with intervals, one panel a score: trivial maps in grey, chance as a dotted line."""
     names = score_names(score_table)
     rows = sorted(score_table, key=is_row_baseline)[::-1]
-    figure = blank(2.0 + 2.5 * max(1, len(names)), 1.0 + 0.27 * max(1, len(rows)))
+    figure = make_figure(2.0 + 2.5 * max(1, len(names)), 1.0 + 0.27 * max(1, len(rows)))
     axes = figure.subplots(1, max(1, len(names)), sharey=True, squeeze=False)[0]
     labels = [method_label(row["method"]) for row in rows]
     for axis, name in zip(axes, names, strict=False):
@@ -134,7 +94,7 @@ def position_figure(
     known = np.isfinite(predicted).all(axis=1) & np.isfinite(true).all(axis=1)
     offset = (predicted[known] - true[known]) * np.array(shape) * scale
     centre = (0.5 - true[known]) * np.array(shape) * scale
-    figure = blank(7.2, 3.4)
+    figure = make_figure(7.2, 3.4)
     sky, cumulative = figure.subplots(1, 2)
     sky.scatter(offset[:, 1], offset[:, 0], s=6, alpha=0.5, color=BLUE, linewidths=0)
     reach = float(np.quantile(np.abs(offset), 0.99)) * 1.2 if len(offset) else 1.0
@@ -172,7 +132,7 @@ def peak_figure(entries: Sequence[Entry], grid: EventGrid) -> Figure:
     offset = np.array([v for e in entries if (v := event_windows.errors(e, grid))]).reshape(-1, 2)
     naive = [event_windows.errors(replace(e, position=middle), grid) for e in entries]
     centre = np.array([v for v in naive if v]).reshape(-1, 2)
-    figure = blank(10.0, 3.4)
+    figure = make_figure(10.0, 3.4)
     plane, *cumulative = figure.subplots(1, 3)
     plane.scatter(*offset.T, s=6, alpha=0.5, color=BLUE, linewidths=0)
     plane.axhline(0, color=GREY, lw=0.6)
@@ -212,7 +172,7 @@ def save_figures(
     summary, paths = summary or {}, []
     figures: dict[str, Figure] = {}
     for name, rows in (curves or {}).items():
-        if rows and {"fpr", "tpr"} <= set(rows[0]):
+        if is_roc(rows):
             ends = tuple(summary.get(k) for k in ("auroc", "auroc_low", "auroc_high"))
             figures[_file(name)] = roc_figure(rows, ends if None not in ends else None)  # type: ignore[arg-type]
         elif rows:
@@ -244,7 +204,7 @@ def save_film(out: Path, film: Film, *, bands: Sequence[str] = (), events: Event
 
 
 def _save(figure: Figure, path: Path) -> list[Path]:
-    return [save(figure, path.with_name(f"{path.name}.{kind}")) for kind in ("png", "pdf")]
+    return [save_figure(figure, path.with_name(f"{path.name}.{kind}")) for kind in ("png", "pdf")]
 
 
 def _file(name: str) -> str:
