@@ -23,7 +23,7 @@ from lensjax.models import build
 from lensjax.report import event_windows, names, pixels
 from lensjax.report.entry import Entry
 from lensjax.report.figures import save_figures
-from lensjax.report.page import event_cards, marks, numbers
+from lensjax.report.page import marks, numbers
 from lensjax.report.page.page import write_page
 from lensjax.report.page.templates import render_part
 
@@ -319,7 +319,7 @@ def test_predictions_are_written_in_seconds_and_hertz(tmp_path: Path) -> None:
     (made,) = result_files.entries(items, predicted, {}, {}, CLASSES)
     np.testing.assert_allclose(made.window_probabilities, 1 / 22)
     assert made.window_weights is not None and made.window_weights[0] == 0.7
-    assert len(event_cards.view_decisions(made)) == 4
+    assert page(tmp_path, made).count('<div>\n<span class="weight') == 4
 
 
 # ---- behaviour, in a browser --------------------------------------------------

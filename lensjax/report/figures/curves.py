@@ -19,7 +19,7 @@ from lensjax.report.names import make_readable, quantity_label
 from lensjax.report.page.filters import is_finite_number, number
 
 WIDTH, HEIGHT = 380, 250
-"""Units of the SVG on the page."""
+"""Units of the SVG on the page; charts.html.j2 has the same."""
 MOST_CHARTS = 6
 SPLITS = ("train", "validation", "test")
 # What is worth a chart first; the rest of a history follows while there is room.

@@ -34,11 +34,14 @@ def example_figure(
     events: EventGrid | None = None,
     scales: Mapping[str, render.Scale | None] | None = None,
 ) -> Figure:
-    """Image with truth and prediction, then every map with its colour bar, windows of an event side by side.
+    """Draw the image with truth and prediction, then every map with its colour bar.
 
-    Six panels a row; of events (`events` are the axes of their windows) energy above, maps two a row.
-    `scales` has one scale a method, that of all examples; without it every map has its own. A map that is not
-    finite is named and left blank. Raises UserError where the entry does not fit together.
+    Windows of an event stand side by side. Six panels a row; of events (`events` are the axes of their
+    windows) energy above, maps two a row. `scales` has one scale a method, that of all examples; without it
+    every map has its own. A map that is not finite is named and left blank.
+
+    Raises:
+      UserError: the entry does not fit together.
     """
     check_entry(entry, bands)
     if events is not None:

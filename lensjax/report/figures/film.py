@@ -23,7 +23,7 @@ class Film:
     """Frames [f *s c] in the images' units, taken after `steps` [f] at `scores` [f]; `curve` [n] of all."""
 
     name: str
-    """As it was asked for, and of what."""
+    """The request as it was given, and its subject."""
     frames: np.ndarray
     scores: np.ndarray
     steps: np.ndarray
@@ -33,7 +33,7 @@ class Film:
 
 
 def film_figure(film: Film, *, bands: Sequence[str] = (), events: EventGrid | None = None) -> Figure:
-    """One column a frame; of an event (`events` are the axes of its windows) one row a window.
+    """Draw one column a frame; of an event (`events` are the axes of its windows) one row a window.
 
     All frames share one scale, so that brightness can be compared along the strip.
     """
@@ -70,7 +70,7 @@ def film_figure(film: Film, *, bands: Sequence[str] = (), events: EventGrid | No
 
 
 def colours(film: Film, bands: Sequence[str], is_event: bool) -> np.ndarray:
-    """uint8 [f t h w 3]: t is 1 for images of the sky."""
+    """Return uint8 [f t h w 3]: t is 1 for images of the sky."""
     frames = film.frames if film.frames.ndim == 5 else film.frames[:, None]
     if not is_event:  # one tall image, so that stretch and colour balance are those of all frames
         tall = frames.reshape(-1, *frames.shape[-2:])

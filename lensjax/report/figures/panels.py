@@ -19,7 +19,7 @@ from lensjax.report import pixels
 from lensjax.report.entry import Entry, finite_pair
 from lensjax.report.event_windows import in_window, zoom
 from lensjax.report.names import method_label
-from lensjax.report.page.filters import number
+from lensjax.report.page.filters import number, replace_unprintable
 
 BLUE, GREY, RED, AMBER = "#1f4e9c", "#9aa0aa", "#b3261e", "#8a5a00"
 GREEN, PINK = "#2fe07a", "#ff4fd8"
@@ -28,15 +28,17 @@ INK, PALE = "#5c6472", "#dfdcd3"
 
 
 def make_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """Return a blank figure of `width` × `height` inches on the Agg canvas."""
     figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
 
 def to_plain_text(text: str) -> str:
-    """Text that matplotlib does not take for mathematics, of characters that its font has."""
+    """Return text that matplotlib does not take for mathematics, of characters that its font has."""
     known = _characters()
-    return "".join(c if c == "\n" or ord(c) in known else "?" for c in text).replace("$", r"\$")
+    lines = [replace_unprintable(line) for line in text.split("\n")]
+    return "".join(c if c == "\n" or ord(c) in known else "?" for c in "\n".join(lines)).replace("$", r"\$")
 
 
 @functools.cache
@@ -53,19 +55,19 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 
 def window_gap(width: int) -> int:
-    """Pixels between windows of this width."""
+    """Return the pixels between windows of this width."""
     return max(pixels.GAP, width // 40)
 
 
 def join_windows(values: np.ndarray, spatial: int, fill: int | float) -> np.ndarray:
-    """Windows of an event beside each other."""
+    """Return the windows of an event beside each other, as figures space them."""
     return pixels.join_windows(values, spatial, fill, window_gap(values.shape[spatial - 1]))
 
 
 def draw_map(
     axis: Axes, entry: Entry, method: str, values: np.ndarray, scale: pixels.Scale | None = None
 ) -> None:
-    """On `scale`, or the map's own, which is written under it; a map that is not finite is named."""
+    """Draw a map on `scale` or its own, written under it; a map that is not finite is named."""
     axis.set_title(to_plain_text(method_label(method)))
     own = pixels.map_scale([values])
     scale = own if scale is None or own is None else scale
@@ -90,7 +92,7 @@ def draw_map(
 
 
 def draw_marks(axis: Axes, entry: Entry, colour: str = GREEN, events: EventGrid | None = None) -> None:
-    """Outline of the evidence, the true place (cross), the prediction and its sigma (dot and ellipse)."""
+    """Outline the evidence; mark the true place (cross), the prediction (dot) and its sigma (ellipse)."""
     draw_mask(axis, entry, colour)
     *windows, height, width = entry.image.shape[:-1]
     for window in range((windows or [1])[0]):
@@ -106,6 +108,7 @@ def draw_marks(axis: Axes, entry: Entry, colour: str = GREEN, events: EventGrid 
 
 
 def draw_mask(axis: Axes, entry: Entry, colour: str) -> None:
+    """Draw the outline of the evidence, unless it is nothing or everything."""
     if entry.mask is not None and entry.mask.any() and not entry.mask.all():
         picture = join_windows(entry.mask.astype(float), entry.mask.ndim, 0.0)
         axis.contour(picture, levels=[0.5], colors=[colour], linewidths=0.8)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lensjax.event_axes import EventGrid
@@ -28,7 +29,7 @@ __all__ = ["example_figure", "save_figures", "save_film"]
 
 
 def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Counts [true, predicted] in words, shaded by the share of the true class; of many classes no zeros."""
+    """Draw counts [true, predicted], shaded by the share of the true class; of many classes no zeros."""
     counts = np.asarray(counts)
     if counts.shape != (len(classes), len(classes)):
         raise UserError(f"confusion has shape {counts.shape} for {len(classes)} classes; give [k k].")
@@ -59,7 +60,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
 
 
 def score_figure(score_table: Sequence[Mapping[str, Any]]) -> Figure:
-    """Bars with intervals, one panel a score: trivial maps in grey, chance as a dotted line."""
+    """Draw bars with intervals, one panel a score: trivial maps in grey, chance as a dotted line."""
     names = score_names(score_table)
     rows = sorted(score_table, key=is_row_baseline)[::-1]
     figure = make_figure(2.0 + 2.5 * max(1, len(names)), 1.0 + 0.27 * max(1, len(rows)))
@@ -85,67 +86,61 @@ def score_figure(score_table: Sequence[Mapping[str, Any]]) -> Figure:
 def position_figure(
     predicted: np.ndarray, true: np.ndarray, shape: tuple[int, int], pixel_scale: float | None = None
 ) -> Figure:
-    """Offsets predicted − true on the sky and their cumulative distribution.
+    """Draw offsets predicted − true on the sky and their cumulative distribution.
 
     Positions are fractions [n 2] of an image of `shape`; rows without a finite truth are left out. Dashed:
-    what naming the centre of the image would give.
+    the errors of a constant prediction at the image centre.
     """
     unit, scale = ("arcsec", pixel_scale) if pixel_scale is not None else ("pixels", 1.0)
     known = np.isfinite(predicted).all(axis=1) & np.isfinite(true).all(axis=1)
-    offset = (predicted[known] - true[known]) * np.array(shape) * scale
-    centre = (0.5 - true[known]) * np.array(shape) * scale
+    offset, centre = (
+        (place - true[known]) * np.array(shape) * scale for place in (predicted[known], np.full(2, 0.5))
+    )
     figure = make_figure(7.2, 3.4)
     sky, cumulative = figure.subplots(1, 2)
-    sky.scatter(offset[:, 1], offset[:, 0], s=6, alpha=0.5, color=BLUE, linewidths=0)
-    reach = float(np.quantile(np.abs(offset), 0.99)) * 1.2 if len(offset) else 1.0
-    limits = (-reach or -1.0, reach or 1.0)
-    sky.set(
-        xlabel=f"column offset ({unit})",
-        ylabel=f"row offset ({unit})",
-        xlim=limits,
-        ylim=limits[::-1],
-        aspect=1,
-    )
-    sky.axhline(0, color=GREY, lw=0.6)
-    sky.axvline(0, color=GREY, lw=0.6)
-    if len(offset):
-        for values, style, colour, label in (
-            (offset, "-", BLUE, "model"),
-            (centre, "--", GREY, "image centre"),
-        ):
-            distance = np.concatenate([[0.0], np.sort(np.hypot(*values.T))])
-            share = np.linspace(0, 1, len(distance))
-            cumulative.step(distance, share, style, where="post", color=colour, label=label)
-        cumulative.legend(frameon=False, loc="lower right")
-    cumulative.set(
-        xlabel=f"position error ({unit})", ylabel="share of examples", ylim=(0, 1.02), xlim=(0, None)
-    )
+    reach = (float(np.quantile(np.abs(offset), 0.99)) * 1.2 if len(offset) else 0.0) or 1.0
+    _draw_offsets(sky, offset[:, ::-1], f"column offset ({unit})", f"row offset ({unit})")
+    sky.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect=1)
+    errors = {"model": np.hypot(*offset.T), "image centre": np.hypot(*centre.T)}
+    _draw_cumulative(cumulative, errors if len(offset) else {}, f"position error ({unit})", "examples")
     return figure
 
 
 def peak_figure(entries: Sequence[Entry], grid: EventGrid) -> Figure:
-    """Offsets predicted − true of events in time and frequency, and their cumulative distributions.
+    """Draw offsets predicted − true of events in time and frequency, and their cumulative distributions.
 
-    Entries without a known truth are left out. Dashed: what naming the middle of a window would give.
+    Entries without a known truth are left out. Dashed: the errors of a constant prediction at the middle of a
+    window.
     """
-    middle = np.full(2, 0.5)
-    offset = np.array([v for e in entries if (v := event_windows.errors(e, grid))]).reshape(-1, 2)
-    naive = [event_windows.errors(replace(e, position=middle), grid) for e in entries]
-    centre = np.array([v for v in naive if v]).reshape(-1, 2)
+    middle = [replace(e, position=np.full(2, 0.5)) for e in entries]
+    offset, centre = (
+        np.array([v for e in each if (v := event_windows.errors(e, grid))]).reshape(-1, 2)
+        for each in (entries, middle)
+    )
     figure = make_figure(10.0, 3.4)
     plane, *cumulative = figure.subplots(1, 3)
-    plane.scatter(*offset.T, s=6, alpha=0.5, color=BLUE, linewidths=0)
-    plane.axhline(0, color=GREY, lw=0.6)
-    plane.axvline(0, color=GREY, lw=0.6)
-    plane.set(xlabel="time, predicted − true (ms)", ylabel="frequency, predicted − true (octaves)")
+    _draw_offsets(plane, offset, "time, predicted − true (ms)", "frequency, predicted − true (octaves)")
     for i, (axis, label) in enumerate(zip(cumulative, ("time (ms)", "frequency (octaves)"), strict=True)):
-        for values, style, colour, name in ((offset, "-", BLUE, "model"), (centre, "--", GREY, "middle")):
-            distance = np.concatenate([[0.0], np.sort(np.abs(values[:, i]))])
-            share = np.linspace(0, 1, len(distance))
-            axis.step(distance, share, style, where="post", color=colour, label=name)
-        axis.legend(frameon=False, loc="lower right")
-        axis.set(xlabel=f"error of {label}", ylabel="share of events", ylim=(0, 1.02), xlim=(0, None))
+        errors = {"model": np.abs(offset[:, i]), "middle": np.abs(centre[:, i])}
+        _draw_cumulative(axis, errors, f"error of {label}", "events")
     return figure
+
+
+def _draw_offsets(axis: Axes, offset: np.ndarray, x_label: str, y_label: str) -> None:
+    axis.scatter(*offset.T, s=6, alpha=0.5, color=BLUE, linewidths=0)
+    axis.axhline(0, color=GREY, lw=0.6)
+    axis.axvline(0, color=GREY, lw=0.6)
+    axis.set(xlabel=x_label, ylabel=y_label)
+
+
+def _draw_cumulative(axis: Axes, errors: Mapping[str, np.ndarray], label: str, counted: str) -> None:
+    """Draw the share of errors up to each value: first the model's, then dashed those of a constant."""
+    for (name, values), style, colour in zip(errors.items(), ("-", "--"), (BLUE, GREY), strict=False):
+        distance = np.concatenate([[0.0], np.sort(values)])
+        axis.step(distance, np.linspace(0, 1, len(distance)), style, where="post", color=colour, label=name)
+    if errors:
+        axis.legend(frameon=False, loc="lower right")
+    axis.set(xlabel=label, ylabel=f"share of {counted}", ylim=(0, 1.02), xlim=(0, None))
 
 
 def save_figures(
@@ -174,9 +169,9 @@ def save_figures(
     for name, rows in (curves or {}).items():
         if is_roc(rows):
             ends = tuple(summary.get(k) for k in ("auroc", "auroc_low", "auroc_high"))
-            figures[_file(name)] = roc_figure(rows, ends if None not in ends else None)  # type: ignore[arg-type]
+            figures[_file_name(name)] = roc_figure(rows, ends if None not in ends else None)  # type: ignore[arg-type]
         elif rows:
-            figures[_file(name)] = history_figure(rows)
+            figures[_file_name(name)] = history_figure(rows)
     if summary.get("confusion") is not None and summary.get("classes") is not None:
         figures["confusion"] = confusion_figure(np.array(summary["confusion"]), summary["classes"])
     if score_table:
@@ -189,23 +184,25 @@ def save_figures(
         true = np.array([e.true_position for e in placed], float)
         figures["positions"] = position_figure(predicted, true, placed[0].image.shape[-3:-1], pixel_scale)
     for name, figure in figures.items():
-        paths += _save(figure, out / name)
+        paths += _save_kinds(figure, out / name)
     scales = shared_scales([e.maps for e in entries]) if scales is None else scales
     for i, entry in enumerate(entries):
         figure = example_figure(entry, bands=bands, pixel_scale=pixel_scale, events=events, scales=scales)
-        paths += _save(figure, out / f"{EXAMPLE.format(i)}{_file(entry.id)}")
+        paths += _save_kinds(figure, out / f"{EXAMPLE.format(i)}{_file_name(entry.id)}")
     return paths
 
 
 def save_film(out: Path, film: Film, *, bands: Sequence[str] = (), events: EventGrid | None = None) -> Path:
     """Write a film strip into `out`, as PDF too, and return the path of the PNG."""
     out.mkdir(parents=True, exist_ok=True)
-    return _save(film_figure(film, bands=bands, events=events), out / f"dream_{_file(film.name)}")[0]
+    return _save_kinds(film_figure(film, bands=bands, events=events), out / f"dream_{_file_name(film.name)}")[
+        0
+    ]
 
 
-def _save(figure: Figure, path: Path) -> list[Path]:
+def _save_kinds(figure: Figure, path: Path) -> list[Path]:
     return [save_figure(figure, path.with_name(f"{path.name}.{kind}")) for kind in ("png", "pdf")]
 
 
-def _file(name: str) -> str:
+def _file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "unnamed"

@@ -190,18 +190,18 @@ def _choose_classes(entry: Entry) -> list[int]:
     return shown if entry.label is None or entry.label in shown else [*shown, entry.label]
 
 
-def _view_position(entry: Entry, pixel_scale: float | None) -> list[dict[str, Any]]:
+def _view_position(entry: Entry, pixel_scale: float | None) -> list[tuple[str, str, bool]]:
     """Return where the model puts the centre, and how far off that is, in pixels and in arcseconds."""
     if (at := finite_pair(entry.position)) is None:
         return []
     height, width = entry.image.shape[-3:-1]
     place = f"row {at[0] * height - 0.5:.1f}, col {at[1] * width - 0.5:.1f}"
-    lines = [{"name": "Predicted centre", "text": place, "is_strong": False}]
+    lines = [("Predicted centre", place, False)]
     if (sigma := finite_pair(entry.position_sigma)) is not None:
         spread = math.hypot(sigma[0] * height, sigma[1] * width) / math.sqrt(2)
-        lines.append({"name": "Stated 1σ", "text": _length(spread, pixel_scale), "is_strong": False})
+        lines.append(("Stated 1σ", _length(spread, pixel_scale), False))
     if (error := position_error(entry)) is not None:
-        lines.append({"name": "Position error", "text": _length(error, pixel_scale), "is_strong": True})
+        lines.append(("Position error", _length(error, pixel_scale), True))
     return lines
 
 

@@ -27,7 +27,6 @@ def view_picture(entry: Entry, grid: EventGrid, log: bool) -> dict[str, Any]:
             {"name": f"{length:g} s", "times": event_windows.time_ticks(grid, i)}
             for i, length in enumerate(grid.windows)
         ],
-        "decisions": view_decisions(entry),
         "clip": f"{CLIP:g}",
         "notes": notes,
     }
@@ -56,35 +55,17 @@ def _encode(shares: np.ndarray, gap: int, colour_map: str) -> bytes:
     return png.encode(joined, event_windows.palette(colour_map))
 
 
-def view_decisions(entry: Entry) -> list[dict[str, Any]]:
-    """Return for each window its weight in the pooling, and its own class, where the network has either."""
-    weights, each = entry.window_weights, entry.window_probabilities
-    if weights is None and each is None:
-        return []
-    decisions = []
-    for i in range(entry.image.shape[0]):
-        one: dict[str, Any] = {"weight": None, "name_parts": []}
-        if weights is not None:
-            one |= {"weight": float(weights[i]), "is_heaviest": i == int(np.argmax(weights))}
-        if each is not None:
-            k = int(np.argmax(each[i]))
-            one["name_parts"] = entry.classes[k].split("_")  # a line may break after each underscore
-            one |= {"agrees": k == entry.predicted, "probability": float(each[i][k])}
-        decisions.append(one)
-    return decisions
-
-
-def view_position(entry: Entry, grid: EventGrid) -> list[dict[str, Any]]:
+def view_position(entry: Entry, grid: EventGrid) -> list[tuple[str, str, bool]]:
     """Return time and frequency of the peak as predicted, its stated spread, the truth, and the error."""
     if (said := event_windows.peak(entry.position, grid)) is None:
         return []
-    lines = [{"name": "Predicted peak", "text": _peak(*said), "is_strong": False}]
+    lines = [("Predicted peak", _peak(*said), False)]
     if (true := event_windows.peak(entry.true_position, grid)) is not None:
-        lines.append({"name": "True peak", "text": _peak(*true), "is_strong": False})
+        lines.append(("True peak", _peak(*true), False))
     if (spread := event_windows.sigmas(entry, grid)) is not None:
-        lines.append({"name": "Stated 1σ", "text": _spread(*spread), "is_strong": False})
+        lines.append(("Stated 1σ", _spread(*spread), False))
     if (error := event_windows.errors(entry, grid)) is not None:
-        lines.append({"name": "Error", "text": _spread(*map(abs, error)), "is_strong": True})
+        lines.append(("Error", _spread(*map(abs, error)), True))
     return lines
 
 

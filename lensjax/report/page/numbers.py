@@ -42,8 +42,6 @@ MANY = {
 } | {name: HEADLINES[name] for name in ("calibration_error", "parameters", "epochs", "seconds_per_epoch")}
 """The tiles where there are more than two classes."""
 IN_THE_MATRIX = ("confusion", "classes", "n_per_class", "f1_per_class")
-FAINTEST = 12
-"""Per cent of colour in a cell of the matrix that counts anything."""
 
 
 def view_numbers(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,21 +122,10 @@ def view_confusion(summary: Mapping[str, Any]) -> dict[str, Any] | None:
     if found is None or len(found[1]) <= 2:
         return None
     counts, classes = found
-    rows = []
-    for i, row in enumerate(score_classes(counts)):
-        recall, low, high = row["recall"]
-        cells = [_view_cell(int(count), row["n"], i, j, classes) for j, count in enumerate(counts[i])]
-        bar = view_bar(recall, low, high) if row["n"] else None
-        rows.append(
-            row | {"name": classes[i], "cells": cells, "recall": recall, "low": low, "high": high, "bar": bar}
-        )
-    return {"classes": classes, "rows": rows, "right": int(np.trace(counts)), "total": int(counts.sum())}
-
-
-def _view_cell(count: int, n: int, i: int, j: int, classes: list[str]) -> dict[str, Any]:
-    title = f"{count} of {n} {classes[i]} said to be {classes[j]}"
-    share = max(100 * count / n, FAINTEST) if count else 0
-    return {"count": count, "share": share, "is_right": i == j, "title": title}
+    rows = score_classes(counts)
+    for row in rows:
+        row["bar"] = view_bar(*row["recall"]) if row["n"] else None
+    return {"classes": classes, "counts": counts.tolist(), "rows": rows}
 
 
 def _view_tile(label: str, unit: str, text: str, value: Any) -> dict[str, str]:

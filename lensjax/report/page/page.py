@@ -15,8 +15,8 @@ from typing import Any
 from lensjax.event_axes import EventGrid
 from lensjax.report import event_windows, pixels
 from lensjax.report.entry import Entry, check_entry, verdict
-from lensjax.report.figures import curves as line_charts
 from lensjax.report.figures import film
+from lensjax.report.figures.curves import LineChart, chart_svg, describe_chart, make_charts
 from lensjax.report.names import LOWER_IS_BETTER, is_baseline, method_label, method_text, score_label
 from lensjax.report.page import cards, controls, figure_links, numbers, png, scores
 from lensjax.report.page.cards import Page
@@ -94,19 +94,10 @@ def write_page(
     return path
 
 
-def view_charts(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Return training history and ROC as drawings of matplotlib with titles and legends."""
-    return [
-        {
-            "title": chart.title,
-            "lines": chart.lines,
-            "words": line_charts.describe_chart(chart),
-            "width": line_charts.WIDTH,
-            "height": line_charts.HEIGHT,
-            "drawing": line_charts.chart_svg(chart, salt=str(number)),
-        }
-        for number, chart in enumerate(line_charts.make_charts(curves))
-    ]
+def view_charts(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[LineChart, str, str]]:
+    """Return training history and ROC: each chart with its description and its drawing."""
+    charts = make_charts(curves)
+    return [(chart, describe_chart(chart), chart_svg(chart, salt=str(i))) for i, chart in enumerate(charts)]
 
 
 def view_benchmark(folder: Path) -> dict[str, Any]:
