@@ -19,8 +19,8 @@ from lensjax.report.score_table import (
     format_score,
     heading,
     is_row_baseline,
+    read_triple,
     score_names,
-    triple_of,
 )
 
 __all__ = ["COSTS", "markdown", "write", "write_csv"]
@@ -68,7 +68,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         ends = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
         writer.writerow(["method", "trivial", "n", *ends, *COSTS])
         for row in sorted(rows, key=is_row_baseline):
-            values = [v for name in names for v in (triple_of(row, name) or (np.nan,) * 3)]
+            values = [v for name in names for v in (read_triple(row, name) or (np.nan,) * 3)]
             values += [row.get("cost", {}).get(name, np.nan) for name in COSTS]
             writer.writerow(
                 [row["method"], int(is_row_baseline(row)), row["n"], *(f"{v:.6g}" for v in values)]

@@ -19,7 +19,7 @@ BETWEEN = 255
 WEIGHTS = np.array([0.299, 0.587, 0.114])  # of red, green and blue in brightness, ITU-R BT.601
 
 
-def lengths(grid: EventGrid) -> str:
+def describe_lengths(grid: EventGrid) -> str:
     """Return the lengths of the windows in words: `0.5, 1, 2 and 4 s`."""
     names = [f"{length:g}" for length in grid.windows]
     return (f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]) + " s"
@@ -38,7 +38,9 @@ def time_ticks(grid: EventGrid, window: int) -> list[tuple[float, str]]:
     return [(0.5 - TICK, f"−{reach:.2g}"), (0.5, "0"), (0.5 + TICK, f"{reach:.2g}")]
 
 
-def in_window(pair: np.ndarray | None, grid: EventGrid | None, window: int) -> tuple[float, float] | None:
+def locate_in_window(
+    pair: np.ndarray | None, grid: EventGrid | None, window: int
+) -> tuple[float, float] | None:
     """Return a position, fractions of the first window, as those of another; None outside of it.
 
     Without a grid every window has the position as it is.

@@ -25,7 +25,7 @@ def score_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the names of the scores in the rows, in order of appearance."""
     names = [k for row in rows for k in (*row, *(row.get("scores") or ()))]
     return [
-        n for n in dict.fromkeys(names) if n not in SKIPPED_COLUMNS and any(triple_of(r, n) for r in rows)
+        n for n in dict.fromkeys(names) if n not in SKIPPED_COLUMNS and any(read_triple(r, n) for r in rows)
     ]
 
 
@@ -34,7 +34,7 @@ def is_row_baseline(row: Mapping[str, Any]) -> bool:
     return bool(row.get("baseline", is_baseline(row["method"])))
 
 
-def triple_of(row: Mapping[str, Any], name: str) -> tuple[float, float, float] | None:
+def read_triple(row: Mapping[str, Any], name: str) -> tuple[float, float, float] | None:
     """Return (mean, low, high) of a score in a row, or None."""
     value = row.get(name, (row.get("scores") or {}).get(name))
     return None if value is None else read_interval(value)
@@ -42,7 +42,7 @@ def triple_of(row: Mapping[str, Any], name: str) -> tuple[float, float, float] |
 
 def find_best(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[str, tuple] | None:
     """Return method and triple of the row with the best finite mean."""
-    found = [(r["method"], v) for r in rows if (v := triple_of(r, name)) and math.isfinite(v[0])]
+    found = [(r["method"], v) for r in rows if (v := read_triple(r, name)) and math.isfinite(v[0])]
     return max(found, key=lambda pair: better_sign(name) * pair[1][0]) if found else None
 
 
@@ -55,9 +55,9 @@ def chance_level(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
     """Return the score of a random guess: the row or column "chance" where given, else the random map."""
     if name in LOWER_IS_BETTER:
         return None
-    found = [triple_of(row, name) for row in rows if row["method"] == CHANCE]
-    found += [triple_of(row, CHANCE) for row in rows if name not in NO_CHANCE]
-    found += [triple_of(row, name) for row in rows if row["method"] == "random"]
+    found = [read_triple(row, name) for row in rows if row["method"] == CHANCE]
+    found += [read_triple(row, CHANCE) for row in rows if name not in NO_CHANCE]
+    found += [read_triple(row, name) for row in rows if row["method"] == "random"]
     return next((value[0] for value in found if value and math.isfinite(value[0])), None)
 
 
@@ -77,7 +77,7 @@ def better_sign(name: str) -> int:
 
 def rank_rows(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
     """Return the place of each row in a score from 0, the best, to 1; NaN where it has none."""
-    values = np.array([(triple_of(row, name) or (np.nan,))[0] for row in rows], float)
+    values = np.array([(read_triple(row, name) or (np.nan,))[0] for row in rows], float)
     worth = -np.abs(values) if name in LOWER_IS_BETTER else values
     place = np.array([(worth > one).sum() for one in worth], float) / max(1, len(rows) - 1)
     return np.where(np.isfinite(values), place, np.nan)
@@ -97,7 +97,7 @@ def heading(name: str) -> str:
 
 def format_score(row: Mapping[str, Any], name: str, interval: bool = False) -> str:
     """Return the mean with the standard deviation over seeds, or else, if asked for, with its interval."""
-    value = triple_of(row, name)
+    value = read_triple(row, name)
     if value is None or not np.isfinite(value[0]):
         return "–"
     digits = 0 if abs(value[0]) >= 10 else 3 if name.endswith("_s") else 2

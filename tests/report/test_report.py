@@ -23,7 +23,7 @@ from lensjax.report.entry import position_error, verdict
 from lensjax.report.figures import curves, save_figures
 from lensjax.report.figures.film import Film
 from lensjax.report.names import make_readable
-from lensjax.report.page import templates
+from lensjax.report.page import render
 from lensjax.report.page.filters import to_safe_json
 from lensjax.report.page.page import Entry, write_page
 from tests.report.test_report_pixels import decode
@@ -151,7 +151,7 @@ def test_everything_a_user_names_is_escaped(tmp_path: Path) -> None:
 
 
 def test_every_template_renders_with_every_name_defined(tmp_path: Path) -> None:
-    environment = templates.make_environment()
+    environment = render.make_environment()
     assert environment.undefined is StrictUndefined and environment.autoescape is True
     environment.cache.clear()
     hostile_page(tmp_path)
@@ -160,7 +160,7 @@ def test_every_template_renders_with_every_name_defined(tmp_path: Path) -> None:
     loaded = {name for _, name in environment.cache}
     assert loaded == set(environment.list_templates())
     with pytest.raises(UndefinedError):
-        templates.render_part("numbers.html.j2")
+        render.render_part("numbers.html.j2")
 
 
 def test_drawings_of_charts_hold_no_address_and_stay_the_same() -> None:

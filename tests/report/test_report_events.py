@@ -25,7 +25,7 @@ from lensjax.report.entry import Entry
 from lensjax.report.figures import save_figures
 from lensjax.report.page import marks, numbers
 from lensjax.report.page.page import write_page
-from lensjax.report.page.templates import render_part
+from lensjax.report.page.render import render_part
 
 SHAPE = (14, 20)
 GRID = EventGrid(SHAPE)
@@ -95,13 +95,13 @@ def photo(text: str) -> bytes:
 
 def test_time_maps_into_each_window_by_its_length() -> None:
     early = GRID.position(100.0, -0.2)
-    columns = [event_windows.in_window(early, GRID, i) for i in range(4)]
+    columns = [event_windows.locate_in_window(early, GRID, i) for i in range(4)]
     times = [GRID.time(at[1], i) for i, at in enumerate(columns) if at]
     np.testing.assert_allclose(times, -0.2, atol=1e-6)
     assert {round(at[0], 6) for at in columns if at} == {round(float(early[0]), 6)}
-    assert event_windows.in_window(GRID.position(100.0, 0.4), GRID, 0) is None  # beyond ±0.25 s
-    assert event_windows.in_window(GRID.position(100.0, 0.4), GRID, 1) is not None
-    assert event_windows.in_window(np.full(2, np.nan), GRID, 0) is None
+    assert event_windows.locate_in_window(GRID.position(100.0, 0.4), GRID, 0) is None  # beyond ±0.25 s
+    assert event_windows.locate_in_window(GRID.position(100.0, 0.4), GRID, 1) is not None
+    assert event_windows.locate_in_window(np.full(2, np.nan), GRID, 0) is None
 
 
 def draw_marks(entry: Entry) -> str:

@@ -9,7 +9,7 @@ from lensjax.report import score_table
 from lensjax.report.page import numbers, scores
 from lensjax.report.page.filters import fraction, number
 from lensjax.report.page.page import view_charts
-from lensjax.report.page.templates import render_part
+from lensjax.report.page.render import render_part
 
 
 def render_scores(rows: list) -> str:

@@ -37,7 +37,7 @@ def film_figure(film: Film, *, bands: Sequence[str] = (), events: EventGrid | No
 
     All frames share one scale, so that brightness can be compared along the strip.
     """
-    pictures = colours(film, bands, events is not None)
+    pictures = paint_frames(film, bands, events is not None)
     count, rows, height, width = pictures.shape[:4]
     tall = FRAME * height / width * rows + 0.08 * (rows - 1)
     right = BAR if events is not None and not event_windows.is_colour(film.frames) else 0.12
@@ -69,7 +69,7 @@ def film_figure(film: Film, *, bands: Sequence[str] = (), events: EventGrid | No
     return figure
 
 
-def colours(film: Film, bands: Sequence[str], is_event: bool) -> np.ndarray:
+def paint_frames(film: Film, bands: Sequence[str], is_event: bool) -> np.ndarray:
     """Return uint8 [f t h w 3]: t is 1 for images of the sky."""
     frames = film.frames if film.frames.ndim == 5 else film.frames[:, None]
     if not is_event:  # one tall image, so that stretch and colour balance are those of all frames

@@ -17,7 +17,7 @@ from matplotlib.patches import Ellipse
 from lensjax.event_axes import EventGrid
 from lensjax.report import pixels
 from lensjax.report.entry import Entry, finite_pair
-from lensjax.report.event_windows import in_window, zoom
+from lensjax.report.event_windows import locate_in_window, zoom
 from lensjax.report.names import method_label
 from lensjax.report.page.filters import number, replace_unprintable
 
@@ -97,9 +97,9 @@ def draw_marks(axis: Axes, entry: Entry, colour: str = GREEN, events: EventGrid 
     *windows, height, width = entry.image.shape[:-1]
     for window in range((windows or [1])[0]):
         shift = window * (width + window_gap(width)) - 0.5
-        if (at := in_window(entry.true_position, events, window)) is not None:
+        if (at := locate_in_window(entry.true_position, events, window)) is not None:
             axis.plot(shift + at[1] * width, at[0] * height - 0.5, "+", color="white", markersize=9)
-        if (at := in_window(entry.position, events, window)) is not None:
+        if (at := locate_in_window(entry.position, events, window)) is not None:
             centre = (shift + at[1] * width, at[0] * height - 0.5)
             axis.plot(*centre, ".", color=PINK, markersize=4)
             if (sigma := finite_pair(entry.position_sigma)) is not None:

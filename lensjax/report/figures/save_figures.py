@@ -22,7 +22,7 @@ from lensjax.report.figures.panels import BLUE, GREY, make_figure, save_figure, 
 from lensjax.report.names import method_label, score_label
 from lensjax.report.page.figure_links import EXAMPLE
 from lensjax.report.pixels import Scale, shared_scales
-from lensjax.report.score_table import chance_level, is_row_baseline, score_names, triple_of
+from lensjax.report.score_table import chance_level, is_row_baseline, read_triple, score_names
 from lensjax.runtime.errors import UserError
 
 __all__ = ["example_figure", "save_figures", "save_film"]
@@ -67,7 +67,7 @@ def score_figure(score_table: Sequence[Mapping[str, Any]]) -> Figure:
     axes = figure.subplots(1, max(1, len(names)), sharey=True, squeeze=False)[0]
     labels = [method_label(row["method"]) for row in rows]
     for axis, name in zip(axes, names, strict=False):
-        values = np.array([triple_of(row, name) or (np.nan,) * 3 for row in rows], float)
+        values = np.array([read_triple(row, name) or (np.nan,) * 3 for row in rows], float)
         spread = np.nan_to_num(np.abs(values[:, 1:] - values[:, :1])).T
         colours = [GREY if is_row_baseline(row) else BLUE for row in rows]
         axis.barh(
@@ -127,7 +127,7 @@ def peak_figure(entries: Sequence[Entry], grid: EventGrid) -> Figure:
 
 
 def _draw_offsets(axis: Axes, offset: np.ndarray, x_label: str, y_label: str) -> None:
-    axis.scatter(*offset.T, s=6, alpha=0.5, color=BLUE, linewidths=0)
+    axis.scatter(offset[:, 0], offset[:, 1], s=6, alpha=0.5, color=BLUE, linewidths=0)
     axis.axhline(0, color=GREY, lw=0.6)
     axis.axvline(0, color=GREY, lw=0.6)
     axis.set(xlabel=x_label, ylabel=y_label)

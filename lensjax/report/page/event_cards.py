@@ -71,7 +71,7 @@ def view_position(entry: Entry, grid: EventGrid) -> list[tuple[str, str, bool]]:
 
 def describe(entry: Entry, grid: EventGrid) -> str:
     """Return the event in words: windows, evidence, where the peak is and where the network puts it."""
-    parts = [f"Energy of {entry.id} in windows of {event_windows.lengths(grid)}"]
+    parts = [f"Energy of {entry.id} in windows of {event_windows.describe_lengths(grid)}"]
     if entry.mask is not None and entry.mask.any():
         parts.append(f"true evidence covers {fraction(float(entry.mask.mean()))} of it, outlined")
     for name, pair in (("true peak", entry.true_position), ("predicted peak", entry.position)):

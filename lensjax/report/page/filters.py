@@ -53,7 +53,7 @@ def number(value: object, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def fraction(value: float | None) -> str:
+def fraction(value: float | np.floating | None) -> str:
     """Return a share or a probability with two decimals, never rounded to certainty."""
     if value is None or not math.isfinite(value):
         return "–"

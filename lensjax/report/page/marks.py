@@ -8,7 +8,7 @@ import numpy as np
 
 from lensjax.event_axes import EventGrid
 from lensjax.report.entry import Entry, finite_pair
-from lensjax.report.event_windows import in_window, zoom
+from lensjax.report.event_windows import locate_in_window, zoom
 from lensjax.report.pixels import PictureLayout, join_windows, layouts, shrink
 
 
@@ -22,13 +22,13 @@ def view_marks(
     predictions, truths = [], []
     for window in range(layout.windows):
         shift = window * (width + layout.gap)
-        if (at := in_window(entry.position, events, window)) is not None:
+        if (at := locate_in_window(entry.position, events, window)) is not None:
             rx = ry = 0.05 * height
             if sigma is not None:
                 rx, ry = sigma[1] / zoom(events, window) * width, sigma[0] * height
             place = {"x": shift + at[1] * width, "y": at[0] * height, "rx": rx, "ry": ry}
             predictions.append({k: f"{v:.2f}" for k, v in place.items()} | {"has_sigma": sigma is not None})
-        if (at := in_window(entry.true_position, events, window)) is not None:
+        if (at := locate_in_window(entry.true_position, events, window)) is not None:
             y, x, arm = at[0] * height, shift + at[1] * width, 0.035 * height
             truths.append(f"M{x - arm:.2f} {y:.2f}H{x + arm:.2f}M{x:.2f} {y - arm:.2f}V{y + arm:.2f}")
     bar = None

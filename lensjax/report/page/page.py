@@ -20,7 +20,7 @@ from lensjax.report.figures.curves import LineChart, chart_svg, describe_chart, 
 from lensjax.report.names import LOWER_IS_BETTER, is_baseline, method_label, method_text, score_label
 from lensjax.report.page import cards, controls, figure_links, numbers, png, scores
 from lensjax.report.page.cards import Page
-from lensjax.report.page.templates import render_page
+from lensjax.report.page.render import render_page
 
 __all__ = ["Entry", "write_page"]
 

@@ -13,8 +13,8 @@ from lensjax.report.score_table import (
     compare_intervals,
     find_best,
     is_row_baseline,
+    read_triple,
     score_names,
-    triple_of,
 )
 
 SIGNS = {"above": ("▲", "better than"), "below": ("▼", "worse than"), "close": ("≈", "not told apart from")}
@@ -40,7 +40,7 @@ def view_verdicts(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         trivial, best = best_baseline(rows, name), find_best(explained, name)
         if trivial is None or best is None:
             continue
-        known = [v for r in explained if (v := triple_of(r, name)) and math.isfinite(v[0])]
+        known = [v for r in explained if (v := read_triple(r, name)) and math.isfinite(v[0])]
         verdicts.append(
             {
                 "score": name,
@@ -61,7 +61,7 @@ def view_bar(mean: float, low: float, high: float, chance: float | None = None) 
 
 
 def _view_cell(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any] | None:
-    value = triple_of(row, name)
+    value = read_triple(row, name)
     if value is None or not math.isfinite(value[0]):
         return None
     best, how = best_baseline(rows, name), ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from importlib import resources
 from typing import Any
 
@@ -31,7 +32,7 @@ def make_environment() -> Environment:
         for function in (filters.number, filters.fraction, filters.to_safe_json, names.method_label,
                          names.method_text, names.score_label, names.score_text)
     }  # fmt: skip
-    environment.tests["trivial"] = names.is_baseline
+    environment.tests |= {"trivial": names.is_baseline, "finite": math.isfinite}
     return environment
 
 
