@@ -102,6 +102,11 @@ def stretch(values: np.ndarray) -> np.ndarray:
     return np.round(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
 
+def count_missing(values: np.ndarray) -> int:
+    """Return how many values are not finite."""
+    return int(np.sum(~np.isfinite(values)))
+
+
 def luminance(image: np.ndarray) -> np.ndarray:
     """Return uint8 [h w]: the mean over bands, which lies under the maps."""
     return stretch(np.nan_to_num(np.asarray(image, np.float64), nan=0.0, posinf=0.0, neginf=0.0).mean(-1))

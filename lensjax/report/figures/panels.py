@@ -72,7 +72,7 @@ def draw_map(
     own = pixels.map_scale([values])
     scale = own if scale is None or own is None else scale
     if scale is None:
-        bad = int(np.sum(~np.isfinite(values)))
+        bad = pixels.count_missing(values)
         text = f"not available:\n{bad} of {values.size}\nvalues not finite"
         axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
         axis.set_box_aspect(

@@ -57,23 +57,20 @@ def make_page(
 
 def view_card(entry: Entry, index: int, page: Page) -> dict[str, Any]:
     """Return what card.html.j2 needs of one example."""
-    judged, grid = verdict(entry), page.events
+    grid = page.events
     layout = pixels.layouts(entry.image.shape[:-1])[0]
     if grid is None:
         under = _encode_luminance(entry)
         picture, position = _view_picture(entry, page.bands), _view_position(entry, page.pixel_scale)
     else:
         under = event_cards.encode_grey(entry, page.log)
-        picture, position = (
-            event_cards.view_picture(entry, grid, page.log),
-            event_cards.view_position(entry, grid),
-        )
+        picture = event_cards.view_picture(entry, grid, page.log)
+        position = event_cards.view_position(entry, grid)
     return {
         "index": index,
         "entry": entry,
         "layout": layout,
-        "verdict": judged.replace(" ", "-"),
-        "verdict_text": _verdict_text(entry, judged),
+        "verdict": verdict(entry),
         "figures": [file for file in page.figures if is_of_example(file, index)],
         "under": png.data_uri(under),
         "marks": marks.view_marks(entry, f"s{index}", page.pixel_scale, grid),
@@ -127,7 +124,7 @@ def _view_picture(entry: Entry, bands: Sequence[str]) -> dict[str, str]:
         return colours
 
     uri = png.data_uri(png.encode(_paint(entry, paint, pixels.layouts(entry.image.shape[:-1])[0])))
-    missing = int(np.sum(~np.isfinite(entry.image)))
+    missing = pixels.count_missing(entry.image)
     gone = f" {number(missing)} missing values are shown as sky." if missing else ""
     windows = f", {entry.image.shape[0]} windows side by side" if entry.image.ndim == 4 else ""
     return {"uri": uri, "words": _describe(entry), "caption": f"Image{windows} ({text}).{gone}"}
@@ -136,7 +133,7 @@ def _view_picture(entry: Entry, bands: Sequence[str]) -> dict[str, str]:
 def _view_tile(entry: Entry, method: str, page: Page) -> dict[str, Any]:
     values, scale = entry.maps.get(method), page.scales[method]
     if values is None or scale is None or not np.all(np.isfinite(values)):
-        return {"method": method, "absence": _describe_absence(values)}
+        return {"method": method, "map": values, "uri": ""}
     spatial, layout = values.ndim, pixels.layouts(values.shape)[1]
     small = pixels.shrink(values.astype(np.float64), layout.factor, (spatial - 2, spatial - 1))
     indices, own = pixels.quantise(small, scale.diverging)
@@ -146,20 +143,12 @@ def _view_tile(entry: Entry, method: str, page: Page) -> dict[str, Any]:
     title = f"{method_label(method)} map of {entry.id}"
     return {
         "method": method,
-        "absence": "",
         "title": title,
         "words": f"{title}, values {number(values.min())} to {number(values.max())}",
         "uri": png.data_uri(png.encode(indices, palette)),
         "low": own.low,
         "high": own.high,
     }
-
-
-def _describe_absence(values: np.ndarray | None) -> str:
-    if values is None:
-        return "Not available: this method was not run on this example."
-    bad = int(np.sum(~np.isfinite(values)))
-    return f"Not available: {number(bad)} of {number(int(values.size))} values are not finite."
 
 
 def _describe(entry: Entry) -> str:
@@ -171,14 +160,6 @@ def _describe(entry: Entry) -> str:
         if (at := finite_pair(pair)) is not None:
             parts.append(f"{name} at row {fraction(at[0])}, column {fraction(at[1])} of the image")
     return "; ".join(parts)
-
-
-def _verdict_text(entry: Entry, judged: str) -> str:
-    said = entry.classes[entry.predicted]
-    if judged == "unknown":
-        return f"says {said}, truth unknown"
-    truth = entry.classes[entry.label or 0]
-    return f"correct: {said}" if judged == "correct" else f"{judged}: says {said}, is {truth}"
 
 
 def _choose_classes(entry: Entry) -> list[int]:

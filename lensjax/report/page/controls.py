@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from lensjax.event_axes import EventGrid
 from lensjax.report import event_windows, pixels
 from lensjax.report.entry import Entry, finite_pair, verdict
@@ -15,19 +13,24 @@ from lensjax.report.page.cards import Page
 
 MANY = 4
 """Classes: with more, true and predicted ones are chosen apart."""
-Pairs = list[tuple[str, str]]  # value and text of the options of a choice
 
 
 def view_controls(entries: Sequence[Entry], page: Page) -> dict[str, Any]:
-    """Return the controls that sort, filter and scale."""
+    """Return what controls.html.j2 needs: what occurs in the examples, and how often."""
     classes = list(dict.fromkeys(c for e in entries for c in e.classes))
-    kinds = sorted({e.kind for e in entries if e.kind})
+    said = Counter(e.classes[e.predicted] for e in entries)
+    true = Counter(e.classes[e.label] for e in entries if e.label is not None)
+    verdicts = Counter(verdict(e) for e in entries)
+    many = len(classes) > MANY
     return {
-        "sorts": _list_sorts(entries, classes, page),
+        "classes": [] if many else classes,
+        "class_counts": {"is": sorted(true.items()), "says": sorted(said.items())} if many else {},
+        "sortable_classes": sorted(said) if many else classes,
+        "verdicts": verdicts,
+        "mistakes": sum(n for kind, n in verdicts.items() if kind not in ("correct", "unknown")),
+        "has_position": any(e.position is not None for e in entries),
+        "kinds": sorted({e.kind for e in entries if e.kind}),
         "scored_methods": list(dict.fromkeys(m for e in entries for m in e.scores)),
-        "shows": _list_verdicts(entries),
-        "class_filters": _list_class_filters(entries, classes),
-        "kinds": [("", "any"), *((kind, kind) for kind in kinds)] if kinds else [],
         "windows": name_windows(entries, page.events),
     }
 
@@ -40,82 +43,18 @@ def name_windows(entries: Sequence[Entry], grid: EventGrid | None) -> list[str]:
     return [f"window {number + 1}" for number in range(most)] if most > 1 else []
 
 
-def _list_sorts(entries: Sequence[Entry], classes: Sequence[str], page: Page) -> Pairs:
-    sorts = [("order", "order given"), ("id", "name"), ("confidence", "confidence in its answer")]
-    sortable = sorted(set(map(_predicted_class, entries))) if len(classes) > MANY else classes
-    sorts += [(f"p:{c}", f"probability of {c}") for c in sortable]
-    if any(e.label is not None for e in entries):
-        sorts.append(("truth", "probability of the true class"))
-    if any(e.position is not None for e in entries):
-        apart = [("error", "position error")]
-        if page.events:
-            apart = [("error", "position error in time"), ("octaves", "position error in frequency")]
-        sorts += [*apart, ("sigma", "stated position σ")]
-    return sorts
+def view_legend(entries: Sequence[Entry]) -> dict[str, bool]:
+    """Return which marks are drawn over any image."""
+    return {
+        "has_mask": any(e.mask is not None and e.mask.any() for e in entries),
+        "has_truth": any(finite_pair(e.true_position) for e in entries),
+        "has_prediction": any(finite_pair(e.position) for e in entries),
+    }
 
 
-def _list_verdicts(entries: Sequence[Entry]) -> Pairs:
-    verdicts = Counter(verdict(e) for e in entries)
-    mistakes = sum(n for k, n in verdicts.items() if k not in ("correct", "unknown"))
-    shows = [
-        ("mistakes", "mistakes", mistakes),
-        ("false positive", "false positives", verdicts["false positive"]),
-        ("false negative", "false negatives", verdicts["false negative"]),
-        ("correct", "correct", verdicts["correct"]),
-        ("unknown", "truth unknown", verdicts["unknown"]),
-    ]
-    some = [(key, f"{text} ({count})") for key, text, count in shows if count or key == "mistakes"]
-    return [("all", f"all ({len(entries)})"), *some]
-
-
-def _list_class_filters(entries: Sequence[Entry], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return one filter for true and predicted class; of many classes two, with those that occur."""
-    if len(classes) <= MANY:
-        pairs = [("", "any"), *((f"is:{c}", f"is {c}") for c in classes)]
-        pairs += [(f"says:{c}", f"said to be {c}") for c in classes]
-        return [{"name": "cls", "label": "Class", "pairs": pairs}]
-    true = Counter(e.classes[e.label] for e in entries if e.label is not None)
-    said = Counter(map(_predicted_class, entries))
-    return [
-        {
-            "name": name,
-            "label": label,
-            "pairs": [("", "any"), *((c, f"{c} ({found[c]})") for c in sorted(found))],
-        }
-        for name, label, found in (("is", "True class", true), ("says", "Said to be", said))
-        if found
-    ]
-
-
-def _predicted_class(entry: Entry) -> str:
-    return entry.classes[entry.predicted]
-
-
-def list_marks(entries: Sequence[Entry], page: Page) -> Pairs:
-    """Return what is drawn over the images: the class in page.css, and what it means."""
-    place = "peak" if page.events else "centre"
-    drawn = (
-        ("arc", "true evidence", any(e.mask is not None and e.mask.any() for e in entries)),
-        ("true", f"true {place}", any(finite_pair(e.true_position) for e in entries)),
-        ("pred", f"predicted {place}, 1σ", any(finite_pair(e.position) for e in entries)),
-    )
-    return [(name, text) for name, text, is_there in drawn if is_there]
-
-
-def view_ramps(page: Page) -> list[dict[str, Any]]:
-    """Return the colour bars of maps, and of energy on a page of events, as stops of a CSS gradient."""
-
-    def stop(colour: Sequence[int]) -> str:
-        r, g, b, a = colour
-        return f"rgba({r},{g},{b},{a / 255:.2f})"
-
-    bars: list[tuple[str, np.ndarray, bool]] = [
-        ("d", page.ramps[True][:: pixels.LEVELS // 14], True),
-        ("q", page.ramps[False][:: pixels.LEVELS // 14], True),
-    ]
+def list_ramps(page: Page) -> list[tuple[str, list[list[int]]]]:
+    """Return the colour bars of maps, and of energy on a page of events: a name and some of its colours."""
+    ramps = [(kind, page.ramps[kind == "d"][:: pixels.LEVELS // 14]) for kind in "dq"]
     if page.events:
-        bars.append(("e", event_windows.palette("viridis")[: event_windows.BETWEEN : 16], False))
-    return [
-        {"kind": kind, "stops": [stop(colour) for colour in colours.tolist()], "on_white": on_white}
-        for kind, colours, on_white in bars
-    ]
+        ramps.append(("e", event_windows.palette("viridis")[: event_windows.BETWEEN : 16]))
+    return [(kind, colours.tolist()) for kind, colours in ramps]

@@ -15,7 +15,7 @@ from lensjax.report.page.filters import fraction, number
 
 def view_picture(entry: Entry, grid: EventGrid, log: bool) -> dict[str, Any]:
     """Return windows side by side on one colour scale, with their axes, and what each of them says."""
-    missing = int(np.sum(~np.isfinite(entry.image)))
+    missing = pixels.count_missing(entry.image)
     notes = " Bars: weight of a window." if entry.window_weights is not None else ""
     notes += " Below: its own answer." if entry.window_probabilities is not None else ""
     notes += f" {number(missing)} missing values are shown as 0." if missing else ""

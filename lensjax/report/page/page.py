@@ -77,7 +77,7 @@ def write_page(
         "made": datetime.now().astimezone().strftime("%-d %B %Y, %H:%M %Z"),
         "versions": [f"{name} {version}" for name in PACKAGES if (version := _find_version(name))],
         "figures": figure_links.group_run_figures(files),
-        "ramps": controls.view_ramps(page),
+        "ramps": controls.list_ramps(page),
         "numbers": numbers.view_numbers(summary) if summary else None,
         "confusion": numbers.view_confusion(summary) if summary else None,
         "charts": view_charts(curves or {}),
@@ -86,7 +86,7 @@ def write_page(
         "dreams": [{"uri": png.data_uri(data), "words": film.describe_film(strip)} for strip, data in dreams],
         "cards": [cards.view_card(entry, i, page) for i, entry in enumerate(entries)],
         "controls": controls.view_controls(entries, page),
-        "marks": controls.list_marks(entries, page),
+        "legend": controls.view_legend(entries),
         "state": _make_state(entries, page),
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lensjax.report import names
+from lensjax.report import names, pixels
 from lensjax.report.page import filters
 
 STYLES = ("page.css", "compare.css")
@@ -29,8 +29,10 @@ def make_environment() -> Environment:
     )
     environment.filters |= {
         function.__name__: function
-        for function in (filters.number, filters.fraction, filters.to_safe_json, names.method_label,
-                         names.method_text, names.score_label, names.score_text)
+        for function in (
+            filters.number, filters.fraction, filters.to_safe_json, pixels.count_missing,
+            names.method_label, names.method_text, names.score_label, names.score_text,
+        )
     }  # fmt: skip
     environment.tests |= {"trivial": names.is_baseline, "finite": math.isfinite}
     return environment
