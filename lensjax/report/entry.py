@@ -1,4 +1,4 @@
-"""One explained example, as the page and the figures take it."""
+"""The explained example: what the page and the figures are made from."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Entry:
     window_probabilities: np.ndarray | None = None  # [t k]
 
 
-def check(entry: Entry, bands: Sequence[str] = ()) -> None:
+def check_entry(entry: Entry, bands: Sequence[str] = ()) -> None:
     """Raise a UserError that names the entry, the value and the rule when something does not fit."""
     where, shape = f"entry '{entry.id}'", entry.image.shape
     if entry.image.ndim not in (3, 4) or 0 in shape:
@@ -72,14 +72,14 @@ def check(entry: Entry, bands: Sequence[str] = ()) -> None:
 
 
 def finite_pair(pair: np.ndarray | None) -> tuple[float, float] | None:
-    """(row, column) as floats, or None where there is no position or it is not finite."""
+    """Return (row, column) as floats, or None where there is no position or it is not finite."""
     if pair is None or np.shape(pair) != (2,) or not np.all(np.isfinite(pair)):
         return None
     return float(pair[0]), float(pair[1])
 
 
 def position_error(entry: Entry) -> float | None:
-    """Distance between predicted and true centre in pixels, where both are known."""
+    """Return the distance between predicted and true centre in pixels, where both are known."""
     predicted, truth = finite_pair(entry.position), finite_pair(entry.true_position)
     if predicted is None or truth is None:
         return None
@@ -88,7 +88,7 @@ def position_error(entry: Entry) -> float | None:
 
 
 def verdict(entry: Entry) -> str:
-    """correct, mistake, false positive, false negative (two classes, the second is positive) or unknown."""
+    """Return correct, mistake, false positive or negative (of two classes the second), or unknown."""
     if entry.label is None:
         return "unknown"
     if entry.label == entry.predicted:

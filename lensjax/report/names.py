@@ -1,4 +1,4 @@
-"""What methods and scores are called on a page, and one sentence on each."""
+"""Labels of methods and scores on a page, and one sentence on each."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ON_EVENTS = {
     "lime": "a local linear model over segments of the event",
     "centre": "a Gaussian at the trigger, in the middle: what a map scores that never looks",
 }
-"""What else is said of a method on a page of events."""
+"""Sentences that replace those of METHODS on a page of events."""
 BASELINES = ("random", "centre", "center", "input", "abs_input", "|input|", "sobel", "chance")
 SCORES = {
     "energy": ("Energy inside", "share of the map's positive part that lies on the true evidence"),
@@ -113,35 +113,35 @@ BY_ASKING = (
     "deletion", "insertion", "road_most", "road_least", "infidelity", "mu_fidelity", "sparseness",
     "max_sensitivity", "randomised", "labels_shuffled",
 )  # fmt: skip
-"""Scores that ask the network again, or only the map, and know no truth."""
+"""Scores that need the network or the map alone, and no truth."""
 NEUTRAL = ("sparseness",)
-"""Neither more nor less is better."""
+"""Scores of which neither more nor less is better."""
 NO_CHANCE = ("pointing_near", "iou", "insertion", "road_least", "mu_fidelity", "sparseness")
-"""Scores of which a random map does not get the mask's share of the image: its own row says what it gets."""
+"""Scores whose chance level is not the mask's share of the image: it is that of the random map."""
 CHANCE = "chance"
-"""A score of this name is no score of a map: it is what a random map would get."""
+"""The column of this name is not a score of the map: it is that of a random map."""
 
 
 def is_baseline(method: str) -> bool:
-    """Whether a method is a trivial map that every explanation should beat."""
-    return _base(method)[0] in BASELINES
+    """Return whether a method is a trivial map that every explanation should beat."""
+    return _split_method(method)[0] in BASELINES
 
 
 def method_label(method: str) -> str:
-    """`grad_cam(layer=stage4)` → "Grad-CAM (layer=stage4)"; unknown names are made readable."""
-    base, rest = _base(method)
-    label = METHODS[base][0] if base in METHODS else readable(base)
+    """Return a label: `grad_cam(layer=stage4)` → "Grad-CAM (layer=stage4)"."""
+    base, rest = _split_method(method)
+    label = METHODS[base][0] if base in METHODS else make_readable(base)
     return f"{label} ({rest})" if rest else label
 
 
 def method_text(method: str, events: bool = False) -> str:
-    """One sentence on a method, or nothing."""
-    name = _base(method)[0]
+    """Return one sentence on a method, or nothing."""
+    name = _split_method(method)[0]
     return (ON_EVENTS.get(name, "") if events else "") or METHODS.get(name, ("", ""))[1]
 
 
-def _base(method: str) -> tuple[str, str]:
-    """The name in METHODS, and the options or the target behind it: `name(options)` or `name@target`."""
+def _split_method(method: str) -> tuple[str, str]:
+    """Split `name(options)` or `name@target` into the name in METHODS and what follows it."""
     name, rest = method.strip(), ""
     for mark in "(@":
         name, _, after = name.partition(mark)
@@ -151,26 +151,28 @@ def _base(method: str) -> tuple[str, str]:
 
 
 def score_label(name: str) -> str:
-    return SCORES[name][0] if name in SCORES else readable(name)
+    """Return the label of a score; unknown names are made readable."""
+    return SCORES[name][0] if name in SCORES else make_readable(name)
 
 
 def score_text(name: str) -> str:
+    """Return one sentence on a score, or nothing."""
     return SCORES[name][1] if name in SCORES else ""
 
 
-def readable(name: str) -> str:
-    """`position_error_median` → "Position error median"; names with capitals of their own stay."""
+def make_readable(name: str) -> str:
+    """Return words: `position_error_median` → "Position error median"; names with capitals stay."""
     words = name.replace("_", " ").replace("/", " ").strip()
     return words[:1].upper() + words[1:] if words.islower() else words
 
 
 def quantity_label(name: str) -> str:
-    """`position_error_median_arcsec` → "Position error, median (arcsec)"."""
+    """Return a label with its unit: `position_error_median_arcsec` → "Position error, median (arcsec)"."""
     words = {"auroc": "AUROC", "tpr0": "TPR0", "tpr10": "TPR10", "f1": "F1", "macro_f1": "Macro F1"}
     if name in words:
         return words[name]
     for unit in ("arcsec", "pixels", "ms", "octaves"):
         if name.endswith("_" + unit):
-            label = f"{readable(name.removesuffix('_' + unit))} ({unit})".replace(" median", ", median")
+            label = f"{make_readable(name.removesuffix('_' + unit))} ({unit})".replace(" median", ", median")
             return label.replace(" p90", ", 90th percentile")
-    return readable(name)
+    return make_readable(name)

@@ -17,9 +17,9 @@ LARGEST = 192
 COARSE = 96
 """Maps over events with a longer side than this are averaged down once more: there are so many."""
 MOST_VALUES = 4_000_000
-"""That the scale of a method's maps is read from."""
+"""Pixels that the scale of a method's maps is read from."""
 SOFTENING = 4.0
-"""Of colours, in units of the background noise."""
+"""Added to fluxes before colours are formed, in units of the background noise."""
 # Central wavelengths in µm, only to sort bands; unknown names keep the order they were given in.
 WAVELENGTHS = {
     "u": 0.37, "g": 0.48, "r": 0.62, "i": 0.77, "z": 0.90, "y": 0.98, "vis": 0.72, "f475w": 0.48,
@@ -37,7 +37,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Layout:
+class PictureLayout:
     """Pixels of an example as it is shown: of one window, and between windows."""
 
     height: int
@@ -52,20 +52,20 @@ class Layout:
         return self.windows * self.width + (self.windows - 1) * self.gap
 
 
-def layouts(shape: Sequence[int]) -> tuple[Layout, Layout]:
-    """Of the picture and of the maps of an example [*s]: the same proportions, on pixels of their own."""
+def layouts(shape: Sequence[int]) -> tuple[PictureLayout, PictureLayout]:
+    """Return the layouts of the picture and of the maps of an example [*s], of the same proportions."""
     *windows, height, width = shape
     factor = shrink_factor((height, width))
     coarse = 2 if windows and max(height, width) / factor > COARSE else 1
 
-    def layout(by: int, gap: int) -> Layout:
-        return Layout(-(-height // by), -(-width // by), (windows or [1])[0], gap, by)
+    def layout(by: int, gap: int) -> PictureLayout:
+        return PictureLayout(-(-height // by), -(-width // by), (windows or [1])[0], gap, by)
 
     return layout(factor, GAP * coarse), layout(factor * coarse, GAP)
 
 
 def composite(image: np.ndarray, bands: Sequence[str]) -> tuple[np.ndarray, str]:
-    """uint8 [h w 3] from [h w c] in asinh units, and a few words on how it was made.
+    """Return uint8 [h w 3] from [h w c] in asinh units, and a few words on how it was made.
 
     Colours keep the ratios of the fluxes, brightness is asinh of their mean (Lupton et al. 2004,
     PASP 116, 133); every band is first balanced to the same total, so that colours can be told apart.
@@ -96,19 +96,24 @@ def composite(image: np.ndarray, bands: Sequence[str]) -> tuple[np.ndarray, str]
 
 
 def stretch(values: np.ndarray) -> np.ndarray:
-    """uint8 grey from just below the sky, two sigma in asinh units at most, to the 99.8th percentile."""
+    """Return uint8 grey from just below the sky, at most two sigma, to the 99.8th percentile."""
     low = max(float(np.quantile(values, 0.02)), -1.5)
     high = max(float(np.quantile(values, 0.998)), low + 3.0)
     return np.round(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
 
+def count_missing(values: np.ndarray) -> int:
+    """Return how many values are not finite."""
+    return int(np.sum(~np.isfinite(values)))
+
+
 def luminance(image: np.ndarray) -> np.ndarray:
-    """uint8 [h w]: the mean over bands, which lies under the maps."""
+    """Return uint8 [h w]: the mean over bands, which lies under the maps."""
     return stretch(np.nan_to_num(np.asarray(image, np.float64), nan=0.0, posinf=0.0, neginf=0.0).mean(-1))
 
 
-def side_by_side(values: np.ndarray, spatial: int, fill: int | float, width: int = GAP) -> np.ndarray:
-    """The windows of an event [t h w …] beside each other, `width` pixels apart; a 2D image as it is."""
+def join_windows(values: np.ndarray, spatial: int, fill: int | float, width: int = GAP) -> np.ndarray:
+    """Return the windows of an event [t h w …] beside each other, `width` apart; a 2D image as it is."""
     if spatial == 2:
         return values
     gap = np.full((values.shape[1], width, *values.shape[3:]), fill, values.dtype)
@@ -117,7 +122,7 @@ def side_by_side(values: np.ndarray, spatial: int, fill: int | float, width: int
 
 
 def shrink_factor(shape: Sequence[int]) -> int:
-    """The whole number by which (h, w) is averaged down for the page."""
+    """Return the whole number by which (h, w) is averaged down for the page."""
     return max(1, -(-max(shape) // LARGEST))
 
 
@@ -137,10 +142,10 @@ def shrink(values: np.ndarray, factor: int, axes: tuple[int, int]) -> np.ndarray
 
 
 def map_scale(maps: Iterable[np.ndarray]) -> Scale | None:
-    """One scale for maps of one method: symmetric where any value is clearly negative, else low to high.
+    """Return one scale for maps of one method: symmetric if any value is clearly negative, else low to high.
 
-    The ends are the 0.5th and 99.5th percentiles of all pixels, so that one hot pixel does not blind the
-    rest; of very many pixels, of every so manieth. None where no map is finite.
+    The ends are the 0.5th and 99.5th percentiles of all pixels, so that one hot pixel does not hide the
+    rest; of more than `MOST_VALUES` pixels a regular sample is read. None where no map is finite.
     """
     finite = [np.ravel(m) for m in maps if np.all(np.isfinite(m))]
     if not finite:
@@ -158,13 +163,13 @@ def map_scale(maps: Iterable[np.ndarray]) -> Scale | None:
 
 
 def shared_scales(maps: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Scale | None]:
-    """One scale a method over the maps of all examples, so that colours compare between them."""
+    """Return one scale a method over the maps of all examples, so that colours compare between them."""
     names = dict.fromkeys(name for each in maps for name in each)
     return {name: map_scale(each[name] for each in maps if name in each) for name in names}
 
 
 def quantise(values: np.ndarray, diverging: bool) -> tuple[np.ndarray, Scale]:
-    """uint8 indices 0 … LEVELS − 1 over the map's own range, and that range."""
+    """Return uint8 indices 0 … LEVELS − 1 over the map's own range, and that range."""
     low, high = float(values.min()), float(values.max())
     if diverging:
         reach = max(abs(low), abs(high)) or 1.0  # of a map that is zero: zero stays in the middle
@@ -175,7 +180,7 @@ def quantise(values: np.ndarray, diverging: bool) -> tuple[np.ndarray, Scale]:
 
 
 def ramp(diverging: bool) -> np.ndarray:
-    """uint8 [LEVELS 4]: blue – clear – red about zero, or clear – yellow – dark red from low to high."""
+    """Return uint8 [LEVELS 4]: blue – clear – red about zero, or clear – yellow – dark red upwards."""
     at = np.linspace(0, 1, LEVELS)
     name = "RdBu_r" if diverging else "YlOrRd"
     # The palest ends of both maps are left out: over a bright galaxy they would read as nothing.
@@ -186,8 +191,8 @@ def ramp(diverging: bool) -> np.ndarray:
     return np.round(colours * 255).astype(np.uint8)
 
 
-def rescaled(colours: np.ndarray, own: Scale, shown: Scale) -> np.ndarray:
-    """The palette that shows indices over the range `own` with `colours` over the range `shown`."""
+def rescale_palette(colours: np.ndarray, own: Scale, shown: Scale) -> np.ndarray:
+    """Return the palette that shows indices over the range `own` with `colours` over the range `shown`."""
     values = own.low + np.arange(LEVELS) / (LEVELS - 1) * (own.high - own.low)
     at = np.clip((values - shown.low) / (shown.high - shown.low), 0, 1)
     return colours[np.round(at * (LEVELS - 1)).astype(int)]

@@ -23,6 +23,7 @@ from lensjax.inspection.benchmark import methods, scores, table
 from lensjax.inspection.restore import restore
 from lensjax.models import published
 from lensjax.report import benchmark as report
+from lensjax.report.score_table import find_winner
 from lensjax.studies.maps import benchmark as study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,6 +172,6 @@ def test_the_best_method_is_bold_and_trivial_maps_are_last():
         {"method": "lime", "n": 2, "deletion": (0.3, 0.2, 0.4), "iou": (0.5, 0.4, 0.6)},
         {"method": "rise", "n": 2, "deletion": (0.2, 0.1, 0.3), "iou": (np.nan,) * 3},
     ]
-    assert report.best(rows, "deletion") == 2 and report.best(rows, "iou") == 1
+    assert find_winner(rows, "deletion") == 2 and find_winner(rows, "iou") == 1
     lines = report.markdown(rows)
     assert lines[-1].startswith("| sobel (trivial)") and "**0.20 (0.10 to 0.30)**" in lines[-2]

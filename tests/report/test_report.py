@@ -8,20 +8,28 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from jinja2 import StrictUndefined, UndefinedError
 
+from lensjax.event_axes import EventGrid
 from lensjax.report import pixels
 from lensjax.report.entry import position_error, verdict
-from lensjax.report.figures import save_figures
-from lensjax.report.page.filters import safe_json
+from lensjax.report.figures import curves, save_figures
+from lensjax.report.figures.film import Film
+from lensjax.report.names import make_readable
+from lensjax.report.page import render
+from lensjax.report.page.filters import to_safe_json
 from lensjax.report.page.page import Entry, write_page
+from tests.report.test_report_pixels import decode
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-HOSTILE = "<script>alert(1)</script>\"&'"
+HOSTILE = "<script>alert(1)</script>\"&' onload=x\u2028\x07{{ 7 * 7 }}{% x %}"
 
 
 def entry(
@@ -74,6 +82,24 @@ def state(text: str) -> dict:
     return json.loads(found[1])
 
 
+class Reader(HTMLParser):
+    """Texts by the element that holds them, and values by attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: dict[str, list[str]] = defaultdict(list)
+        self.attributes: dict[str, list[str]] = defaultdict(list)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tag = tag
+        for name, value in attrs:
+            self.attributes[name].append(value or "")
+
+    def handle_data(self, data: str) -> None:
+        if hasattr(self, "tag"):
+            self.texts[self.tag].append(data)
+
+
 # ---- the page --------------------------------------------------
 
 
@@ -88,20 +114,62 @@ def test_page_is_self_contained(tmp_path: Path) -> None:
     assert not re.search(r"url\((?!data:)", text) and "http://" not in text and "https://" not in text
 
 
-def test_everything_a_user_names_is_escaped(tmp_path: Path) -> None:
+def hostile_page(tmp_path: Path) -> str:
     bad = replace(
         entry(HOSTILE), source=HOSTILE, kind=HOSTILE, notes=(HOSTILE,), classes=("a" + HOSTILE, HOSTILE),
         maps={HOSTILE: np.ones((16, 16))}, scores={HOSTILE: {HOSTILE: 0.5}},
     )  # fmt: skip
-    text = page(
+    strip = Film(HOSTILE, np.zeros((2, 4, 4, 1)), np.zeros(2), np.arange(2), np.zeros(2))
+    many = {"confusion": np.eye(3, dtype=int), "classes": [HOSTILE, "b", "c"]}
+    return page(
         tmp_path, bad, title=HOSTILE, command=HOSTILE, bands=(HOSTILE,) * 3,
-        summary={HOSTILE: HOSTILE, "auroc": 0.5},
-        score_table=[{"method": HOSTILE, HOSTILE: (0.1, 0.0, 0.2), "n": 3}],
-        curves={HOSTILE: [{"epoch": 1, HOSTILE: 2.0}, {"epoch": 2, HOSTILE: 3.0}]},
+        summary={HOSTILE: HOSTILE, "accuracy": 0.5, "test": many, "chirp_n": 2, "chirp_errors": 1,
+                 "chirp_taken_for": [HOSTILE]},
+        score_table=[{"method": HOSTILE, HOSTILE: (0.1, 0.0, 0.2), "n": 3},
+                     {"method": "b" + HOSTILE, "baseline": True, HOSTILE: (0.2, 0.1, 0.3), "n": 3}],
+        curves={HOSTILE: [{HOSTILE: 1, "loss": 2.0}, {HOSTILE: 2, "loss": 3.0}]}, dreams=[(strip, b"")],
+        figures=[tmp_path / (HOSTILE.replace("/", "") + ".png")],
     )  # fmt: skip
+
+
+def test_everything_a_user_names_is_escaped(tmp_path: Path) -> None:
+    text = hostile_page(tmp_path)
     assert "<script>alert" not in text and "</script>alert" not in text
     assert len(re.findall(r"<script\b", text)) == 2
+    assert not any(control in text for control in "\u2028\u2029\x07")
     assert state(text)["entries"][0]["id"] == HOSTILE
+    reader = Reader()
+    reader.feed(text)
+    # No name has become an attribute or an expression of a template, and each place shows it as it is.
+    assert {name for name in reader.attributes if name.startswith("on")} == {"onsubmit"}
+    shown = HOSTILE.replace("\u2028", " ").replace("\x07", " ")
+    for tag in ["h1", "h3", "code", "option", "title", "th", "li", "span", "td", "small", "figcaption"]:
+        assert any(shown in text for text in reader.texts[tag]), tag
+    assert any(make_readable(shown) in text for text in reader.texts["text"])  # the axis of a chart
+    for name in ("alt", "value", "title", "aria-label", "data-m"):
+        assert any(shown in value for value in reader.attributes[name]), name
+
+
+def test_every_template_renders_with_every_name_defined(tmp_path: Path) -> None:
+    environment = render.make_environment()
+    assert environment.undefined is StrictUndefined and environment.autoescape is True
+    environment.cache.clear()
+    hostile_page(tmp_path)
+    (tmp_path / "benchmark.png").write_bytes(b"")
+    page(tmp_path, event(), bands=("energy",), events=EventGrid((10, 12)), benchmark=tmp_path)
+    loaded = {name for _, name in environment.cache}
+    assert loaded == set(environment.list_templates())
+    with pytest.raises(UndefinedError):
+        render.render_part("numbers.html.j2")
+
+
+def test_drawings_of_charts_hold_no_address_and_stay_the_same() -> None:
+    rows = [{"epoch": e, "<b>&loss": 1 / e, "validation/loss": 2 / e} for e in (1, 2, 3)]
+    chart = curves.make_history_charts([{"a<b>&\u2028": row.pop("epoch"), **row} for row in rows])[0]
+    drawing = curves.chart_svg(chart, "1")
+    assert drawing == curves.chart_svg(chart, "1") and "http" not in drawing and "url(" not in drawing
+    assert "A&lt;b&gt;&amp;" in drawing or "a&lt;b&gt;&amp;" in drawing
+    assert "\u2028" not in drawing and "#" not in re.sub(r'(href|id)="#?m[0-9a-f]{10}"', "", drawing)
 
 
 def test_json_survives_and_cannot_leave_its_element() -> None:
@@ -109,7 +177,7 @@ def test_json_survives_and_cannot_leave_its_element() -> None:
         "a": [float("nan"), math.inf, 1.5, np.float32(2), np.int64(3), True, None],
         "b": "</script>\u2028<!--&",
     }
-    text = safe_json(value)
+    text = to_safe_json(value)
     assert "<" not in text and ">" not in text and "\u2028" not in text
     assert json.loads(text) == {"a": [None, None, 1.5, 2, 3, True, None], "b": value["b"]}
 

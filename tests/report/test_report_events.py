@@ -23,8 +23,9 @@ from lensjax.models import build
 from lensjax.report import event_windows, names, pixels
 from lensjax.report.entry import Entry
 from lensjax.report.figures import save_figures
-from lensjax.report.page import confusion, event_cards, summary, svg_marks
+from lensjax.report.page import marks, numbers
 from lensjax.report.page.page import write_page
+from lensjax.report.page.render import render_part
 
 SHAPE = (14, 20)
 GRID = EventGrid(SHAPE)
@@ -94,19 +95,23 @@ def photo(text: str) -> bytes:
 
 def test_time_maps_into_each_window_by_its_length() -> None:
     early = GRID.position(100.0, -0.2)
-    columns = [event_windows.in_window(early, GRID, i) for i in range(4)]
+    columns = [event_windows.locate_in_window(early, GRID, i) for i in range(4)]
     times = [GRID.time(at[1], i) for i, at in enumerate(columns) if at]
     np.testing.assert_allclose(times, -0.2, atol=1e-6)
     assert {round(at[0], 6) for at in columns if at} == {round(float(early[0]), 6)}
-    assert event_windows.in_window(GRID.position(100.0, 0.4), GRID, 0) is None  # beyond ±0.25 s
-    assert event_windows.in_window(GRID.position(100.0, 0.4), GRID, 1) is not None
-    assert event_windows.in_window(np.full(2, np.nan), GRID, 0) is None
+    assert event_windows.locate_in_window(GRID.position(100.0, 0.4), GRID, 0) is None  # beyond ±0.25 s
+    assert event_windows.locate_in_window(GRID.position(100.0, 0.4), GRID, 1) is not None
+    assert event_windows.locate_in_window(np.full(2, np.nan), GRID, 0) is None
+
+
+def draw_marks(entry: Entry) -> str:
+    return render_part("marks.svg.j2", marks=marks.view_marks(entry, "s", None, GRID))
 
 
 def test_a_mark_outside_of_a_window_is_not_drawn() -> None:
     late = replace(event(), position=GRID.position(100.0, 0.4), true_position=None)
-    assert svg_marks.symbol(late, "s", None, GRID).count("mk dot") == 3
-    assert svg_marks.symbol(event(), "s", None, GRID).count("mk true") == 4
+    assert draw_marks(late).count("mk dot") == 3
+    assert draw_marks(event()).count("mk true") == 4
 
 
 def test_errors_are_in_ms_and_octaves_with_their_signs() -> None:
@@ -245,25 +250,29 @@ def test_entries_that_do_not_fit_are_refused(tmp_path: Path, change: dict, messa
 
 
 def test_tiles_of_many_classes() -> None:
-    text = summary.tiles(run())
+    text = render_part("numbers.html.j2", numbers=numbers.view_numbers(run()))
     assert "Accuracy" in text and "1 of 10" in text and "taken for: 1 Blip" in text and "0.02 – 0.40" in text
-    assert "4.25 ms" in text and "against 31.5 ms of always naming the middle" in text
+    assert "4.25 ms" in text and "against 31.5 ms of a constant prediction at the image centre" in text
     assert "test.confusion" not in text and "TPR0" not in text
     two = {"test": {"confusion": [[1, 0], [0, 1]], "classes": ["a", "b"], "accuracy": 1.0}}
-    assert '<span class="lab">Accuracy' not in summary.tiles(two) and confusion.table(two) == ""
+    assert '<span class="lab">Accuracy' not in render_part(
+        "numbers.html.j2", numbers=numbers.view_numbers(two)
+    )
+    assert numbers.view_confusion(two) is None
 
 
 def test_confusion_table_counts_and_scores() -> None:
-    rows = confusion.scores(counts())
+    rows = numbers.score_classes(counts())
     chirp, blip = rows[CHIRP], rows[3]
     assert chirp["n"] == 10 and chirp["recall"][0] == 0.9 and chirp["f1"] == pytest.approx(18 / 19)
     assert chirp["recall"][1:] == pytest.approx((0.5958, 0.9821), abs=1e-3)  # Wilson, 9 of 10
     assert blip["precision"] == 0.9
-    text = confusion.table(run())
+    text = render_part("confusion.html.j2", confusion=numbers.view_confusion(run()))
     assert "1 of 10 Chirp said to be Blip" in text and text.count("<tr>") == 23
     empty = np.zeros((3, 3), int)
     empty[0, 0] = 4
-    assert "–" in confusion.table({"confusion": empty.tolist(), "classes": ["a", "b", "c"]})
+    view = numbers.view_confusion({"confusion": empty.tolist(), "classes": ["a", "b", "c"]})
+    assert "–" in render_part("confusion.html.j2", confusion=view)
 
 
 def test_labels_of_errors() -> None:
@@ -310,7 +319,7 @@ def test_predictions_are_written_in_seconds_and_hertz(tmp_path: Path) -> None:
     (made,) = result_files.entries(items, predicted, {}, {}, CLASSES)
     np.testing.assert_allclose(made.window_probabilities, 1 / 22)
     assert made.window_weights is not None and made.window_weights[0] == 0.7
-    assert event_cards.decisions(made).count("<div>") == 4
+    assert page(tmp_path, made).count('<div>\n<span class="weight') == 4
 
 
 # ---- behaviour, in a browser --------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lensjax.event_axes import EventGrid
-from lensjax.report.figures.film import Film, alt, colours, film_figure, section
+from lensjax.report.figures.film import Film, describe_film, film_figure, paint_frames
 from lensjax.report.figures.save_figures import save_film
 from lensjax.report.page.page import write_page
 
@@ -39,12 +39,14 @@ def test_one_panel_a_frame_and_window(shape: tuple[int, ...], events: EventGrid 
 def test_frames_share_their_scale() -> None:
     dark = np.zeros((8, 9, 1), np.float32)
     frames = np.stack([dark, dark + 2, dark + 5])
-    shown = colours(Film("a", frames, np.zeros(3), np.arange(3), np.zeros(2)), ("VIS",), False)
+    shown = paint_frames(Film("a", frames, np.zeros(3), np.arange(3), np.zeros(2)), ("VIS",), False)
     levels = shown[:, 0, 0, 0, 0].astype(int)
     assert levels[0] < levels[1] < levels[2]
     event = np.stack([np.full((4, 10, 12, 1), v, np.float32) for v in (0.0, 0.5, 1.0)])
-    one = colours(Film("a", event, np.zeros(3), np.arange(3), np.zeros(2)), (), True)
-    log = colours(Film("a", np.log1p(event * 25.5), np.zeros(3), np.arange(3), np.zeros(2), True), (), True)
+    one = paint_frames(Film("a", event, np.zeros(3), np.arange(3), np.zeros(2)), (), True)
+    log = paint_frames(
+        Film("a", np.log1p(event * 25.5), np.zeros(3), np.arange(3), np.zeros(2), True), (), True
+    )
     assert one.shape == (3, 4, 10, 12, 3) and (one == log).all()
     assert len({tuple(one[i, 0, 0, 0]) for i in range(3)}) == 3
 
@@ -55,7 +57,7 @@ def test_strips_are_files_and_stand_on_the_page(tmp_path: Path) -> None:
     assert path.name == "dream_class_image_steps_8_b_lens.png" and path.with_suffix(".pdf").exists()
     strips = [(one, path.read_bytes())]
     page = write_page(tmp_path, [], title="t", pixel_scale=None, bands=(), dreams=strips).read_text("utf-8")
-    assert page.count('<figure class="film">') == 1 and "<b>" not in section(strips)
-    assert "from −1.50 to 4.00 in 8 steps" in alt(one) and "dream of" in page
+    assert page.count('<figure class="film">') == 1 and "<b>" not in page
+    assert "from −1.50 to 4.00 in 8 steps" in describe_film(one) and "dream of" in page
     bare = write_page(tmp_path, [], title="t", pixel_scale=None, bands=()).read_text("utf-8")
-    assert "dream of" not in bare and section([]) == ""
+    assert "dream of" not in bare

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lensjax.report import pixels as render
-from lensjax.report.page import png, svg_marks
+from lensjax.report.page import marks, png
 
 
 def decode(data: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +43,7 @@ def test_zero_is_clear_and_signs_have_their_colours() -> None:
     scale = render.map_scale([np.array([[-1.0, 0.0, 3.0]])])
     assert scale is not None and scale.diverging and scale.low == -scale.high
     indices, own = render.quantise(np.array([[-3.0, 0.0, 3.0]]), True)
-    low, zero, high = render.rescaled(render.ramp(True), own, scale)[indices[0]].astype(int)
+    low, zero, high = render.rescale_palette(render.ramp(True), own, scale)[indices[0]].astype(int)
     assert zero[3] == 0 and low[2] > low[0] and high[0] > high[2]
 
 
@@ -54,7 +54,7 @@ def test_scale_is_shared_between_examples_of_a_method() -> None:
     tops = []
     for values in (weak, strong):
         indices, own = render.quantise(values, False)
-        tops.append(render.rescaled(render.ramp(False), own, scale)[indices.max()][3])
+        tops.append(render.rescale_palette(render.ramp(False), own, scale)[indices.max()][3])
     assert tops[0] < 0.3 * tops[1]
 
 
@@ -65,7 +65,7 @@ def test_scale_of_what_is_not_finite_or_flat() -> None:
         scale = render.map_scale([flat])
         assert scale is not None and scale.high > scale.low
         indices, own = render.quantise(flat, scale.diverging)
-        colours = render.rescaled(render.ramp(scale.diverging), own, scale)[indices]
+        colours = render.rescale_palette(render.ramp(scale.diverging), own, scale)[indices]
         assert (colours[..., 3] == 0).all() == (value == 0)
 
 
@@ -91,10 +91,10 @@ def test_large_images_are_averaged_down() -> None:
 def test_outline_encloses_the_mask() -> None:
     mask = np.zeros((5, 6), bool)
     mask[1:3, 2:5] = True
-    assert sorted(re.findall(r"M\d+ \d+[HV]\d+", svg_marks.outline(mask))) == [
+    assert sorted(re.findall(r"M\d+ \d+[HV]\d+", marks.outline(mask))) == [
         "M2 1H5",
         "M2 1V3",
         "M2 3H5",
         "M5 1V3",
     ]
-    assert svg_marks.outline(np.zeros((3, 3), bool)) == ""
+    assert marks.outline(np.zeros((3, 3), bool)) == ""

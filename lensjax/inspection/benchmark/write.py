@@ -60,7 +60,7 @@ def main(trained: Trained, command: Any, methods: Sequence[Method], target: str,
         score_table=found.rows,
         command=shlex.join(["python", *sys.argv]),
         events=trained.events,
-        benchmark=report.section(out),
+        benchmark=out,
     )
     print("\n".join(report.markdown(found.rows)))
     print(f"table: {out / 'benchmark.md'}\npage:  {page}")

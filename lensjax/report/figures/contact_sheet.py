@@ -1,4 +1,4 @@
-"""A page of simulated scenes for the eye: a row a kind, arcs outlined, lens centres marked."""
+"""A sheet of simulated lens scenes to look at: a row a kind, arcs outlined, lens centres marked."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+from lensjax.report.figures.panels import make_figure
 
 
 def colour_composite(image: np.ndarray, high: float = 6.5) -> np.ndarray:
-    """RGB in [0, 1] from [h w c] in asinh(flux / sigma): last bands red, first bands blue.
+    """Return RGB in [0, 1] from [h w c] in asinh(flux / sigma): last bands red, first bands blue.
 
     One band gives grey. `high` is the level shown white; the sky's noise stays just visible.
     """
@@ -22,12 +23,12 @@ def colour_composite(image: np.ndarray, high: float = 6.5) -> np.ndarray:
 
 
 def draw_sheet(rows: dict[str, list], path: Path, title: str, marked: bool = True) -> None:
-    """Writes a PNG. `rows` maps a kind to its scenes, which have `image`, masks and `position`.
+    """Write a PNG. `rows` maps a kind to its scenes, which have `image`, masks and `position`.
 
     `marked` outlines arcs (cyan) and artefacts (orange) and crosses lens centres.
     """
     columns = max(len(scenes) for scenes in rows.values())
-    figure = Figure(figsize=(1.5 * columns + 0.9, 1.5 * len(rows) + 0.4), dpi=100)
+    figure = make_figure(1.5 * columns + 0.9, 1.5 * len(rows) + 0.4, layout=None)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for line, (kind, scenes) in zip(axes, rows.items(), strict=True):
         line[0].set_ylabel(kind.replace("_", " "), fontsize=9)
@@ -41,7 +42,7 @@ def draw_sheet(rows: dict[str, list], path: Path, title: str, marked: bool = Tru
                 _mark(axis, scene, image.shape[0])
     figure.suptitle(title, fontsize=10)
     figure.subplots_adjust(0.06, 0.01, 0.995, 0.955, 0.03, 0.03)
-    figure.savefig(path)
+    figure.savefig(path, dpi=100)
 
 
 def _mark(axis: Axes, scene, size: int) -> None:

@@ -1,4 +1,4 @@
-"""A page of events for the eye: a row a class, masks outlined, positions crossed, real ones beside."""
+"""A sheet of events to look at: a row a class, masks outlined, positions crossed, real ones beside."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lensjax.event_axes import WINDOWS
+from lensjax.report.figures.panels import make_figure
 from lensjax.spectrogram.colour_map import VIRIDIS
 from lensjax.types import Example
 
@@ -16,9 +16,9 @@ from lensjax.types import Example
 def draw_sheet(
     events: dict[str, list[Example]], golden: dict[str, np.ndarray], path: Path, marked: bool
 ) -> None:
-    """A PNG: a row a class, the four windows of each event, real ones last."""
+    """Write a PNG: a row a class, the four windows of each event, real ones last."""
     width = max(len(row) for row in events.values()) + bool(golden)
-    figure = Figure(figsize=(4.4 * width + 0.3, 0.95 * len(events)), dpi=100)
+    figure = make_figure(4.4 * width + 0.3, 0.95 * len(events), layout=None)
     axes = figure.subplots(len(events), len(WINDOWS) * width, squeeze=False)
     for axis in axes.flat:
         axis.set_xticks([])
@@ -36,7 +36,7 @@ def draw_sheet(
     if golden:
         axes[0, -4].set_title("real, 0.5 s", fontsize=7)
     figure.subplots_adjust(0.3 / (4.4 * width + 0.3), 0.002, 0.998, 0.985, 0.02, 0.03)
-    figure.savefig(path)
+    figure.savefig(path, dpi=100)
 
 
 def _draw_event(axes: np.ndarray, event: Example, marked: bool) -> None:

@@ -11,8 +11,15 @@ from matplotlib.figure import Figure
 from lensjax.event_axes import CLIP, EventGrid
 from lensjax.report import event_windows
 from lensjax.report import pixels as render
-from lensjax.report.entry import Entry, check, position_error
-from lensjax.report.figures.panels import between, blank, draw_map, draw_marks, joined, plain
+from lensjax.report.entry import Entry, check_entry, position_error
+from lensjax.report.figures.panels import (
+    draw_map,
+    draw_marks,
+    join_windows,
+    make_figure,
+    to_plain_text,
+    window_gap,
+)
 from lensjax.report.page.filters import fraction
 
 TOP, ROW = 3.1, 1.7
@@ -27,26 +34,29 @@ def example_figure(
     events: EventGrid | None = None,
     scales: Mapping[str, render.Scale | None] | None = None,
 ) -> Figure:
-    """Image with truth and prediction, then every map with its colour bar, windows of an event side by side.
+    """Draw the image with truth and prediction, then every map with its colour bar.
 
-    Six panels a row; of events (`events` are the axes of their windows) energy above, maps two a row.
-    `scales` has one scale a method, that of all examples; without it every map has its own. A map that is not
-    finite is named and left blank. Raises UserError where the entry does not fit together.
+    Windows of an event stand side by side. Six panels a row; of events (`events` are the axes of their
+    windows) energy above, maps two a row. `scales` has one scale a method, that of all examples; without it
+    every map has its own. A map that is not finite is named and left blank.
+
+    Raises:
+      UserError: the entry does not fit together.
     """
-    check(entry, bands)
+    check_entry(entry, bands)
     if events is not None:
         return _event_figure(entry, events, scales or {})
     panels = 1 + len(entry.maps)
     columns = min(panels, 6 if entry.image.ndim == 3 else 2)
     rows = -(-panels // columns)
     wide = 1.0 if entry.image.ndim == 3 else 0.9 * entry.image.shape[0]
-    figure = blank(2.2 * columns * wide, 2.75 * rows, layout=None)
+    figure = make_figure(2.2 * columns * wide, 2.75 * rows, layout=None)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     figure.subplots_adjust(0.01, 0.3 / (2.75 * rows), 0.99, 1 - 0.42 / (2.75 * rows), 0.06, 0.28)
     # A figure paints each window by itself and then joins them, as the page does.
     flat = entry.image.reshape(-1, *entry.image.shape[-2:])
     pixels = render.composite(flat, bands)[0].reshape(*entry.image.shape[:-1], 3)
-    axes[0].imshow(joined(pixels, entry.image.ndim - 1, 255), interpolation="nearest")
+    axes[0].imshow(join_windows(pixels, entry.image.ndim - 1, 255), interpolation="nearest")
     draw_marks(axes[0], entry)
     axes[0].set_title(_title(entry), loc="left")
     if (error := position_error(entry)) is not None:
@@ -63,21 +73,23 @@ def example_figure(
 
 def _title(entry: Entry) -> str:
     said = f"{entry.classes[entry.predicted]}, p = {fraction(float(entry.probabilities[entry.predicted]))}"
-    return plain(f"{entry.id}\n{said}")
+    return to_plain_text(f"{entry.id}\n{said}")
 
 
 def _event_figure(entry: Entry, grid: EventGrid, scales: Mapping[str, render.Scale | None]) -> Figure:
-    event_windows.check(entry, grid)
+    event_windows.check_event(entry, grid)
     rows = -(-len(entry.maps) // 2)
     height = TOP + ROW * rows
-    figure = blank(11.0, height, layout=None)
+    figure = make_figure(11.0, height, layout=None)
     axis = figure.add_axes((0.06, 1 - (TOP - 0.5) / height, 0.87, (TOP - 1.05) / height))
     if event_windows.is_colour(entry.image):
         axis.imshow(
-            joined(event_windows.colours(entry.image), 3, 255), aspect="auto", interpolation="nearest"
+            join_windows(event_windows.colours(entry.image), 3, 255), aspect="auto", interpolation="nearest"
         )
     else:
-        energy = joined(event_windows.energy(entry.image, event_windows.is_log([entry.image])), 3, np.nan)
+        energy = join_windows(
+            event_windows.energy(entry.image, event_windows.is_log([entry.image])), 3, np.nan
+        )
         shown = axis.imshow(energy, cmap="viridis", vmin=0, vmax=CLIP, aspect="auto", interpolation="nearest")
         bar = figure.add_axes((0.94, 1 - (TOP - 0.5) / height, 0.012, (TOP - 1.05) / height))
         figure.colorbar(shown, cax=bar).set_label("normalised energy")
@@ -100,7 +112,7 @@ def _event_axes(axis: Axes, entry: Entry, grid: EventGrid) -> None:
     height, width = entry.image.shape[1:3]
     places, names = [], []
     for window, length in enumerate(grid.windows):
-        shift = window * (width + between(width)) - 0.5
+        shift = window * (width + window_gap(width)) - 0.5
         for at, text in event_windows.time_ticks(grid, window):
             places.append(shift + at * width)
             names.append(text)

@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 
 from lensjax.event_axes import CLIP, EventGrid
 from lensjax.report import event_windows, pixels
-from lensjax.report.figures.panels import BLUE, blank, plain
-from lensjax.report.page import png
-from lensjax.report.page.filters import esc, number
+from lensjax.report.figures.panels import BLUE, make_figure, to_plain_text
+from lensjax.report.page.filters import number
 
 FRAME, CURVE, SIDE, BAR = 1.35, 1.25, 0.62, 0.75
 """Inches: a frame's width, the curve's height, left of the frames, right of those of events."""
@@ -24,7 +23,7 @@ class Film:
     """Frames [f *s c] in the images' units, taken after `steps` [f] at `scores` [f]; `curve` [n] of all."""
 
     name: str
-    """As it was asked for, and of what."""
+    """The request as it was given, and its subject."""
     frames: np.ndarray
     scores: np.ndarray
     steps: np.ndarray
@@ -34,16 +33,16 @@ class Film:
 
 
 def film_figure(film: Film, *, bands: Sequence[str] = (), events: EventGrid | None = None) -> Figure:
-    """One column a frame; of an event (`events` are the axes of its windows) one row a window.
+    """Draw one column a frame; of an event (`events` are the axes of its windows) one row a window.
 
     All frames share one scale, so that brightness can be compared along the strip.
     """
-    pictures = colours(film, bands, events is not None)
+    pictures = paint_frames(film, bands, events is not None)
     count, rows, height, width = pictures.shape[:4]
     tall = FRAME * height / width * rows + 0.08 * (rows - 1)
     right = BAR if events is not None and not event_windows.is_colour(film.frames) else 0.12
     wide, total = SIDE + FRAME * count + right, 0.42 + tall + 0.62 + CURVE + 0.45
-    figure = blank(wide, total, layout=None)
+    figure = make_figure(wide, total, layout=None)
     grid = figure.add_gridspec(
         rows, count, left=SIDE / wide, right=1 - right / wide, top=1 - 0.42 / total,
         bottom=1 - (0.42 + tall) / total, wspace=0.03, hspace=0.04,
@@ -58,7 +57,9 @@ def film_figure(film: Film, *, bands: Sequence[str] = (), events: EventGrid | No
             if row == rows - 1:
                 when = f"step {film.steps[column]}" if column else "start"
                 axis.set_xlabel(f"{when}\n{number(float(film.scores[column]))}", fontsize=9)
-    figure.suptitle(plain(film.name), x=SIDE / wide, y=1 - 0.1 / total, ha="left", va="top", fontsize=10)
+    figure.suptitle(
+        to_plain_text(film.name), x=SIDE / wide, y=1 - 0.1 / total, ha="left", va="top", fontsize=10
+    )
     if right == BAR:
         axis = figure.add_axes(
             ((wide - BAR + 0.1) / wide, 1 - (0.42 + tall) / total, 0.1 / wide, tall / total)
@@ -68,8 +69,8 @@ def film_figure(film: Film, *, bands: Sequence[str] = (), events: EventGrid | No
     return figure
 
 
-def colours(film: Film, bands: Sequence[str], is_event: bool) -> np.ndarray:
-    """uint8 [f t h w 3]: t is 1 for images of the sky."""
+def paint_frames(film: Film, bands: Sequence[str], is_event: bool) -> np.ndarray:
+    """Return uint8 [f t h w 3]: t is 1 for images of the sky."""
     frames = film.frames if film.frames.ndim == 5 else film.frames[:, None]
     if not is_event:  # one tall image, so that stretch and colour balance are those of all frames
         tall = frames.reshape(-1, *frames.shape[-2:])
@@ -81,22 +82,8 @@ def colours(film: Film, bands: Sequence[str], is_event: bool) -> np.ndarray:
     ][..., :3]
 
 
-def section(strips: Sequence[tuple[Film, bytes]]) -> str:
-    """Strips, as PNGs, on the page."""
-    figures = "".join(
-        f'<figure class="film"><div class="scroll"><img src="{png.data_uri(data)}" '
-        f'alt="{esc(alt(film))}"/></div></figure>'
-        for film, data in strips
-    )
-    note = (
-        "Gradient ascent on the image, every strip on one scale. Such images show what a score reacts to, "
-        "not what the data look like: the network has seen nothing like them in training."
-    )
-    return f'<p class="caption">{note}</p>{figures}' if strips else ""
-
-
-def alt(film: Film) -> str:
-    """A strip in words."""
+def describe_film(film: Film) -> str:
+    """Return a strip in words."""
     first, last = (number(float(score)) for score in film.scores[[0, -1]])
     way = f"from {first} to {last} in {film.steps[-1]} steps"
     return f"{film.name}: {len(film.frames)} frames, the score goes {way}"

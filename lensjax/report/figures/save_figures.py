@@ -1,4 +1,4 @@
-"""Figures for papers and slides by matplotlib: `Figure` objects on the Agg canvas, without pyplot's state."""
+"""Every figure of a run, for papers and slides, as PNG and PDF."""
 
 from __future__ import annotations
 
@@ -9,73 +9,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lensjax.event_axes import EventGrid
 from lensjax.report import event_windows
 from lensjax.report.entry import Entry, position_error
+from lensjax.report.figures.curves import history_figure, is_roc, roc_figure
 from lensjax.report.figures.examples import example_figure
 from lensjax.report.figures.film import Film, film_figure
-from lensjax.report.figures.panels import BLUE, GREY, blank, plain, save
-from lensjax.report.names import method_label, quantity_label, readable, score_label
-from lensjax.report.page import charts
-from lensjax.report.page.exports import EXAMPLE
-from lensjax.report.page.summary import chance_level, is_row_baseline, score_names, triple_of
+from lensjax.report.figures.panels import BLUE, GREY, make_figure, save_figure, to_plain_text
+from lensjax.report.names import method_label, score_label
+from lensjax.report.page.figure_links import EXAMPLE
 from lensjax.report.pixels import Scale, shared_scales
+from lensjax.report.score_table import chance_level, is_row_baseline, read_triple, score_names
 from lensjax.runtime.errors import UserError
 
 __all__ = ["example_figure", "save_figures", "save_film"]
 
 
-def roc_figure(rows: Sequence[Mapping[str, Any]], auroc: tuple[float, float, float] | None = None) -> Figure:
-    """True against false positives, linear and logarithmic; `rows` have fpr and tpr, `auroc` its interval."""
-    figure = blank(7.2, 3.4)
-    fpr, tpr = (np.array([float(row[k]) for row in rows]) for k in ("fpr", "tpr"))
-    for axis, scale in zip(figure.subplots(1, 2), ("linear", "log"), strict=True):
-        keep = fpr > 0 if scale == "log" else np.ones(fpr.shape, bool)
-        axis.plot(fpr[keep], tpr[keep], color=BLUE)
-        lowest = max(fpr[keep].min(initial=1.0), 1e-8) if scale == "log" else 0.0
-        grid = np.geomspace(lowest, 1, 50) if scale == "log" else np.array([0.0, 1.0])
-        axis.plot(grid, grid, color=GREY, linestyle="--")
-        axis.set(xscale=scale, xlabel="false positive rate", ylabel="true positive rate", ylim=(0, 1.02))
-    if auroc is not None:
-        figure.suptitle(f"AUROC {auroc[0]:.4f} ({auroc[1]:.4f}–{auroc[2]:.4f})", fontsize=10)
-    return figure
-
-
-def history_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """What a run logged, one panel a quantity, its splits together."""
-    key, quantities = charts.history_series(rows) if rows else ("epoch", [])
-    columns = min(3, max(1, len(quantities)))
-    lines = max(1, -(-len(quantities) // columns))
-    figure = blank(3.1 * columns, 2.4 * lines)
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axis, (quantity, series) in zip(axes, quantities, strict=False):
-        for split, x, y in series:
-            axis.plot(
-                x,
-                y,
-                color=GREY if split == "train" else BLUE,
-                label=split or None,
-                marker="." if len(x) == 1 else "",
-            )
-        axis.set(title=quantity_label(quantity), xlabel=readable(key).lower())
-        if any(split for split, *_ in series):
-            axis.legend(frameon=False)
-    for axis in axes[len(quantities) :]:
-        axis.set_visible(False)
-    return figure
-
-
 def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Counts [true, predicted] in words, shaded by the share of the true class; of many classes no zeros."""
+    """Draw counts [true, predicted], shaded by the share of the true class; of many classes no zeros."""
     counts = np.asarray(counts)
     if counts.shape != (len(classes), len(classes)):
         raise UserError(f"confusion has shape {counts.shape} for {len(classes)} classes; give [k k].")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(classes) > 6
     side = 1.6 + (0.36 if many else 0.55) * len(classes)
-    figure = blank(side + 0.6, side)
+    figure = make_figure(side + 0.6, side)
     axis = figure.subplots()
     picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (i, j), count in np.ndenumerate(counts):
@@ -85,7 +46,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
                 j, i, f"{count:d}", ha="center", va="center", color=colour, fontsize=8 if many else None
             )
     ticks = np.arange(len(classes))
-    names = [plain(c) for c in classes]
+    names = [to_plain_text(c) for c in classes]
     axis.set(xticks=ticks, yticks=ticks, xlabel="predicted", ylabel="true")
     axis.set_xticklabels(
         names,
@@ -99,14 +60,14 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
 
 
 def score_figure(score_table: Sequence[Mapping[str, Any]]) -> Figure:
-    """Bars with intervals, one panel a score: trivial maps in grey, chance as a dotted line."""
+    """Draw bars with intervals, one panel a score: trivial maps in grey, chance as a dotted line."""
     names = score_names(score_table)
     rows = sorted(score_table, key=is_row_baseline)[::-1]
-    figure = blank(2.0 + 2.5 * max(1, len(names)), 1.0 + 0.27 * max(1, len(rows)))
+    figure = make_figure(2.0 + 2.5 * max(1, len(names)), 1.0 + 0.27 * max(1, len(rows)))
     axes = figure.subplots(1, max(1, len(names)), sharey=True, squeeze=False)[0]
     labels = [method_label(row["method"]) for row in rows]
     for axis, name in zip(axes, names, strict=False):
-        values = np.array([triple_of(row, name) or (np.nan,) * 3 for row in rows], float)
+        values = np.array([read_triple(row, name) or (np.nan,) * 3 for row in rows], float)
         spread = np.nan_to_num(np.abs(values[:, 1:] - values[:, :1])).T
         colours = [GREY if is_row_baseline(row) else BLUE for row in rows]
         axis.barh(
@@ -125,67 +86,61 @@ def score_figure(score_table: Sequence[Mapping[str, Any]]) -> Figure:
 def position_figure(
     predicted: np.ndarray, true: np.ndarray, shape: tuple[int, int], pixel_scale: float | None = None
 ) -> Figure:
-    """Offsets predicted − true on the sky and their cumulative distribution.
+    """Draw offsets predicted − true on the sky and their cumulative distribution.
 
     Positions are fractions [n 2] of an image of `shape`; rows without a finite truth are left out. Dashed:
-    what naming the centre of the image would give.
+    the errors of a constant prediction at the image centre.
     """
     unit, scale = ("arcsec", pixel_scale) if pixel_scale is not None else ("pixels", 1.0)
     known = np.isfinite(predicted).all(axis=1) & np.isfinite(true).all(axis=1)
-    offset = (predicted[known] - true[known]) * np.array(shape) * scale
-    centre = (0.5 - true[known]) * np.array(shape) * scale
-    figure = blank(7.2, 3.4)
+    offset, centre = (
+        (place - true[known]) * np.array(shape) * scale for place in (predicted[known], np.full(2, 0.5))
+    )
+    figure = make_figure(7.2, 3.4)
     sky, cumulative = figure.subplots(1, 2)
-    sky.scatter(offset[:, 1], offset[:, 0], s=6, alpha=0.5, color=BLUE, linewidths=0)
-    reach = float(np.quantile(np.abs(offset), 0.99)) * 1.2 if len(offset) else 1.0
-    limits = (-reach or -1.0, reach or 1.0)
-    sky.set(
-        xlabel=f"column offset ({unit})",
-        ylabel=f"row offset ({unit})",
-        xlim=limits,
-        ylim=limits[::-1],
-        aspect=1,
-    )
-    sky.axhline(0, color=GREY, lw=0.6)
-    sky.axvline(0, color=GREY, lw=0.6)
-    if len(offset):
-        for values, style, colour, label in (
-            (offset, "-", BLUE, "model"),
-            (centre, "--", GREY, "image centre"),
-        ):
-            distance = np.concatenate([[0.0], np.sort(np.hypot(*values.T))])
-            share = np.linspace(0, 1, len(distance))
-            cumulative.step(distance, share, style, where="post", color=colour, label=label)
-        cumulative.legend(frameon=False, loc="lower right")
-    cumulative.set(
-        xlabel=f"position error ({unit})", ylabel="share of examples", ylim=(0, 1.02), xlim=(0, None)
-    )
+    reach = (float(np.quantile(np.abs(offset), 0.99)) * 1.2 if len(offset) else 0.0) or 1.0
+    _draw_offsets(sky, offset[:, ::-1], f"column offset ({unit})", f"row offset ({unit})")
+    sky.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect=1)
+    errors = {"model": np.hypot(*offset.T), "image centre": np.hypot(*centre.T)}
+    _draw_cumulative(cumulative, errors if len(offset) else {}, f"position error ({unit})", "examples")
     return figure
 
 
 def peak_figure(entries: Sequence[Entry], grid: EventGrid) -> Figure:
-    """Offsets predicted − true of events in time and frequency, and their cumulative distributions.
+    """Draw offsets predicted − true of events in time and frequency, and their cumulative distributions.
 
-    Entries without a known truth are left out. Dashed: what naming the middle of a window would give.
+    Entries without a known truth are left out. Dashed: the errors of a constant prediction at the middle of a
+    window.
     """
-    middle = np.full(2, 0.5)
-    offset = np.array([v for e in entries if (v := event_windows.errors(e, grid))]).reshape(-1, 2)
-    naive = [event_windows.errors(replace(e, position=middle), grid) for e in entries]
-    centre = np.array([v for v in naive if v]).reshape(-1, 2)
-    figure = blank(10.0, 3.4)
+    middle = [replace(e, position=np.full(2, 0.5)) for e in entries]
+    offset, centre = (
+        np.array([v for e in each if (v := event_windows.errors(e, grid))]).reshape(-1, 2)
+        for each in (entries, middle)
+    )
+    figure = make_figure(10.0, 3.4)
     plane, *cumulative = figure.subplots(1, 3)
-    plane.scatter(*offset.T, s=6, alpha=0.5, color=BLUE, linewidths=0)
-    plane.axhline(0, color=GREY, lw=0.6)
-    plane.axvline(0, color=GREY, lw=0.6)
-    plane.set(xlabel="time, predicted − true (ms)", ylabel="frequency, predicted − true (octaves)")
+    _draw_offsets(plane, offset, "time, predicted − true (ms)", "frequency, predicted − true (octaves)")
     for i, (axis, label) in enumerate(zip(cumulative, ("time (ms)", "frequency (octaves)"), strict=True)):
-        for values, style, colour, name in ((offset, "-", BLUE, "model"), (centre, "--", GREY, "middle")):
-            distance = np.concatenate([[0.0], np.sort(np.abs(values[:, i]))])
-            share = np.linspace(0, 1, len(distance))
-            axis.step(distance, share, style, where="post", color=colour, label=name)
-        axis.legend(frameon=False, loc="lower right")
-        axis.set(xlabel=f"error of {label}", ylabel="share of events", ylim=(0, 1.02), xlim=(0, None))
+        errors = {"model": np.abs(offset[:, i]), "middle": np.abs(centre[:, i])}
+        _draw_cumulative(axis, errors, f"error of {label}", "events")
     return figure
+
+
+def _draw_offsets(axis: Axes, offset: np.ndarray, x_label: str, y_label: str) -> None:
+    axis.scatter(offset[:, 0], offset[:, 1], s=6, alpha=0.5, color=BLUE, linewidths=0)
+    axis.axhline(0, color=GREY, lw=0.6)
+    axis.axvline(0, color=GREY, lw=0.6)
+    axis.set(xlabel=x_label, ylabel=y_label)
+
+
+def _draw_cumulative(axis: Axes, errors: Mapping[str, np.ndarray], label: str, counted: str) -> None:
+    """Draw the share of errors up to each value: first the model's, then dashed those of a constant."""
+    for (name, values), style, colour in zip(errors.items(), ("-", "--"), (BLUE, GREY), strict=False):
+        distance = np.concatenate([[0.0], np.sort(values)])
+        axis.step(distance, np.linspace(0, 1, len(distance)), style, where="post", color=colour, label=name)
+    if errors:
+        axis.legend(frameon=False, loc="lower right")
+    axis.set(xlabel=label, ylabel=f"share of {counted}", ylim=(0, 1.02), xlim=(0, None))
 
 
 def save_figures(
@@ -212,11 +167,11 @@ def save_figures(
     summary, paths = summary or {}, []
     figures: dict[str, Figure] = {}
     for name, rows in (curves or {}).items():
-        if rows and {"fpr", "tpr"} <= set(rows[0]):
+        if is_roc(rows):
             ends = tuple(summary.get(k) for k in ("auroc", "auroc_low", "auroc_high"))
-            figures[_file(name)] = roc_figure(rows, ends if None not in ends else None)  # type: ignore[arg-type]
+            figures[_file_name(name)] = roc_figure(rows, ends if None not in ends else None)  # type: ignore[arg-type]
         elif rows:
-            figures[_file(name)] = history_figure(rows)
+            figures[_file_name(name)] = history_figure(rows)
     if summary.get("confusion") is not None and summary.get("classes") is not None:
         figures["confusion"] = confusion_figure(np.array(summary["confusion"]), summary["classes"])
     if score_table:
@@ -229,23 +184,25 @@ def save_figures(
         true = np.array([e.true_position for e in placed], float)
         figures["positions"] = position_figure(predicted, true, placed[0].image.shape[-3:-1], pixel_scale)
     for name, figure in figures.items():
-        paths += _save(figure, out / name)
+        paths += _save_kinds(figure, out / name)
     scales = shared_scales([e.maps for e in entries]) if scales is None else scales
     for i, entry in enumerate(entries):
         figure = example_figure(entry, bands=bands, pixel_scale=pixel_scale, events=events, scales=scales)
-        paths += _save(figure, out / f"{EXAMPLE.format(i)}{_file(entry.id)}")
+        paths += _save_kinds(figure, out / f"{EXAMPLE.format(i)}{_file_name(entry.id)}")
     return paths
 
 
 def save_film(out: Path, film: Film, *, bands: Sequence[str] = (), events: EventGrid | None = None) -> Path:
     """Write a film strip into `out`, as PDF too, and return the path of the PNG."""
     out.mkdir(parents=True, exist_ok=True)
-    return _save(film_figure(film, bands=bands, events=events), out / f"dream_{_file(film.name)}")[0]
+    return _save_kinds(film_figure(film, bands=bands, events=events), out / f"dream_{_file_name(film.name)}")[
+        0
+    ]
 
 
-def _save(figure: Figure, path: Path) -> list[Path]:
-    return [save(figure, path.with_name(f"{path.name}.{kind}")) for kind in ("png", "pdf")]
+def _save_kinds(figure: Figure, path: Path) -> list[Path]:
+    return [save_figure(figure, path.with_name(f"{path.name}.{kind}")) for kind in ("png", "pdf")]
 
 
-def _file(name: str) -> str:
+def _file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "unnamed"

@@ -1,8 +1,7 @@
-"""Numbers and text for a page: escaped, short, and with their intervals."""
+"""Numbers and text for a page: short, with their intervals, and JSON that cannot leave its element."""
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Mapping
@@ -10,22 +9,31 @@ from typing import Any
 
 import numpy as np
 
-
-def esc(text: object) -> str:
-    """HTML-escaped, quotes included; line breaks and control characters become spaces."""
-    return html.escape("".join(c if c.isprintable() else " " for c in str(text)))
+from lensjax.runtime.records import plain
 
 
-def safe_json(value: Any) -> str:
-    """JSON that is safe inside a `<script>` element; NaN and infinity become null."""
-    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def replace_unprintable(value: Any) -> Any:
+    """Return text with line breaks and control characters as spaces; anything else as it is."""
+    if not isinstance(value, str) or hasattr(value, "__html__") or value.isprintable():
+        return value
+    return "".join(c if c.isprintable() else " " for c in value)
+
+
+def to_safe_json(value: Any) -> str:
+    """Return JSON that is safe inside a script element; NaN and infinity become null."""
+    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 
 
+def is_finite_number(value: Any) -> bool:
+    """Return whether a value is a number, not a truth value, and finite."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def number(value: object, digits: int = 3) -> str:
-    """A number for reading: `digits` significant figures, thin spaces in large integers, "–" for NaN."""
+    """Return a number for reading: `digits` significant figures, thin spaces in integers, "–" for NaN."""
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (int, np.integer)):
@@ -45,8 +53,8 @@ def number(value: object, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def fraction(value: float | None) -> str:
-    """A share or a probability, two decimals, never rounded to certainty."""
+def fraction(value: float | np.floating | None) -> str:
+    """Return a share or a probability with two decimals, never rounded to certainty."""
     if value is None or not math.isfinite(value):
         return "–"
     if 0.995 <= value < 1:
@@ -57,7 +65,7 @@ def fraction(value: float | None) -> str:
 
 
 def interval(value: Any) -> tuple[float, float, float] | None:
-    """(mean, low, high) of a triple, a mapping with those names, or a lone number; else None."""
+    """Return (mean, low, high) of a triple, a mapping with those names, or a lone number; else None."""
     if isinstance(value, Mapping):
         mean = next((value[k] for k in ("mean", "value", "estimate") if k in value), None)
         return interval((mean, value.get("low", math.nan), value.get("high", math.nan)))
@@ -67,17 +75,3 @@ def interval(value: Any) -> tuple[float, float, float] | None:
     if not three or not all(isinstance(v, (int, float, np.number)) for v in value):
         return None
     return float(value[0]), float(value[1]), float(value[2])
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(v) for v in value]
-    if isinstance(value, (bool, np.bool_)) or value is None:
-        return None if value is None else bool(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return str(value)

@@ -1,4 +1,7 @@
-"""PNG files by the standard library: grey, colour, or a palette with transparency (W3C PNG)."""
+"""PNG files by the standard library: grey, colour, or a palette with transparency (W3C PNG).
+
+Written here and not by Pillow because page.js recolours a map by writing a new palette at a fixed byte.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 
 
 def encode(pixels: np.ndarray, palette: np.ndarray | None = None) -> bytes:
-    """A PNG of uint8 [h w] (grey, or indices into `palette` uint8 [n 4]) or [h w 3] (colour).
+    """Return a PNG of uint8 [h w] (grey, or indices into `palette` uint8 [n 4]) or [h w 3] (colour).
 
     PLTE always starts at byte 33, where page.js replaces it to change the scale of a map.
     """
@@ -26,6 +29,7 @@ def encode(pixels: np.ndarray, palette: np.ndarray | None = None) -> bytes:
 
 
 def data_uri(png: bytes) -> str:
+    """Return a PNG as an address that holds it."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 

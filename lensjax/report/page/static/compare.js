@@ -1,9 +1,9 @@
 
 // ---- which maps are shown: a few of them are drawn bigger, with all of their scores ----
 const boxes = [...document.querySelectorAll('#pick input[name="m"]')];
-const chosen = () => boxes.filter((box) => box.checked).map((box) => box.value);
-const someMethods = () => boxes.length > 0 && chosen().length < boxes.length;
-const few = () => someMethods() && chosen().length <= 4;
+const listChosen = () => boxes.filter((box) => box.checked).map((box) => box.value);
+const choosesSome = () => boxes.length > 0 && listChosen().length < boxes.length;
+const comparesFew = () => choosesSome() && listChosen().length <= 4;
 
 function choose(methods) {
   const known = methods.filter((method) => boxes.some((box) => box.value === method));
@@ -12,18 +12,18 @@ function choose(methods) {
 
 function showMethods() {
   if (!boxes.length) return;
-  if (!chosen().length) choose([]); // nothing chosen: everything
-  const shown = new Set(chosen());
+  if (!listChosen().length) choose([]); // nothing chosen: everything
+  const shown = new Set(listChosen());
   for (const tile of document.querySelectorAll("[data-m]")) tile.hidden = !shown.has(tile.dataset.m);
-  $("cards").classList.toggle("few", few());
-  const names = chosen().map((method) => data.methods[method].label);
-  $("picked").textContent = someMethods() ? names.join(", ") : `all ${boxes.length}`;
+  $("cards").classList.toggle("few", comparesFew());
+  const names = listChosen().map((method) => data.methods[method].label);
+  $("picked").textContent = choosesSome() ? names.join(", ") : `all ${boxes.length}`;
 }
 
 function showOthers(tile, scores, main) {
   const rest = Object.entries(scores).filter(([name]) => name !== main);
   let line = tile.querySelector(".more");
-  if (!few() || !rest.length) { if (line) line.remove(); return; }
+  if (!comparesFew() || !rest.length) { if (line) line.remove(); return; }
   if (!line) {
     line = Object.assign(document.createElement("span"), { className: "more" });
     tile.querySelector("figcaption").append(line);

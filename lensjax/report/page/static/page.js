@@ -7,7 +7,7 @@ const FIELDS = ["sort", "show", "cls", "is", "says", "kind", "q", "scale", "scor
 const initial = Object.fromEntries(FIELDS.filter($).map((name) => [name, $(name).value]));
 // Better first: small errors, otherwise large values; names from a to z.
 const ASCENDING = new Set(["order", "id", "error", "octaves", "sigma", "truth"]);
-const rises = (sort) => ASCENDING.has(sort) || data.lower.includes(sort.split(":").pop());
+const sortsUpwards = (sort) => ASCENDING.has(sort) || data.lower.includes(sort.split(":").pop());
 let descending = false;
 
 function value(entry, index, sort) {
@@ -63,8 +63,8 @@ function fraction(x) {
 }
 
 // Of a few maps the score is named, since all the others stand under it.
-const named = (name, v) => `${few() ? (data.scores[name] || name) + " " : ""}${fraction(v)}`;
-const better = (v, bars, name) => data.lower.includes(name) ? v < Math.min(...bars) : v > Math.max(...bars);
+const labelScore = (name, v) => `${comparesFew() ? (data.scores[name] || name) + " " : ""}${fraction(v)}`;
+const isBetter = (v, bars, name) => data.lower.includes(name) ? v < Math.min(...bars) : v > Math.max(...bars);
 
 function showScores() {
   const name = $("score") ? $("score").value : null;
@@ -73,8 +73,8 @@ function showScores() {
     const bars = data.trivial.map((m) => (scores[m] || {})[name]).filter((v) => typeof v === "number");
     for (const tile of card.querySelectorAll(".tile.map")) {
       const method = tile.dataset.m, v = (scores[method] || {})[name], place = tile.querySelector(".score");
-      place.textContent = v === undefined || v === null ? "" : named(name, v);
-      if (typeof v === "number" && bars.length && !data.trivial.includes(method) && better(v, bars, name)) {
+      place.textContent = v === undefined || v === null ? "" : labelScore(name, v);
+      if (typeof v === "number" && bars.length && !data.trivial.includes(method) && isBetter(v, bars, name)) {
         const up = Object.assign(document.createElement("span"), { className: "up", textContent: " ▲" });
         up.title = "better than every trivial map on this example";
         place.append(up);
@@ -136,9 +136,9 @@ function showScale() {
 function save() {
   const params = new URLSearchParams();
   for (const name of Object.keys(initial)) if ($(name).value !== initial[name]) params.set(name, $(name).value);
-  if (descending === rises($("sort").value)) params.set("dir", descending ? "desc" : "asc");
+  if (descending === sortsUpwards($("sort").value)) params.set("dir", descending ? "desc" : "asc");
   if (!$("marks").checked) params.set("marks", "0");
-  if (someMethods()) for (const method of chosen()) params.append("m", method);
+  if (choosesSome()) for (const method of listChosen()) params.append("m", method);
   history.replaceState(null, "", "#" + params);
 }
 
@@ -149,7 +149,7 @@ function load() {
     // A select takes no value that it has no option for.
     if ($(name).value === "" && initial[name] !== "") $(name).value = initial[name];
   }
-  descending = params.has("dir") ? params.get("dir") === "desc" : !rises($("sort").value);
+  descending = params.has("dir") ? params.get("dir") === "desc" : !sortsUpwards($("sort").value);
   $("marks").checked = params.get("marks") !== "0";
   choose(params.getAll("m"));
   apply();
@@ -190,7 +190,7 @@ function enlarge(button) {
   const [low, high, diverging] = own ? [+image.dataset.lo, +image.dataset.hi, method.scale[2]] : method.scale;
   const ramp = Object.assign(document.createElement("i"), { className: "ramp " + (diverging ? "d" : "q") });
   const about = method.text ? method.text[0].toUpperCase() + method.text.slice(1) + ". " : "";
-  text.append(about, short(low), ramp, short(high),
+  text.append(about, shorten(low), ramp, shorten(high),
     own ? " (scale of this map)" : " (one scale for all examples)", document.createElement("br"));
   for (const [name, v] of Object.entries(entry.scores[tile.dataset.m] || {})) {
     text.append(`${data.scores[name] || name} `, Object.assign(document.createElement("b"), { textContent: fraction(v) || "–" }), "   ");
@@ -211,7 +211,7 @@ function readout(event) {
   const at = many ? (x - i * (width + gap)) / width : x;
   tip.hidden = at > 1 || y < 0 || y > 1;
   const time = (at - 0.5) * windows[i], frequency = high * (low / high) ** y;
-  tip.textContent = `${short(+time.toFixed(3))} s · ${short(frequency)} Hz`;
+  tip.textContent = `${shorten(+time.toFixed(3))} s · ${shorten(frequency)} Hz`;
   const parent = stack.closest("dialog") || document.body;
   if (tip.parentNode !== parent) parent.append(tip);
   tip.style.left = `${Math.min(event.clientX + 14, innerWidth - 130)}px`;
@@ -219,7 +219,7 @@ function readout(event) {
 }
 document.addEventListener("pointermove", readout);
 
-function short(x) { return (+x.toPrecision(3)).toString().replace("-", "−"); }
+function shorten(x) { return (+x.toPrecision(3)).toString().replace("-", "−"); }
 
 function step(by) {
   const all = [...document.querySelectorAll(".card:not([hidden]) .tile:not([hidden]) .zoom")], at = all.indexOf(open) + by;

@@ -68,8 +68,8 @@ function bar(context, tile, box) {
     context.fillStyle = `rgba(${ramp[at]},${ramp[at + 1]},${ramp[at + 2]},${ramp[at + 3] / 255})`;
     context.fillRect(box.x + x, y, 1, BAR);
   }
-  label(context, short(low), box.x, y + BAR + 14, box.w / 2, "left");
-  label(context, short(high), box.x + box.w, y + BAR + 14, box.w / 2, "right");
+  label(context, shorten(low), box.x, y + BAR + 14, box.w / 2, "left");
+  label(context, shorten(high), box.x + box.w, y + BAR + 14, box.w / 2, "right");
 }
 
 function label(context, text, x, y, width, align = "left", font = "13px sans-serif") {

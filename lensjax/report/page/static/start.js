@@ -27,7 +27,7 @@ if ($("copy")) $("copy").addEventListener("click", () => {
 });
 if ($("controls")) {
   $("controls").addEventListener("input", (event) => {
-    if (event.target.id === "sort") descending = !rises($("sort").value);
+    if (event.target.id === "sort") descending = !sortsUpwards($("sort").value);
     apply();
     save();
   });

@@ -1,0 +1,64 @@
+"""Figures of the benchmark of explanations: methods × scores, and maps as stages are randomised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lensjax.report.figures.panels import GREY, make_figure
+from lensjax.report.names import NEUTRAL, method_label
+from lensjax.report.score_table import (
+    COSTS,
+    find_winner,
+    format_cost,
+    format_score,
+    heading,
+    is_row_baseline,
+    rank_rows,
+    score_names,
+)
+
+
+def heat_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw methods × scores: numbers, coloured by the place in the column; trivial maps below a line."""
+    rows, names = sorted(rows, key=is_row_baseline), score_names(rows)
+    spread = any(row.get("spread") for row in rows)
+    figure = make_figure(3.2 + (1.0 if spread else 0.72) * (len(names) + len(COSTS)), 1.9 + 0.25 * len(rows))
+    axis = figure.subplots()
+    columns = [np.full(len(rows), np.nan) if name in NEUTRAL else rank_rows(rows, name) for name in names]
+    colours = np.stack([*columns, *[np.full(len(rows), np.nan)] * len(COSTS)], axis=1)
+    axis.imshow(colours, cmap="RdYlGn_r", vmin=0, vmax=1, aspect="auto", alpha=0.75)
+    winners = [find_winner(rows, name) for name in names]
+    for i, row in enumerate(rows):
+        texts = [*(format_score(row, name) for name in names), *(format_cost(row, name) for name in COSTS)]
+        for j, text in enumerate(texts):
+            bold = "bold" if j < len(names) and winners[j] == i else "normal"
+            axis.text(j, i, text, ha="center", va="center", fontsize=7, weight=bold)
+    axis.axhline(len(rows) - sum(map(is_row_baseline, rows)) - 0.5, color="black", lw=1.2)
+    axis.axvline(len(names) - 0.5, color="black", lw=0.6)
+    heads = [*map(heading, names), *COSTS.values()]
+    axis.set_xticks(range(len(heads)), heads, fontsize=8, rotation=40, ha="left", rotation_mode="anchor")
+    axis.set_yticks(range(len(rows)), [method_label(row["method"]) for row in rows], fontsize=8)
+    axis.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    note = "green: first of its column; ↓ less is better; bold: best method; trivial maps below the line"
+    axis.set_xlabel(f"n = {max(int(row['n']) for row in rows)}; {note}", fontsize=8)
+    return figure
+
+
+def cascade_figure(cascades: Mapping[str, Any]) -> Figure:
+    """Draw the similarity to the trained network's map as more stages are random: a line a method."""
+    figure = make_figure(8.4, 3.2)
+    groups = list(cascades["groups"])
+    for axis, order in zip(figure.subplots(1, 2, sharey=True), ("top_down", "bottom_up"), strict=True):
+        for method, values in cascades[order].items():
+            axis.plot(values, marker=".", label=method_label(method))
+        steps = groups if order == "bottom_up" else groups[::-1]
+        axis.set_xticks(range(len(steps) + 1), ["trained", *steps], rotation=40, ha="right", fontsize=8)
+        axis.set_title(f"random from the {'head down' if order == 'top_down' else 'image up'}")
+        axis.axhline(0, color=GREY, lw=0.8)
+    figure.axes[0].set_ylabel("Spearman correlation\nwith the trained map")
+    figure.axes[1].legend(frameon=False, fontsize=7)
+    return figure
