@@ -187,6 +187,18 @@ def test_page_of_events_speaks_of_no_lenses(tmp_path: Path) -> None:
     assert "from an empty sky" in page(tmp_path, replace(event(), maps=maps), events=None)
 
 
+def test_names_of_events_are_escaped(tmp_path: Path) -> None:
+    bad = "<img src=x>_\"'&\u2028\x07"
+    classes = tuple(bad if k in (3, CHIRP) else name for k, name in enumerate(CLASSES))
+    hostile = replace(event(bad, label=3), classes=classes, source=bad, kind=bad, notes=(bad,))
+    summary = {"test": {"confusion": counts().tolist(), "classes": classes, "accuracy": 0.9}}
+    text = page(tmp_path, replace(hostile, maps={bad: hostile.maps["gradient"]}), summary=summary)
+    assert "<img src=x" not in text and not any(control in text for control in "\u2028\x07")
+    shown = "&lt;img src=x&gt;_&#34;&#39;&amp;  "
+    assert f"Energy of {shown} in windows" in text and f'title="1 of 10 {shown} said to be {shown}"' in text
+    assert "&lt;img src=x&gt;_<wbr>&#34;&#39;&amp;   0.90" in text  # the class of a window may break after _
+
+
 def test_card_shows_three_classes_and_the_true_one(tmp_path: Path) -> None:
     assert page(tmp_path, event()).count('<div class="prob') - 1 == 3
     wrong = page(tmp_path, event(label=10))

@@ -108,7 +108,7 @@ def _event_figure(entry: Entry, grid: EventGrid, scales: Mapping[str, render.Sca
 
 
 def _event_axes(axis: Axes, entry: Entry, grid: EventGrid) -> None:
-    """Hz on the left, seconds from the trigger under each window."""
+    """Draw the axes: Hz on the left, seconds from the trigger under each window."""
     height, width = entry.image.shape[1:3]
     places, names = [], []
     for window, length in enumerate(grid.windows):

@@ -1,4 +1,4 @@
-"""A process as a film strip: frames side by side on one scale, the score of each, its curve below."""
+"""Film strips of gradient ascent: frames side by side on one scale, the score of each, its curve below."""
 
 from __future__ import annotations
 
