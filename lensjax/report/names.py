@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-METHODS = {
-    "attention": ("Attention", "the gate the network learned and multiplies its features with"),
-    "gradient": ("Gradient", "how the score changes with a small change of the pixel"),
-    "input_x_gradient": ("Input × gradient", "the gradient times the pixel: its share in a linear model"),
-    "smooth_grad": ("SmoothGrad", "the gradient averaged over noisy copies of the image"),
-    "smooth_grad_squared": ("SmoothGrad²", "the squared gradient averaged over noisy copies"),
-    "var_grad": ("VarGrad", "the variance of the gradient over noisy copies"),
-    "integrated_gradients": ("Integrated gradients", "gradients summed along the way from an empty sky"),
-    "expected_gradients": (
-        "Expected gradients",
-        "integrated gradients averaged over real images as the start",
-    ),
-    "guided_backprop": ("Guided backprop", "gradients that drop negative parts; nearly blind to the weights"),
-    "deconvnet": ("Deconvnet", "positive signals sent back through the network; nearly blind to the weights"),
-    "grad_cam": ("Grad-CAM", "feature maps weighted by their mean gradient; coarse"),
-    "grad_cam_pp": ("Grad-CAM++", "Grad-CAM with weights from positive gradients"),
-    "hires_cam": ("HiResCAM", "feature maps times their gradient, place by place"),
-    "layer_cam": ("LayerCAM", "feature maps times their positive gradient, place by place"),
-    "x_grad_cam": ("XGrad-CAM", "Grad-CAM with weights scaled by the activation"),
-    "eigen_cam": ("Eigen-CAM", "the leading component of the feature maps; knows no class"),
-    "score_cam": ("Score-CAM", "feature maps weighted by the score they leave when used as a mask"),
-    "ablation_cam": ("Ablation-CAM", "feature maps weighted by the loss of score without them"),
-    "guided_grad_cam": ("Guided Grad-CAM", "guided backprop times Grad-CAM"),
-    "occlusion": ("Occlusion", "the score lost when a window of the image is covered"),
-    "rise": ("RISE", "the score averaged over random masks that leave the pixel visible"),
-    "lime": ("LIME", "a local linear model over segments of the image"),
-    "kernel_shap": ("Kernel SHAP", "Shapley values of the segments, by regression"),
-    "random": ("Random", "noise: what a map scores that knows nothing"),
-    "centre": ("Centre", "a Gaussian in the middle: what a map scores that never looks"),
-    "input": ("|Input|", "the brightness itself"),
-    "abs_input": ("|Input|", "the brightness itself"),
-    "sobel": ("Sobel edges", "an edge filter on the image"),
-}
-ON_EVENTS = {
-    "integrated_gradients": "gradients summed along the way from an event without energy",
-    "expected_gradients": "integrated gradients averaged over real events as the start",
-    "smooth_grad": "the gradient averaged over noisy copies of the event",
-    "input": "the energy itself",
-    "abs_input": "the energy itself",
-    "sobel": "an edge filter on the energy",
-    "occlusion": "the score lost when a patch of one window is covered",
-    "lime": "a local linear model over segments of the event",
-    "centre": "a Gaussian at the trigger, in the middle: what a map scores that never looks",
-}
-"""Sentences that replace those of METHODS on a page of events."""
-BASELINES = ("random", "centre", "center", "input", "abs_input", "|input|", "sobel", "chance")
+import functools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lensjax.explain.methods.registry import Method
+
+SYNONYMS = {"input": "abs_input", "|input|": "abs_input", "center": "centre"}
+"""Other names of trivial maps, as older tables have them."""
 SCORES = {
     "energy": ("Energy inside", "share of the map's positive part that lies on the true evidence"),
     "energy_inside": ("Energy inside", "share of the map's positive part that lies on the true evidence"),
@@ -124,30 +86,39 @@ CHANCE = "chance"
 
 def is_baseline(method: str) -> bool:
     """Return whether a method is a trivial map that every explanation should beat."""
-    return _split_method(method)[0] in BASELINES
+    name = _split_method(method)[0]
+    return name == CHANCE or (name in _read_registry() and _read_registry()[name].on == "nothing")
 
 
 def method_label(method: str) -> str:
     """Return a label: `grad_cam(layer=stage4)` → "Grad-CAM (layer=stage4)"."""
     base, rest = _split_method(method)
-    label = METHODS[base][0] if base in METHODS else make_readable(base)
+    label = _read_registry()[base].label if base in _read_registry() else make_readable(base)
     return f"{label} ({rest})" if rest else label
 
 
 def method_text(method: str, events: bool = False) -> str:
     """Return one sentence on a method, or nothing."""
-    name = _split_method(method)[0]
-    return (ON_EVENTS.get(name, "") if events else "") or METHODS.get(name, ("", ""))[1]
+    found = _read_registry().get(_split_method(method)[0])
+    return "" if found is None else (found.events_sentence if events else "") or found.sentence
+
+
+@functools.cache
+def _read_registry() -> dict[str, Method]:
+    from lensjax.explain.methods.registry import REGISTRY  # here, because it imports jax
+
+    return REGISTRY
 
 
 def _split_method(method: str) -> tuple[str, str]:
-    """Split `name(options)` or `name@target` into the name in METHODS and what follows it."""
+    """Split `name(options)` or `name@target` into the method's name and what follows it."""
     name, rest = method.strip(), ""
     for mark in "(@":
         name, _, after = name.partition(mark)
         rest = rest or after.strip().removesuffix(")")
     known = name.strip().lower().removeprefix("baseline_")
-    return (known if known in METHODS or known in BASELINES else name.strip()), rest
+    known = SYNONYMS.get(known, known)
+    return (known if known in _read_registry() or known == CHANCE else name.strip()), rest
 
 
 def score_label(name: str) -> str:

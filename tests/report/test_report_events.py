@@ -16,6 +16,7 @@ import pytest
 
 from lensjax.config import Config, ModelConfig
 from lensjax.event_axes import CLASSES, CLIP, EventGrid
+from lensjax.explain.methods.registry import REGISTRY
 from lensjax.inspection import result_files
 from lensjax.inspection.maps import Item, Predicted
 from lensjax.inspection.restore import Trained
@@ -178,8 +179,8 @@ def test_page_tells_windows_times_and_frequencies(tmp_path: Path) -> None:
 
 
 def test_page_of_events_speaks_of_no_lenses(tmp_path: Path) -> None:
-    maps = {name: np.ones((4, *SHAPE)) for name in names.METHODS}
-    rows = [{"method": name, "energy_inside": (0.5, 0.4, 0.6), "n": 3} for name in names.METHODS]
+    maps = {name: np.ones((4, *SHAPE)) for name in REGISTRY}
+    rows = [{"method": name, "energy_inside": (0.5, 0.4, 0.6), "n": 3} for name in REGISTRY]
     text = page(tmp_path, replace(event(), maps=maps), summary=run(), score_table=rows)
     told = re.sub(r"<style>.*?</style>|<script>.*?</script>|lensjax", "", text, flags=re.S)
     told = re.sub(r'(class|src)="[^"]*"', "", told)
