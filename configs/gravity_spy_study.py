@@ -3,7 +3,8 @@
     python -m lensjax.studies.events.ablations configs/gravity_spy_study.py --out runs/events_study --jobs 2
 
 Three blocks of (1, 3, 3) convolution and pooling, everything flattened into the class logits, about 100,000
-parameters; windows of 70 × 85. `configs/ablations.py` says what is varied. Two CPU cores: about half an hour.
+parameters; windows of 70 × 85. `events_talk` of configs/variants.py says what is varied. Two CPU
+cores: about half an hour.
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig

@@ -74,7 +74,7 @@ def restore(ckpt: ocp.training.Checkpointer, state: State, data: Any) -> State:
         return state
     check_processes(Path(ckpt.directory) / str(ckpt.latest.step) / "data")
     try:
-        restored = ckpt.load_checkpointables(ckpt.latest.step, {"state": abstract(state), "data": data})
+        restored = ckpt.load_checkpointables(ckpt.latest.step, {"state": to_shapes(state), "data": data})
     except Exception as error:
         raise UserError(explain_unreadable(Path(ckpt.directory), ckpt.latest.step, error)) from error
     return restored["state"]
@@ -114,12 +114,12 @@ def restore_best(workdir: Path, state: TrainState) -> TrainState:
                 f"'{directory}' is empty: the run was stopped before its first epoch ended; train again."
             )
         try:
-            return ckpt.load_checkpointables(chosen.step, {"state": abstract(state)})["state"]
+            return ckpt.load_checkpointables(chosen.step, {"state": to_shapes(state)})["state"]
         except Exception as error:
             raise UserError(explain_unreadable(directory, chosen.step, error)) from error
 
 
-def abstract(state: State) -> State:
+def to_shapes(state: State) -> State:
     """Return shapes and shardings to restore into."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
 

@@ -99,9 +99,7 @@ def train_variants(
             return None
     rows = {name: [read_outcome(folder / name, seed) for seed in range(seeds)] for name in variants}
     metrics = [m for m in run_folder.HEADLINES if any(m in row for each in rows.values() for row in each)]
-    differences = {
-        name: {metric: paired_difference(rows, name, metric) for metric in metrics} for name in rows
-    }
+    differences = {name: {metric: difference(rows, name, metric) for metric in metrics} for name in rows}
     return {"base": asdict(config), "group": group, "rows": rows, "differences": differences}
 
 
@@ -112,9 +110,7 @@ def read_outcome(folder: Path, seed: int) -> dict[str, Any]:
     return {"seed": seed, **{name: summary[name] for name in FACTS}, **numbers}
 
 
-def paired_difference(
-    rows: Mapping[str, Sequence[Mapping[str, Any]]], name: str, metric: str
-) -> tuple[float, ...]:
+def difference(rows: Mapping[str, Sequence[Mapping[str, Any]]], name: str, metric: str) -> tuple[float, ...]:
     """Return (mean, low, high) of a variant minus the first one, seed by seed; NaN if either has no value."""
     first = next(iter(rows.values()))
     pairs = [(row.get(metric), other.get(metric)) for row, other in zip(rows[name], first, strict=True)]

@@ -56,7 +56,7 @@ def final_state(workdir: Path) -> dict[str, np.ndarray]:
     """Parameters and optimiser state of the latest checkpoint, by path."""
     state = blank_state(config_of(workdir))
     with checkpoint.checkpointer(workdir) as ckpt:
-        state = ckpt.load_checkpointables(ckpt.latest.step, {"state": checkpoint.abstract(state)})["state"]
+        state = ckpt.load_checkpointables(ckpt.latest.step, {"state": checkpoint.to_shapes(state)})["state"]
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 

@@ -32,7 +32,7 @@ from lensjax.runtime import jax_setup, logs
 from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names
 from lensjax.studies.events.ablation_tables import spread
-from lensjax.training.variants import paired_difference
+from lensjax.training.variants import difference
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -153,7 +153,7 @@ def table_lines(rows: Rows, controls: Mapping[str, float], scores: Sequence[str]
 
 def told_apart(rows: Rows, variant: str, key: str) -> str:
     """Minus the first variant, with its interval; nothing where one of the two has no such number."""
-    mean, low, high = paired_difference(rows, variant, key)
+    mean, low, high = difference(rows, variant, key)
     if variant == next(iter(rows)) or not np.isfinite(mean):
         return ""
     # One seed has a difference and no interval.
