@@ -264,7 +264,7 @@ def _visit(value: Any, marks: list[Hashable], arrays: list[Any], seen: set[int])
     elif isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
         arrays.append(value)
         marks.append(id(value))
-    elif isinstance(value, np.ndarray):
+    elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         marks.append((str(value.dtype), value.shape, digest))
     elif isinstance(value, types.FunctionType):
@@ -290,8 +290,6 @@ def _visit(value: Any, marks: list[Hashable], arrays: list[Any], seen: set[int])
         visit(*value.keys(), *value.values())
     elif isinstance(value, CODE) or (isinstance(value, types.ModuleType | type) and _is_library(value)):
         marks.append(Same(value))
-    elif _is_frozen(value) and _is_library(type(value)):
-        marks.append(value)
     elif hasattr(value, "__dataclass_fields__") and _is_library(type(value)):
         marks.append(Same(type(value)))
         visit(*(getattr(value, name) for name in value.__dataclass_fields__))
@@ -319,12 +317,6 @@ def _global_names(code: types.CodeType) -> frozenset[str] | None:
 def _is_library(value: Any) -> bool:
     name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
     return (name or "").split(".")[0] in LIBRARIES
-
-
-def _is_frozen(value: Any) -> bool:
-    """Tell whether an object is a hashable dataclass, compared by value, such as a Linen module."""
-    params = getattr(type(value), "__dataclass_params__", None)
-    return params is not None and params.eq and (params.frozen or params.unsafe_hash) and _hashable(value)
 
 
 def _hashable(value: Any) -> bool:
