@@ -67,13 +67,11 @@ def run_compiled(
     """Return `function(score, *args, **options, **fixed)`, compiled; `fixed` may hold anything."""
 
     def run(leaves: Sequence[Any]) -> Any:
-        score, args, options = jax.tree.unflatten(form, leaves)
+        score, args, options = jax.tree.unflatten(form, map(jnp.asarray, leaves))
         return function(score, *args, **options, **fixed)
 
-    arrays = jax.Array | np.ndarray
-    if not isinstance(score, Partial) and not all(
-        isinstance(leaf, arrays) for leaf in jax.tree.leaves(score)
-    ):
+    numbers = jax.Array | np.ndarray | np.generic | float | int | complex
+    if not isinstance(score, Partial) and not all(isinstance(x, numbers) for x in jax.tree.leaves(score)):
         score = Partial(score)  # a function, unlike a `Stack`, has no arrays of its own
     leaves, form = jax.tree.flatten((score, args, options))
     if is_staged() or _is_differentiated(leaves):
