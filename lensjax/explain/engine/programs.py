@@ -67,13 +67,11 @@ def run_compiled(
     """Return `function(score, *args, **options, **fixed)`, compiled; `fixed` may hold anything."""
 
     def run(leaves: Sequence[Any]) -> Any:
-        score, args, options = jax.tree.unflatten(form, leaves)
+        score, args, options = jax.tree.unflatten(form, map(jnp.asarray, leaves))
         return function(score, *args, **options, **fixed)
 
-    arrays = jax.Array | np.ndarray
-    if not isinstance(score, Partial) and not all(
-        isinstance(leaf, arrays) for leaf in jax.tree.leaves(score)
-    ):
+    numbers = jax.Array | np.ndarray | np.generic | float | int | complex
+    if not isinstance(score, Partial) and not all(isinstance(x, numbers) for x in jax.tree.leaves(score)):
         score = Partial(score)  # a function, unlike a `Stack`, has no arrays of its own
     leaves, form = jax.tree.flatten((score, args, options))
     if is_staged() or _is_differentiated(leaves):
@@ -264,7 +262,7 @@ def _visit(value: Any, marks: list[Hashable], arrays: list[Any], seen: set[int])
     elif isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
         arrays.append(value)
         marks.append(id(value))
-    elif isinstance(value, np.ndarray):
+    elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         marks.append((str(value.dtype), value.shape, digest))
     elif isinstance(value, types.FunctionType):
@@ -290,8 +288,6 @@ def _visit(value: Any, marks: list[Hashable], arrays: list[Any], seen: set[int])
         visit(*value.keys(), *value.values())
     elif isinstance(value, CODE) or (isinstance(value, types.ModuleType | type) and _is_library(value)):
         marks.append(Same(value))
-    elif _is_frozen(value) and _is_library(type(value)):
-        marks.append(value)
     elif hasattr(value, "__dataclass_fields__") and _is_library(type(value)):
         marks.append(Same(type(value)))
         visit(*(getattr(value, name) for name in value.__dataclass_fields__))
@@ -319,12 +315,6 @@ def _global_names(code: types.CodeType) -> frozenset[str] | None:
 def _is_library(value: Any) -> bool:
     name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
     return (name or "").split(".")[0] in LIBRARIES
-
-
-def _is_frozen(value: Any) -> bool:
-    """Tell whether an object is a hashable dataclass, compared by value, such as a Linen module."""
-    params = getattr(type(value), "__dataclass_params__", None)
-    return params is not None and params.eq and (params.frozen or params.unsafe_hash) and _hashable(value)
 
 
 def _hashable(value: Any) -> bool:
