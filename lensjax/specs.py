@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ def defined_in(path: Path, name: str, form: str) -> Any:
     if not hasattr(module, name):
         raise UserError(f"'{path}' defines no {name}; add {form}.")
     return getattr(module, name)
+
+
+def suggest_name(name: str, choices: Iterable[str]) -> str:
+    """Return a hint at the choice that was meant, " (did you mean 'x'?)", or "" where none is similar."""
+    similar = get_close_matches(name, list(choices), 1)
+    return f" (did you mean '{similar[0]}'?)" if similar else ""
 
 
 def check_names(what: str, names: Collection[str], choices: Collection[str], of: str = "") -> None:

@@ -1,40 +1,56 @@
-"""A trained network as the functions that explanations take: `score(image)`, `forward(image, taps)`."""
+"""What a map explains: the number that `--target` names, as a function of parameters and one image."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import jax
-
-from lensjax.explain.engine.targets import TARGETS, log_odds
-from lensjax.models import Network
+from lensjax.explain.engine.targets import TARGETS
+from lensjax.models import Apply
 from lensjax.runtime.errors import UserError
+from lensjax.specs import suggest_name
 from lensjax.types import Array, Float, Outputs
-
-__all__ = ["COORDINATES", "check_target", "log_odds", "read_target", "single", "target_score"]
 
 COORDINATES = {"row": 0, "column": 1, "frequency": 0, "time": 1}
 
 
-def single(model: Network, params: Any) -> Callable[..., Outputs]:
-    """The network for ONE example: `f(image [*s c], taps) -> Outputs` without batch axes."""
+@dataclass(frozen=True)
+class ScoreWithEnds:
+    """`(params, predicted class, image [*s c], taps=None) -> (score, ends)`: what methods on features take.
 
-    def forward(image: Array, taps: dict[str, Array] | None = None) -> Outputs:
-        lifted = None if taps is None else {name: value[None] for name, value in taps.items()}
-        outputs: Any = model.apply({"params": params}, image[None], lifted)
-        first = jax.tree.map(lambda leaf: leaf[0], outputs)
-        # A mapped dict is sorted by name; layers are wanted in the order of the network.
-        return replace(first, ends={name: first.ends[name] for name in outputs.ends})
+    `Partial(ScoreWithEnds(…), params)` is a function of the rest whose parameters are arguments of what is
+    compiled; equal networks and targets are equal.
+    """
 
-    return forward
+    apply: Apply
+    target: str
+    classes: tuple[str, ...]
+
+    def __call__(
+        self, params: Any, predicted: Array | int, image: Array, taps: Mapping[str, Array] | None = None
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return the score and the ends of one example."""
+        outputs = self.apply(params, image, taps)
+        return target_score(outputs, self.target, self.classes, predicted), outputs.ends
+
+
+@dataclass(frozen=True)
+class Score:
+    """`(params, predicted class, image [*s c]) -> score`: what methods on the image take."""
+
+    apply: Apply
+    target: str
+    classes: tuple[str, ...]
+
+    def __call__(self, params: Any, predicted: Array | int, image: Array) -> Array:
+        """Return the score of one example."""
+        return target_score(self.apply(params, image), self.target, self.classes, predicted)
 
 
 def check_target(target: str, classes: Sequence[str], has_position: bool) -> None:
-    """A target as `--target` takes it: see `read_target`.
+    """Refuse a target that `read_target` does not know, or that the network does not give.
 
     Raises:
       UserError: it is none of these, or the network gives no position.
@@ -44,7 +60,7 @@ def check_target(target: str, classes: Sequence[str], has_position: bool) -> Non
 
 
 def read_target(target: str, classes: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The score a target names, and the classes it is of.
+    """Return the score that a target names, and the classes it is of.
 
     `predicted` or a class: its log odds; `logit`, `log_probability`, `probability` or `log_odds`, of a class
     in brackets or of the predicted one; `difference(a, b)` of two logits; `row` and `column` of the position,
@@ -64,10 +80,9 @@ def read_target(target: str, classes: Sequence[str]) -> tuple[str, tuple[str, ..
     given = given or ("predicted",) * (name != "difference")
     known = ("predicted", *classes)
     if name not in TARGETS or len(given) != wanted or any(one not in known for one in given):
-        near = get_close_matches(target, [*known, *TARGETS], 1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        hint = suggest_name(target, [*known, *TARGETS])
         raise UserError(
-            f"--target '{target}' is not known to this network.{hint} Choose a class ({', '.join(known)}), "
+            f"--target '{target}' is not known to this network{hint}. Choose a class ({', '.join(known)}), "
             f"{', '.join(f'{one}(class)' for one in TARGETS if one != 'difference')}, "
             "difference(class, class), "
             f"or a coordinate ({', '.join(COORDINATES)})."
@@ -78,7 +93,7 @@ def read_target(target: str, classes: Sequence[str]) -> tuple[str, tuple[str, ..
 def target_score(
     outputs: Outputs, target: str, classes: Sequence[str], predicted: Array | int
 ) -> Float[Array, ""]:
-    """The scalar that an explanation explains: of a class, or a coordinate in fractions of the image."""
+    """Return the number that a map explains: of a class, or a coordinate in fractions of the image."""
     name, given = read_target(target, classes)
     if name in COORDINATES:
         return outputs.position[COORDINATES[name]]

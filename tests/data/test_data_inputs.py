@@ -254,8 +254,6 @@ def test_a_users_event_is_transformed_as_the_training_was():
     stored = input_transforms.transform(one, data.inputs)["image"]
     item = Item("e", "mine", one["image"].astype(np.float32) / 255)
 
-    run = Trained(
-        Path("runs/x"), Config(data=data), build(ModelConfig()), {}, ("energy",), None, None, {}, []
-    )
-    got = examples.with_inputs(item, run)
+    run = Trained(Path("runs/x"), Config(data=data), build(ModelConfig()), {}, {}, [])
+    got = examples.transform_item(item, run)
     np.testing.assert_array_equal(got.image, stored * np.float32(1 / 255))

@@ -24,7 +24,7 @@ from lensjax.inspection import maps as explained
 from lensjax.models import build
 from lensjax.runtime import logs, parallel
 from lensjax.studies.maps import maps_of_variants as maps
-from lensjax.training import checkpoint, loop, seed_stack, variants
+from lensjax.training import checkpoint, loop, restore_run, seed_stack, variants
 from lensjax.training.optim import make_optimiser
 from lensjax.training.state import init_state, make_train_step
 from tests.training.test_train import final_state, records
@@ -89,7 +89,7 @@ def test_a_step_of_all_is_the_step_of_each_and_stopped_seeds_stay(together):
 
 
 def test_each_seed_keeps_its_best_and_stops_by_itself():
-    state = restore.blank_state(Config(model=NET, optim=OPTIM))
+    state = restore_run.blank_state(Config(model=NET, optim=OPTIM))
     stack = seed_stack.fresh([state, state], parallel.replicated(parallel.data_mesh()))
     config = Config(optim=replace(OPTIM, patience=2))
     for step, scores in enumerate([(0.5, 0.5), (0.4, 0.5), (0.3, 0.7), (0.9, 0.8)], 1):

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 from lensjax.config import AttentionConfig, Config, ModelConfig
-from lensjax.inspection import restore
 from lensjax.training import checkpoint
 from lensjax.training.state import with_validation
 
@@ -54,7 +53,7 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
 
 def final_state(workdir: Path) -> dict[str, np.ndarray]:
     """Parameters and optimiser state of the latest checkpoint, by path."""
-    state = restore.blank_state(restore.config_of(workdir))
+    state = restore_run.blank_state(restore_run.config_of(workdir))
     with checkpoint.checkpointer(workdir) as ckpt:
         state = ckpt.load_checkpointables(ckpt.latest.step, {"state": checkpoint.abstract(state)})["state"]
     leaves = jax.tree_util.tree_leaves_with_path(state)
@@ -207,7 +206,7 @@ def test_early_stopping_counts_epochs_without_improvement(tiny_config):
 
 def test_the_latest_two_checkpoints_and_the_best_are_kept(tmp_path):
     config = Config(model=ModelConfig(features=(2,), hidden=0, attention=AttentionConfig(at=())))
-    state, data = restore.blank_state(config), iter(grain.MapDataset.range(9).to_iter_dataset())
+    state, data = restore_run.blank_state(config), iter(grain.MapDataset.range(9).to_iter_dataset())
     with checkpoint.checkpointer(tmp_path) as ckpt:
         for step, score in enumerate([0.1, 0.9, 0.3, 0.2, 0.4], 1):
             state = with_validation(replace(state, step=jnp.asarray(step, jnp.int32)), score)

@@ -81,7 +81,7 @@ def main(command: Command) -> None:
         examples.held_out_item(test[int(row)]) for row in np.flatnonzero(test.label == 1)[: command.lenses]
     ]
     methods: list[explained.Method] = [(text, *parse(text)) for text in command.methods]
-    methods = default_methods.with_trivial(methods or default_methods.default_methods(restore(runs[0])))
+    methods = default_methods.add_trivial(methods or default_methods.default_methods(restore(runs[0])))
     metrics, maps = [], []
     for workdir in runs:
         trained = restore(workdir)

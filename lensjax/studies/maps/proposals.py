@@ -18,7 +18,7 @@ from lensjax.explain import by_gradient, by_patches, margin, parse
 from lensjax.inspection import examples
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained
-from lensjax.inspection.targets import single
+from lensjax.models import Apply
 from lensjax.runtime import logs
 from lensjax.types import Array, Bool, Float
 
@@ -44,7 +44,7 @@ def answers(trained: Trained, source: Source, specs: Sequence[str], chunk: int) 
     for row in range(len(source)):
         image = as_float(source[row]["image"])
         images.append(input_transforms.transform_image(image, specs, str(source.id[row]), kind))
-    return explained.predictor(trained, chunk)(images).classes
+    return explained.predict_images(trained, images, chunk).classes
 
 
 def blame_of(trained: Trained, source: Source, rows: np.ndarray, method: str, chunk: int) -> np.ndarray:
@@ -96,7 +96,7 @@ def propose(flips: dict[str, dict[str, int]]) -> str:
 
 def smallest(trained: Trained, source: Source, rows: np.ndarray) -> list[Row]:
     """The smallest edit that flips each of some mistakes: by patches, and by the gradient."""
-    network = single(trained.model, trained.params)
+    network = Partial(Apply(trained.model), trained.params)
 
     def score(wanted: Array, image: Array) -> Array:
         return margin(network(image).logits, wanted)

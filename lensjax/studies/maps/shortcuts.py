@@ -152,7 +152,7 @@ def logits_of(trained: Trained, images: Sequence[np.ndarray], chunk: int) -> np.
     ready = [
         input_transforms.transform_image(image, specs, str(row), kind) for row, image in enumerate(images)
     ]
-    return np.asarray(explained.predictor(trained, chunk)(ready).logits)
+    return np.asarray(explained.predict_images(trained, ready, chunk).logits)
 
 
 def accuracy(right: np.ndarray) -> Row:
