@@ -21,7 +21,7 @@ from lensjax.data.batches.input_transforms import windows_after
 from lensjax.event_axes import EventGrid, channels
 from lensjax.explain import centre_distance, centroid
 from lensjax.models.published import Published
-from lensjax.simulate.lenses.instruments import INSTRUMENTS
+from lensjax.simulate.lenses.instruments import instrument_named
 
 Distances = Callable[[jax.Array, jax.Array], dict[str, jax.Array]]  # (map [*s], position [2]) -> distances
 
@@ -129,11 +129,11 @@ class LensDomain(Domain):
 
     @property
     def bands(self) -> tuple[str, ...]:
-        return tuple(band.name for band in INSTRUMENTS[self.data.instrument].bands)
+        return tuple(band.name for band in instrument_named(self.data.instrument).bands)
 
     @property
     def pixel_scale(self) -> float:  # type: ignore[override]
-        return INSTRUMENTS[self.data.instrument].pixel_scale
+        return instrument_named(self.data.instrument).pixel_scale
 
     @property
     def size(self) -> int:

@@ -16,6 +16,7 @@ from lensjax.config import Config
 from lensjax.data.store import datasets
 from lensjax.data.store.datasets import Source
 from lensjax.data.surveys import galaxies
+from lensjax.domain import domain_of
 from lensjax.evaluation import metrics
 from lensjax.inspection.restore import config_of
 from lensjax.losses.objective import check_weights, objective
@@ -106,13 +107,12 @@ def summarise(predictions: Predictions, source: Source, config: Config) -> dict[
         return summary
     known = np.isfinite(source.position).all(axis=1)
     place, sigma = predictions.position, predictions.position_sigma
-    if grid := datasets.event_grid(config.data):
+    domain = domain_of(config.data)
+    if grid := domain.grid:
         return summary | metrics.event_position_summary(place, source.position, known, grid, sigma=sigma)
-    scale = datasets.pixel_scale(config.data)
-    assert scale is not None  # images of the sky have one
     shape, theta_e = source.image.shape[-3:-1], source.truth.get("theta_e")
     return summary | metrics.position_summary(
-        place, source.position, known, shape, scale, sigma=sigma, theta_e=theta_e
+        place, source.position, known, shape, domain.pixel_scale, sigma=sigma, theta_e=theta_e
     )
 
 
@@ -140,7 +140,8 @@ def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
     Raises:
       UserError: parts of the configuration contradict each other.
     """
-    rows, grid = config.optim.batch_size, datasets.event_grid(config.data)
+    domain = domain_of(config.data)
+    rows, grid = config.optim.batch_size, domain.grid
     if grid and config.model.head == "heatmap" and config.model.windows != grid.windows:
         raise UserError(
             f"model.windows (={config.model.windows}) are {grid.windows} s with data.inputs "
@@ -156,7 +157,7 @@ def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
         "valid": jax.ShapeDtypeStruct((rows,), bool),
         "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
     }
-    if getattr(config.data, "light", False):
+    if domain.stores_light:
         batch["light"] = batch["image"]
     params = jax.eval_shape(lambda images: model.init(jax.random.key(0), images)["params"], batch["image"])
     frozen(config.optim, params)

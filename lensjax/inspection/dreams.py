@@ -11,10 +11,9 @@ import jax
 import numpy as np
 
 from lensjax.explain import DREAMS, Dream
-from lensjax.explain.engine.batch import bind
 from lensjax.inspection.maps import Item, Method, Predicted
 from lensjax.inspection.restore import Trained
-from lensjax.inspection.targets import read_target
+from lensjax.inspection.targets import bind, read_target
 from lensjax.report.figures.film import Film
 from lensjax.report.figures.save_figures import save_film
 from lensjax.runtime.errors import UserError

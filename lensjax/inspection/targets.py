@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jax.tree_util import Partial
+
 from lensjax.explain.engine.targets import TARGETS
 from lensjax.models import Apply
 from lensjax.runtime.errors import UserError
@@ -47,6 +49,14 @@ class Score:
     def __call__(self, params: Any, predicted: Array | int, image: Array) -> Array:
         """Return the score of one example."""
         return target_score(self.apply(params, image), self.target, self.classes, predicted)
+
+
+def bind(function: Partial, *values: Any) -> Partial:
+    """Fix the next arguments of a `Partial`; its arrays stay leaves beside them.
+
+    jax boxes a Partial of a Partial, whose arrays are then constants of what is compiled.
+    """
+    return Partial(function.func, *function.args, *values, **function.keywords)
 
 
 def check_target(target: str, classes: Sequence[str], has_position: bool) -> None:

@@ -12,6 +12,7 @@ from lensjax.config_io import config_from_dict
 from lensjax.data.batches import input_transforms, region_fills
 from lensjax.data.images import min_max
 from lensjax.data.store import dataset_specs, datasets, writer
+from lensjax.domain import domain_of
 from lensjax.evaluation import predict
 from lensjax.event_axes import CLASSES
 from lensjax.inspection import examples
@@ -173,7 +174,7 @@ def test_equal_stretch_to_longer_times_shrinks_the_short_windows():
     np.testing.assert_array_equal(found["image"][0], found["image"][1])
     np.testing.assert_allclose(found["position"], [0.5, 0.5625])
     assert input_transforms.windows_after(["blur", "equal_stretch(seconds=1)"]) == (1.0,) * 4
-    grid = datasets.event_grid(EventData(inputs=("equal_stretch(seconds=1)",)))
+    grid = domain_of(EventData(inputs=("equal_stretch(seconds=1)",))).grid
     assert grid.time(0.5625, 3) == pytest.approx(0.0625)
 
 

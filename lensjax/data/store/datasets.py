@@ -13,7 +13,6 @@ import numpy as np
 from lensjax.config import Data, EventData, GravitySpyData, LensData
 from lensjax.data.store import serialised
 from lensjax.data.store.checksums import verify
-from lensjax.event_axes import EventGrid, channels
 from lensjax.runtime.errors import UserError
 from lensjax.types import Example, Int
 
@@ -140,11 +139,6 @@ def recipe_of(config: Data) -> Any:
     )
 
 
-def stored_type(config: Data) -> type:
-    """Of the images of a configuration's data set."""
-    return np.float16 if getattr(config, "encoding", "log") == "log" else np.uint8
-
-
 def image_shape(config: Data) -> tuple[int, ...]:
     """[*s c] of the images of a configuration, which is checked.
 
@@ -152,33 +146,6 @@ def image_shape(config: Data) -> tuple[int, ...]:
       UserError: a value of the configuration is out of range.
     """
     return recipe_of(config).shape
-
-
-def bands(config: Data) -> tuple[str, ...]:
-    """Names of the channels of an image."""
-    if not isinstance(config, LensData):
-        return channels(config.encoding, getattr(config, "plane", "loudest"))
-    from lensjax.simulate.lenses.instruments import INSTRUMENTS
-
-    return tuple(band.name for band in INSTRUMENTS[config.instrument].bands)
-
-
-def pixel_scale(config: Data) -> float | None:
-    """Arcseconds a pixel; None for events."""
-    if not isinstance(config, LensData):
-        return None
-    from lensjax.simulate.lenses.instruments import INSTRUMENTS
-
-    return INSTRUMENTS[config.instrument].pixel_scale
-
-
-def event_grid(config: Data) -> EventGrid | None:
-    """Frequencies and times of an event's pixels; None for images of the sky."""
-    from lensjax.data.batches.input_transforms import windows_after
-
-    return (
-        None if isinstance(config, LensData) else EventGrid(config.size, windows=windows_after(config.inputs))
-    )
 
 
 def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:

@@ -83,20 +83,16 @@ def _mark(value: Any) -> str:
 
 def _as_it_is(method: Callable, function: Callable, options: dict[str, Any]) -> Callable[[Any], Array]:
     def one(sample: dict[str, Array]) -> Array:
-        score = bind(function, sample["given"]) if "given" in sample else function
+        score = _give(function, sample["given"]) if "given" in sample else function
         return method(score, sample["image"], key=sample.get("key"), **options)
 
     return one
 
 
-def bind(function: Callable, *values: Any) -> Partial:
-    """Fix the first free arguments of a function; the arrays of a `Partial` stay leaves beside them.
-
-    jax boxes a Partial of a Partial, whose arrays are then constants of what is compiled.
-    """
-    if isinstance(function, Partial):
-        return Partial(function.func, *function.args, *values, **function.keywords)
-    return Partial(function, *values)
+def _give(function: Callable, first: Array) -> Partial:
+    if not isinstance(function, Partial):
+        return Partial(function, first)
+    return Partial(function.func, *function.args, first, **function.keywords)  # its arrays stay arguments
 
 
 def _as_one_program(method: Callable, function: Callable, options: dict[str, Any]) -> Callable[[Any], Array]:

@@ -18,10 +18,9 @@ from lensjax.explain import (
     pointing,
     score_maps,
 )
-from lensjax.explain.engine.batch import bind
 from lensjax.inspection.maps import Item
 from lensjax.inspection.restore import Trained
-from lensjax.inspection.targets import COORDINATES, read_target
+from lensjax.inspection.targets import COORDINATES, bind, read_target
 
 NEAR = 2.0
 """Tolerance in pixels of the more lenient pointing game."""

@@ -20,7 +20,6 @@ import numpy as np
 from jax.tree_util import Partial
 
 from lensjax.explain import cascade, map_chunks, max_sensitivity
-from lensjax.explain.engine.batch import bind
 from lensjax.explain.engine.compute_cost import passes
 from lensjax.explain.engine.memory import peak_bytes
 from lensjax.explain.scores.similarity import similarity
@@ -35,6 +34,7 @@ from lensjax.inspection.maps import (
     unwritten_options,
 )
 from lensjax.inspection.restore import Trained
+from lensjax.inspection.targets import bind
 from lensjax.runtime.errors import UserError
 from lensjax.training.restore_run import blank_state
 

@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 
 from lensjax.data.batches import input_transforms
 from lensjax.data.batches.augment import as_float
-from lensjax.data.store.datasets import Source, stored_type
+from lensjax.data.store.datasets import Source
 from lensjax.explain import by_gradient, by_patches, margin, parse
 from lensjax.inspection import examples
 from lensjax.inspection import maps as explained
@@ -39,7 +39,7 @@ def candidates(events: bool, blame: Path) -> tuple[str, ...]:
 
 def answers(trained: Trained, source: Source, specs: Sequence[str], chunk: int) -> np.ndarray:
     """Classes [n] that a network names, its inputs further transformed; it is not trained anew."""
-    kind, specs = stored_type(trained.config.data), (*trained.config.data.inputs, *specs)
+    kind, specs = trained.domain.stored_type, (*trained.config.data.inputs, *specs)
     images = []
     for row in range(len(source)):
         image = as_float(source[row]["image"])
@@ -101,7 +101,7 @@ def smallest(trained: Trained, source: Source, rows: np.ndarray) -> list[Row]:
     def score(wanted: Array, image: Array) -> Array:
         return margin(network(image).logits, wanted)
 
-    low, high = (0.0, 1.0) if stored_type(trained.config.data) == np.uint8 else (-np.inf, np.inf)
+    low, high = (0.0, 1.0) if trained.domain.stored_type == np.uint8 else (-np.inf, np.inf)
     found = []
     for row in rows:
         one = input_transforms.transform(source[int(row)], trained.config.data.inputs)
