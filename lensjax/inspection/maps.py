@@ -53,9 +53,26 @@ class Method(NamedTuple):
         """Read `occlusion(window=8, stride=4)`; `known_options` gives those of a name.
 
         Raises:
-          UserError: no such method or option; lists the choices.
+          UserError: no such method or option, with the choices; a value of the wrong kind.
         """
-        return cls(text, *parse(text, known_options))
+        name, options = parse(text, known_options)
+        for option, value in options.items():
+            check_kind(text, option, value, known_options(name)[option])
+        return cls(text, name, options)
+
+
+def check_kind(text: str, option: str, value: Any, default: Any) -> None:
+    """Refuse text in place of numbers and the reverse, before a method fails on it; `text` is the method's.
+
+    Raises:
+      UserError: says what the option wants.
+    """
+    if isinstance(default, str) and option != "baseline" and not isinstance(value, str):
+        raise UserError(f"{text.strip()}: {option} (={value!r}) must be a word.")
+    whole = isinstance(default, int) and not isinstance(default, bool) and option not in ("chunk", "baseline")
+    numbers = value if isinstance(value, list | tuple) else (value,)
+    if whole and not all(isinstance(one, int | float) for one in numbers):
+        raise UserError(f"{text.strip()}: {option} (={value!r}) must be a whole number, or one an axis.")
 
 
 @dataclass(frozen=True)
