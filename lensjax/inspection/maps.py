@@ -36,6 +36,8 @@ from lensjax.types import CellGrid
 START = 1000
 """Forward passes that take about as long as compiling a method; used for the time left alone."""
 
+OF_WORDS = ("chunk", "baseline", "segments")
+"""Options that take a number or a word."""
 
 AnyMethod = tuple[str, str, dict[str, Any]]
 """A `Method`, or a plain tuple like it."""
@@ -69,7 +71,7 @@ def check_kind(text: str, option: str, value: Any, default: Any) -> None:
     """
     if isinstance(default, str) and option != "baseline" and not isinstance(value, str):
         raise UserError(f"{text.strip()}: {option} (={value!r}) must be a word.")
-    whole = isinstance(default, int) and not isinstance(default, bool) and option not in ("chunk", "baseline")
+    whole = isinstance(default, int) and not isinstance(default, bool) and option not in OF_WORDS
     numbers = value if isinstance(value, list | tuple) else (value,)
     if whole and not all(isinstance(one, int | float) for one in numbers):
         raise UserError(f"{text.strip()}: {option} (={value!r}) must be a whole number, or one an axis.")

@@ -94,6 +94,11 @@ def test_one_example_is_a_row_of_the_batch_and_ends_keep_their_order():
     np.testing.assert_allclose(tapped.ends["stage1"], eager.ends["stage1"] + 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("text", ["lime(segments=slic)", "occlusion(window=[2,3])", "occlusion(chunk=1MB)"])
+def test_options_may_be_words_or_one_number_an_axis(text):
+    assert Method.parse(text.replace("1MB", "'1MB'")).options
+
+
 def test_equal_networks_are_equal_functions():
     one, other = seeds(2)
     assert jax.tree.structure(one.score("lens")) == jax.tree.structure(other.score("lens"))
