@@ -52,12 +52,12 @@ def task_function(task: str) -> Callable[[], np.ndarray]:
     import jax
 
     from lensjax.explain import METHODS, batched
-    from lensjax.inspection.targets import single
+    from lensjax.models import Apply
 
     model, params = network(dims_of(task))
     x = images(task)
     assert x.shape[1:] == SHAPE[dims_of(task)]
-    one = single(model, jax.device_put(params))  # type: ignore[arg-type]
+    one = partial(Apply(model), jax.device_put(params))  # type: ignore[arg-type]
 
     def forward(image, taps=None):
         outputs = one(image, taps)

@@ -22,12 +22,13 @@ import numpy as np
 from explain_nets import CLASS, SAMPLES, SHAPE, STEPS, STRIDE, WINDOW
 from explain_nets import images as the_images
 from explain_ours import network
+from jax.tree_util import Partial
 
 from lensjax.explain import METHODS, batched
 from lensjax.explain.incremental.local_layers import map_sizes
 from lensjax.explain.incremental.plan import plan_windows
 from lensjax.inspection.as_layers import describe
-from lensjax.inspection.targets import single
+from lensjax.models import Apply
 from lensjax.runtime import jax_setup
 
 LOOPS = {
@@ -100,7 +101,7 @@ def main() -> None:
         )
         both_ways(f"{name} of tanh, 64 images", run)
     model, params = network(2)
-    one, images = single(model, jax.device_put(params)), the_images("smooth_grad")  # type: ignore[arg-type]
+    one, images = Partial(Apply(model), jax.device_put(params)), the_images("smooth_grad")  # type: ignore[arg-type]
 
     def score(image: jax.Array) -> jax.Array:
         return one(image).logits[CLASS]

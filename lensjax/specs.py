@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 from lensjax.runtime.errors import UserError
 
+NUMBER_OR_WORD = ("chunk", "segments")
+"""Options whose default is a number and that take a word too: bytes of memory, a kind of patches."""
+
 
 class MethodSpec(NamedTuple):
     """A method as it was asked for: the text, and the name and the options that were read from it."""
@@ -67,6 +70,11 @@ def _check_kind(text: str, option: str, given: Any, default: Any) -> None:
         right, kind = number or isinstance(given, str | list | tuple), "a number, or a name"
     elif isinstance(default, float):
         right, kind = number, "a number"
+    elif isinstance(default, str):
+        right, kind = isinstance(given, str), "a word"
+    elif isinstance(default, int) and option not in NUMBER_OR_WORD:
+        numbers = given if isinstance(given, list | tuple) else (given,)
+        right, kind = all(isinstance(one, int | float) for one in numbers), "a whole number, or one an axis"
     else:
         return
     if not right:

@@ -12,7 +12,7 @@ its noise has unit width, and a bright core stays finite. `lensjax.data.batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 import jax
@@ -35,6 +35,7 @@ __all__ = [
     "Array",
     "Batch",
     "Bool",
+    "CellGrid",
     "Example",
     "Float",
     "Int",
@@ -44,6 +45,9 @@ __all__ = [
     "Shaped",
     "UInt8",
 ]
+
+CellGrid = tuple[tuple[float, ...], tuple[float, ...]]
+"""Centre of the first cell of a feature map, and distance between cells, as fractions of the image."""
 
 
 class Example(TypedDict):
@@ -61,7 +65,7 @@ class Example(TypedDict):
 class Batch(TypedDict):
     """Examples stacked along a leading axis, in NumPy or on devices. Rows with `valid` False are padding."""
 
-    image: Any  # [b *s c], float32 or as stored, float16 or uint8: `objective.as_seen` is what a network sees
+    image: Any  # [b *s c], float32 or as stored, float16 or uint8, which `objective.widen_images` widens
     label: Any  # int32 [b]
     position: Any  # float32 [b 2]
     mask: Any  # bool [b *s]
@@ -85,11 +89,11 @@ class Outputs:
     """
 
     logits: Any  # float32 [b k]
-    position: Any  # float32 [b 2], None without a position head
-    position_sigma: Any  # float32 [b 2], or None
-    attention: dict[str, Any]  # place -> [b *s]
-    mask_logits: Any  # float32 [b *grid], or None
-    ends: dict[str, Any]  # name -> [b *grid c], gates [b *grid]
+    position: Any = None  # float32 [b 2], None without a position head
+    position_sigma: Any = None  # float32 [b 2], or None
+    attention: dict[str, Any] = field(default_factory=dict)  # place -> [b *s]
+    mask_logits: Any = None  # float32 [b *grid], or None
+    ends: dict[str, Any] = field(default_factory=dict)  # name -> [b *grid c], gates [b *grid]
     window_logits: Any = None  # float32 [b t k], or None
     restored: Any = None  # float32 [b *s c], or None
     branch_logits: Any = None  # float32 [b k], or None

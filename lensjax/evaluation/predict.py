@@ -11,8 +11,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lensjax.config import Config
-from lensjax.data.store import datasets
 from lensjax.data.store.datasets import Source
+from lensjax.domain import domain_of
 from lensjax.evaluation import metrics
 from lensjax.evaluation.position_metrics import EVENT_METRICS, SKY_METRICS
 from lensjax.losses.objective import objective
@@ -102,13 +102,12 @@ def summarise(predictions: Predictions, source: Source, config: Config) -> dict[
         return summary
     known = np.isfinite(source.position).all(axis=1)
     place, sigma = predictions.position, predictions.position_sigma
-    if grid := datasets.event_grid(config.data):
+    domain = domain_of(config.data)
+    if grid := domain.grid:
         return summary | metrics.event_position_summary(place, source.position, known, grid, sigma=sigma)
-    scale = datasets.pixel_scale(config.data)
-    assert scale is not None  # images of the sky have one
     shape, theta_e = source.image.shape[-3:-1], source.truth.get("theta_e")
     return summary | metrics.position_summary(
-        place, source.position, known, shape, scale, sigma=sigma, theta_e=theta_e
+        place, source.position, known, shape, domain.pixel_scale, sigma=sigma, theta_e=theta_e
     )
 
 
@@ -120,7 +119,7 @@ def metric_names(config: Config) -> tuple[str, ...]:
     if "Chirp" in config.model.classes:
         names += ["chirp_errors", "chirp_error_rate"]
     if config.model.head != "class":
-        names += EVENT_METRICS if datasets.event_grid(config.data) else SKY_METRICS
+        names += EVENT_METRICS if domain_of(config.data).grid else SKY_METRICS
     return tuple(names)
 
 

@@ -12,7 +12,7 @@ from jax.tree_util import Partial
 
 from lensjax.config import ModelConfig
 from lensjax.explain.incremental.local_layers import Convolution, Gate, Layer, MaxPool, Stack
-from lensjax.models.cnn import ACTIVATIONS, by_window, geometry, standardise
+from lensjax.models.cnn import ACTIVATIONS, classify_windows, geometry, standardise
 from lensjax.models.heads import Head, mean_probability
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
@@ -21,7 +21,7 @@ from lensjax.types import Array, Float
 def describe(
     config: ModelConfig, params: Mapping[str, Any], score: Callable[[Float[Array, "k"]], Float[Array, ""]]
 ) -> Stack:
-    """The network with `score` of its logits as a description, which is a function of an image too.
+    """Describe the network and `score` of its logits as a `Stack`, which is a function of an image too.
 
     Raises:
       UserError: the network is no stack of local layers; says why.
@@ -49,7 +49,7 @@ def describe(
 
 
 def refusal(config: ModelConfig) -> str:
-    """Why a network is no stack of local layers; empty if it is one."""
+    """Say why a network is no stack of local layers; empty if it is one."""
     if config.view != "event":
         return f"view {config.view} rearranges the event"
     if config.attention.kind != "sigmoid" and config.attention.at:
@@ -58,13 +58,13 @@ def refusal(config: ModelConfig) -> str:
 
 
 def gate_kernel(config: ModelConfig, kernel: Array) -> Array:
-    """A kernel for each window [t k k c 1] as outputs of one [1 k k c t]."""
+    """Turn a kernel for each window [t k k c 1] into outputs of one [1 k k c t]."""
     kernel = jnp.asarray(kernel)
     return jnp.moveaxis(kernel[..., 0], 0, -1)[None] if config.attention.per_window else kernel
 
 
 def mean_over(config: ModelConfig, dims: int) -> tuple[int, ...]:
-    """Axes that the head does nothing with but average; a position head sees them all."""
+    """Return the axes that the head only averages; a position head sees them all."""
     if config.head != "class":
         return ()
     axes = {"rows": 1, "flatten": 0}.get(config.pooling, dims if config.pooling == "mean" else 2)
@@ -84,6 +84,6 @@ class LogitsHead:
         head = Head(config.head, config.hidden, len(config.classes), pooling=config.pooling)
 
         def logits(head: Head, x: Array) -> Array:
-            return mean_probability(by_window(head, x)) if config.decide == "window" else head(x)[0]
+            return mean_probability(classify_windows(head, x)) if config.decide == "window" else head(x)[0]
 
         return score(head.apply({"params": params}, features[None], method=logits)[0])

@@ -1,60 +1,86 @@
-"""Which explanations explain.py makes: those asked for, or a first set, and options common to all."""
+"""Which explanations are made where the user names none, and the options that all of them share.
+
+The numbers of samples in `SAMPLES` are what two cores can pay; they are written in the methods' names. 500
+masks cannot tell apart the 250 patches that LIME and Kernel SHAP take by default: here they have about 100.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from lensjax.event_axes import EventGrid
-from lensjax.explain import TRIVIAL, options_of
+from lensjax.explain import ON_FEATURES, TRIVIAL, options_of
 from lensjax.explain.engine.baselines import DRAWN, REFERENCES
 from lensjax.explain.engine.loops import parse_bytes
-from lensjax.inspection.maps import Method
 from lensjax.inspection.restore import Trained
 from lensjax.models.event_views import FLAT
 from lensjax.runtime.errors import UserError
+from lensjax.specs import MethodSpec, parse_spec
+
+SAMPLES = {
+    "smooth_grad": "samples=16",
+    "smooth_grad_squared": "samples=16",
+    "var_grad": "samples=16",
+    "integrated_gradients": "steps=16",
+    "expected_gradients": "samples=16",
+    "rise": "samples=500",
+    "lime": "segments=100,samples=500",
+    "kernel_shap": "segments=100,samples=500",
+}
+ALWAYS = (
+    "gradient", "input_x_gradient", "smooth_grad", "smooth_grad_squared", "var_grad", "integrated_gradients",
+    "expected_gradients", "occlusion", "rise", "lime", "kernel_shap",
+)  # fmt: skip
+OF_RELU = ("guided_backprop", "deconvnet", "guided_grad_cam")
 
 
-def default_methods(trained: Trained) -> list[Method]:
-    """The first set of explanations; learned attention where the network has some.
+def default_methods(trained: Trained, every: bool = False) -> list[MethodSpec]:
+    """Return the methods for a network: a first set, or `every` one that it allows, trivial maps last."""
+    model = trained.config.model
+    attention, on_grid = (
+        bool(model.attention.at),
+        model.view not in FLAT,
+    )  # else layers have no place on the event
+    if not every:
+        return [parse_spec(text, options_of) for text in trained.domain.default_methods(attention, on_grid)]
+    names = ["attention"] if attention and on_grid else []
+    names += [name for name in ON_FEATURES if name not in ("attention", *OF_RELU)] if on_grid else []
+    names += ALWAYS
+    if model.activation == "relu":
+        names += [name for name in OF_RELU if on_grid or name not in ON_FEATURES]
+    written = {name: f"{name}({SAMPLES[name]})" if name in SAMPLES else name for name in (*names, *TRIVIAL)}
+    if window := trained.domain.occlusion_window:
+        written["occlusion"] = f"occlusion(window={window})"
+    return [parse_spec(text, options_of) for text in written.values()]
 
-    Of published networks those they were published with, their occlusion by the same patches.
+
+def complete_methods(
+    methods: Sequence[MethodSpec], trained: Trained, *, baseline: str | None = None, memory: str | None = None
+) -> list[MethodSpec]:
+    """Add the trivial maps, the default window of occlusion, and common options where methods set none.
+
+    Of events, occlusion covers one window at a time; the segments of LIME and Kernel SHAP, and the cells of
+    RISE, never span two windows as it is.
+
+    Raises:
+      UserError: no such baseline, or no amount of memory.
     """
-    if trained.published is not None:
-        size = trained.published.patch
-        names = ["grad_cam", "guided_grad_cam", "guided_backprop", "gradient"]
-        patches = (f"occlusion(window={size},stride={size})", "occlusion", {"window": size, "stride": size})
-        return [patches, *((name, name, {}) for name in names)]
-    on_grid = trained.config.model.view not in FLAT  # else layers have no place on the event
-    names = ["attention"] if trained.config.model.attention.at and on_grid else []
-    names += ["grad_cam"] if on_grid else []
-    names += ["hires_cam"] if on_grid and trained.events is not None else []  # exact of a linear head
-    names += ["gradient", "input_x_gradient", "smooth_grad", "integrated_gradients"]
-    methods: list[Method] = [(name, name, {}) for name in names]
-    if trained.events is None:
-        return [*methods, ("occlusion", "occlusion", {})]
-    window = one_window(trained.events)
-    return [*methods, (f"occlusion(window={window})", "occlusion", {"window": window})]
+    common = common_options(baseline, memory)
+    if window := trained.domain.occlusion_window:
+        common["window"] = window
+    return add_options(add_trivial(methods), common)
 
 
-def one_window(events: EventGrid) -> tuple[int, ...]:
-    """A patch of occlusion that lies in one window: a pixel of a window is another place in the next."""
-    return (1, *(max(2, n // 5) for n in events.shape))
+def add_options(methods: Sequence[MethodSpec], common: dict[str, Any]) -> list[MethodSpec]:
+    """Add common options to the methods that have them and set none."""
+    return [
+        MethodSpec(written, name, {k: v for k, v in common.items() if k in options_of(name)} | options)
+        for written, name, options in methods
+    ]
 
 
-def with_windows(methods: Sequence[Method], trained: Trained) -> list[Method]:
-    """Occlusion of events one window at a time, unless it has a window of its own.
-
-    The segments of LIME and Kernel SHAP, and the cells of RISE, never span two windows as it is.
-    """
-    if trained.events is None:
-        return list(methods)
-    own = {"occlusion": {"window": one_window(trained.events)}}
-    return [(written, name, own.get(name, {}) | options) for written, name, options in methods]
-
-
-def with_common(methods: Sequence[Method], *, baseline: str | None, memory: str | None) -> list[Method]:
-    """Options for all methods that have them and do not set their own.
+def common_options(baseline: str | None, memory: str | None) -> dict[str, Any]:
+    """Read the options that are given for all methods at once.
 
     Raises:
       UserError: no such baseline, or no amount of memory.
@@ -67,19 +93,17 @@ def with_common(methods: Sequence[Method], *, baseline: str | None, memory: str 
         try:
             common["baseline"] = float(baseline)
         except ValueError:
-            if baseline not in (*REFERENCES, *DRAWN):
-                choices = ", ".join((*REFERENCES, *DRAWN))
+            choices = (*REFERENCES, *DRAWN)
+            if baseline not in choices:
                 raise UserError(
-                    f"--baseline '{baseline}' is unknown; choose a number, or {choices}."
+                    f"--baseline '{baseline}' is unknown; choose a number, or {', '.join(choices)}."
                 ) from None
             common["baseline"] = baseline
-    return [
-        (written, name, {k: v for k, v in common.items() if k in options_of(name)} | options)
-        for written, name, options in methods
-    ]
+    return common
 
 
-def with_trivial(methods: Sequence[Method]) -> list[Method]:
-    """The methods asked for, and the trivial maps that any table of them must hold."""
+def add_trivial(methods: Sequence[MethodSpec]) -> list[MethodSpec]:
+    """Append the trivial maps that any table of methods must hold."""
     asked = {name for _, name, _ in methods}
-    return [*methods, *((name, name, {}) for name in TRIVIAL if name not in asked)]
+    trivial = (MethodSpec(name, name, {}) for name in TRIVIAL if name not in asked)
+    return [*(MethodSpec(*method) for method in methods), *trivial]

@@ -18,10 +18,11 @@ from jax.scipy.special import entr
 
 from lensjax.config_io import changes
 from lensjax.explain import TRIVIAL
-from lensjax.inspection import maps as explained
-from lensjax.inspection.maps import Item, Method, Predicted
+from lensjax.inspection import maps
+from lensjax.inspection.maps import Item, Predicted
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime.errors import UserError
+from lensjax.specs import MethodSpec
 from lensjax.training import run_folder
 from lensjax.types import Array, Float
 
@@ -29,7 +30,7 @@ Members = tuple[Trained, ...]
 
 
 def load_ensemble(folders: Sequence[Path]) -> Members:
-    """Runs of one configuration but for the seed.
+    """Restore runs of one configuration that differ in the seed.
 
     Raises:
       UserError: no run given, one is none or has not been trained, or their configurations differ.
@@ -49,7 +50,7 @@ def load_ensemble(folders: Sequence[Path]) -> Members:
 
 
 def restore_all(folder: Path, weights: Path | None = None) -> Members:
-    """The seeds in a folder, or the one run (or published network) that it is.
+    """Restore the seeds in a folder, or the one run (or published network) that it is.
 
     Raises:
       UserError: as `load_ensemble` and `restore`.
@@ -60,15 +61,15 @@ def restore_all(folder: Path, weights: Path | None = None) -> Members:
     return (restore(folder, weights),)
 
 
-def as_one(members: Members, folder: Path) -> Trained:
-    """What the members share, for a report: the first's network and grid, no numbers of one seed."""
+def describe_members(members: Members, folder: Path) -> Trained:
+    """Return what the members share, for a report: the first's network and grid, no numbers of one seed."""
     if len(members) == 1:
         return members[0]
     return replace(members[0], workdir=folder, summary={"networks": len(members)}, history=[])
 
 
 def predictor(members: Members) -> Callable[[Float[Array, "b *s c"]], dict[str, Array]]:
-    """A pure function of images: mean `probabilities` [b k], `disagreement` [b] in nats, `each` [m b k]."""
+    """Return a function of images: mean `probabilities` [b k], `disagreement` [b] (nats), `each` [m b k]."""
     model = members[0].model
     # The parameters are an argument, so that one compilation serves all.
     probabilities = jax.jit(lambda params, x: jax.nn.softmax(model.apply({"params": params}, x).logits))  # type: ignore[union-attr]
@@ -81,9 +82,10 @@ def predictor(members: Members) -> Callable[[Float[Array, "b *s c"]], dict[str, 
 
 
 def mutual_information(each: Float[Array, "m b k"]) -> Float[Array, "b"]:
-    """Entropy of the mean minus mean entropy, nats: what the members' disagreement adds (0 … log m).
+    """Return the entropy of the mean minus the mean entropy, in nats: 0 where members agree, at most log m.
 
-    Unlike the entropy it is 0 where all are unsure alike. Houlsby et al. 2011, arXiv:1112.5745, eq. 2.
+    Unlike the entropy it is 0 where all members are equally unsure (Houlsby et al. 2011, arXiv:1112.5745,
+    eq. 2).
     """
     return jnp.maximum(entr(each.mean(0)).sum(-1) - entr(each).sum(-1).mean(0), 0.0)
 
@@ -91,11 +93,11 @@ def mutual_information(each: Float[Array, "m b k"]) -> Float[Array, "b"]:
 def predict(
     members: Members, items: Sequence[Item], chunk: int
 ) -> tuple[Predicted, Float[np.ndarray, " n"] | None]:
-    """The mean prediction of all items, and their disagreement; None of a network alone.
+    """Return the mean prediction of all items and the members' disagreement, which is None for one network.
 
     Logits are then logs of mean probabilities; σ of a position holds the spread of the members' positions.
     """
-    each = [explained.predict(member, items, chunk) for member in members]
+    each = [maps.predict(member, items, chunk) for member in members]
     if len(each) == 1:
         return each[0], None
 
@@ -110,42 +112,46 @@ def predict(
     if position is not None and sigma is not None:
         sigma = np.sqrt((sigma**2).mean(0) + position.var(0))
     found = Predicted(
-        np.asarray(log_mean(stack("logits"))),
-        None if position is None else position.mean(0),
-        sigma,
-        log_mean(stack("window_logits")),
-        None if weights is None else weights.mean(0),
+        logits=np.asarray(log_mean(stack("logits"))),
+        position=None if position is None else position.mean(0),
+        position_sigma=sigma,
+        window_logits=log_mean(stack("window_logits")),
+        window_weights=None if weights is None else weights.mean(0),
     )
     return found, np.asarray(mutual_information(jnp.stack([one.probabilities for one in each])))
 
 
 def explain(
-    members: Members, items: Sequence[Item], predicted: Predicted, methods: Sequence[Method], **options: Any
+    members: Members,
+    items: Sequence[Item],
+    predicted: Predicted,
+    methods: Sequence[MethodSpec],
+    **options: Any,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Mean over the members of every method's maps [n *s], and the standard deviation; none of one alone.
+    """Return the mean over the members of every method's maps [n *s], and the standard deviation over them.
 
-    Maps are raw, in units of the score, which is of the class that all together predict. `options` are those
-    of `explained.explain`.
+    Maps are raw, in units of the score, which is of the class that all together predict. One network has no
+    standard deviation. `options` are those of `maps.explain`.
     """
-    maps = explained.explain(members[0], items, predicted, methods, **options)
+    means = maps.explain(members[0], items, predicted, methods, **options)
     learned = [method for method in methods if method[1] not in TRIVIAL]
     if len(members) == 1 or not learned:
-        return maps, {}
-    others = [explained.explain(one, items, predicted, learned, **options) for one in members[1:]]
+        return means, {}
+    others = [maps.explain(one, items, predicted, learned, **options) for one in members[1:]]
     spread = {}
     for written, _, _ in learned:
-        each = np.stack([maps[written], *(other[written] for other in others)])
-        maps[written], spread[spread_name(written)] = each.mean(0), each.std(0, ddof=1)
-    return maps, spread
+        each = np.stack([means[written], *(other[written] for other in others)])
+        means[written], spread[name_spread(written)] = each.mean(0), each.std(0, ddof=1)
+    return means, spread
 
 
-def spread_name(written: str) -> str:
-    """`grad_cam` → `grad_cam(spread)`, `occlusion(window=8)` → `occlusion(window=8,spread)`."""
+def name_spread(written: str) -> str:
+    """Turn `grad_cam` into `grad_cam(spread)`, `occlusion(window=8)` into `occlusion(window=8,spread)`."""
     return f"{written[:-1]},spread)" if written.endswith(")") else f"{written}(spread)"
 
 
-def with_disagreement(items: Sequence[Item], disagreement: np.ndarray | None) -> list[Item]:
-    """Items with a note on how far the networks disagree, for the page."""
+def note_disagreement(items: Sequence[Item], disagreement: np.ndarray | None) -> list[Item]:
+    """Add a note on how far the networks disagree to each item, for the page."""
     if disagreement is None:
         return list(items)
     return [

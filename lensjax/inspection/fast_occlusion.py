@@ -1,47 +1,59 @@
-"""Which occlusion a trained network gets: from changed patches alone where it can be, else in full."""
+"""Which occlusion a trained network gets: from changed patches alone where possible, else in full."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from jax.tree_util import Partial
 
-from lensjax.explain.incremental.incremental import incremental_occlusion
+from lensjax.config import ModelConfig
+from lensjax.explain import METHODS, incremental_occlusion
+from lensjax.explain.engine.targets import COORDINATES, read_target, target_score
 from lensjax.explain.incremental.local_layers import Stack
-from lensjax.explain.methods.perturbation import occlusion
 from lensjax.inspection.as_layers import describe, refusal
 from lensjax.inspection.restore import Trained
-from lensjax.inspection.targets import COORDINATES, read_target, target_score
-from lensjax.types import Outputs
+from lensjax.types import Array, Outputs
 
 
-def occlusion_of(trained: Trained, target: str, score: Callable) -> tuple[Callable, Callable]:
-    """A method, and the function of the predicted class it takes; a note where it is the slow one.
+def choose_occlusion(trained: Trained, target: str) -> tuple[Callable, Partial]:
+    """Return a method and the function of the predicted class that it takes.
 
-    Both give the same map, to rounding.
+    Both methods give the same map, to rounding.
     """
-    why = reason(trained, target)
-    if why:
-        print(f"occlusion: every window costs a whole evaluation, for {why}.")
-        return occlusion, score
-    return incremental_occlusion, Partial(stack_of(trained, target), trained.params)
+    if reason(trained, target):
+        return METHODS["occlusion"], trained.score(target)
+    return incremental_occlusion, Partial(MakeStack(trained.config.model, target), trained.params)
 
 
 def reason(trained: Trained, target: str) -> str:
-    """Why windows cannot be computed from changed patches; empty where they can."""
+    """Say why windows cannot be computed from changed patches; empty where they can."""
     if read_target(target, trained.classes)[0] in COORDINATES:
         return "the target is a position"
     return refusal(trained.config.model)
 
 
-def stack_of(trained: Trained, target: str) -> Callable[[Any, Any], Stack]:
+@dataclass(frozen=True)
+class MakeStack:
     """`(params, predicted class) -> Stack`: the network as layers, its target as the score of its logits."""
 
-    def of_logits(predicted: Any, logits: Any) -> Any:
-        return target_score(Outputs(logits, None, None, {}, None, {}), target, trained.classes, predicted)
+    config: ModelConfig
+    target: str
 
-    def stack(params: Any, predicted: Any) -> Stack:
-        return describe(trained.config.model, params, Partial(of_logits, predicted))
+    def __call__(self, params: Any, predicted: Any) -> Stack:
+        """Describe the network with these parameters."""
+        score = ScoreOfLogits(self.target, self.config.classes)
+        return describe(self.config, params, Partial(score, predicted))
 
-    return stack
+
+@dataclass(frozen=True)
+class ScoreOfLogits:
+    """`(predicted class, logits [k]) -> score`."""
+
+    target: str
+    classes: tuple[str, ...]
+
+    def __call__(self, predicted: Any, logits: Array) -> Array:
+        """Return the number that the target names."""
+        return target_score(Outputs(logits), self.target, self.classes, predicted)

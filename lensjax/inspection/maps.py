@@ -1,4 +1,4 @@
-"""Images through a trained network and its explanations: predictions, maps on the image grid, scores."""
+"""Predictions of a trained network, maps on the image grid, and scores of maps."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
-from lensjax.data.batches.augment import as_float
-from lensjax.data.store import datasets
+from lensjax import models
 from lensjax.explain import (
     METHODS,
     ON_FEATURES,
@@ -25,15 +25,15 @@ from lensjax.explain import (
 from lensjax.explain.engine.loops import Chunk
 from lensjax.explain.engine.taps import GATE
 from lensjax.explain.methods.registry import expected_passes
-from lensjax.inspection.fast_occlusion import occlusion_of
+from lensjax.inspection.fast_occlusion import choose_occlusion, reason
 from lensjax.inspection.restore import Trained
-from lensjax.inspection.targets import single, target_score
-from lensjax.models.cnn import Grid, grids
+from lensjax.models.cnn import grids
 from lensjax.runtime.errors import UserError
+from lensjax.specs import MethodSpec
+from lensjax.types import CellGrid
 
-Method = tuple[str, str, dict[str, Any]]  # as written, name, options
 START = 1000
-"""Forward passes that take about as long as compiling a method; only the time left depends on it."""
+"""Forward passes that take about as long as compiling a method; used for the time left alone."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What the network says of every item."""
+    """The network's answers for every item."""
 
     logits: np.ndarray  # [n k]
     position: np.ndarray | None  # [n 2]
@@ -64,136 +64,134 @@ class Predicted:
 
     @property
     def probabilities(self) -> np.ndarray:
+        """Softmax of the logits, [n k]."""
         return np.asarray(jax.nn.softmax(self.logits, axis=-1))
 
     @property
     def classes(self) -> np.ndarray:
+        """The most probable class of each item, [n]."""
         return self.logits.argmax(-1)
 
 
 def predict(trained: Trained, items: Sequence[Item], chunk: int) -> Predicted:
-    """Forward pass over all items."""
-    return predictor(trained, chunk)([item.image for item in items])
+    """Predict all items, `chunk` at a time."""
+    return predict_images(trained, [item.image for item in items], chunk)
 
 
-def predictor(trained: Trained, chunk: int) -> Callable[[Sequence[np.ndarray] | np.ndarray], Predicted]:
-    """Forward pass over images, a chunk at a time; the last one is padded, so one shape is compiled."""
-    forward = jax.jit(lambda x: trained.model.apply({"params": trained.params}, x))
-
-    def predict(images: Sequence[np.ndarray] | np.ndarray) -> Predicted:
-        parts = []
-        for start in range(0, len(images), chunk):
-            some = np.stack([*images[start : start + chunk]])
-            padding = [(0, chunk - len(some))] + [(0, 0)] * (some.ndim - 1)
-            outputs = forward(np.pad(some, padding))
-            weights = outputs.attention.get("windows")
-            parts.append(
-                [outputs.logits, outputs.position, outputs.position_sigma, outputs.window_logits, weights]
-            )
-        columns: list[Any] = [
-            None if column[0] is None else np.concatenate(column)[: len(images)]
-            for column in zip(*parts, strict=True)
-        ]
-        return Predicted(*columns)
-
-    return predict
+def predict_images(trained: Trained, images: Sequence[np.ndarray] | np.ndarray, chunk: int) -> Predicted:
+    """Predict all images [n *s c], `chunk` at a time."""
+    outputs = models.predict(trained.model, trained.params, images, chunk)
+    return Predicted(
+        logits=outputs.logits,
+        position=outputs.position,
+        position_sigma=outputs.position_sigma,
+        window_logits=outputs.window_logits,
+        window_weights=outputs.attention.get("windows"),
+    )
 
 
 def explain(
     trained: Trained,
     items: Sequence[Item],
     predicted: Predicted,
-    methods: Sequence[Method],
+    methods: Sequence[MethodSpec],
     *,
     target: str,
     chunk: Chunk,
     seed: int,
     progress: Callable,
+    background: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Maps [n *s] of every method on the image grid, raw and signed, under the name as it was written.
+    """Return the maps [n *s] of every method on the image grid, raw and signed, under the name as written.
 
-    `progress` is `logs.progress` or like it; it counts forward passes, about, so that the time it says is
-    left holds for quick methods and slow ones.
+    Args:
+      progress: `logs.progress` or like it. It counts forward passes, roughly, so that the time left holds
+        for quick methods and slow ones.
+      background: images that expected gradients compare with (`examples.load_background`).
+
+    Raises:
+      UserError: a method refuses an option, or expected gradients have no background.
     """
     images = np.stack([item.image for item in items])
-    # The class is an argument of the score: one compilation explains them all.
-    score, forward = score_functions(trained, target)
     work = [
         expected_passes(name, options, images.shape[1:], layer_channels(trained, options))
         for _, name, options in methods
     ]
-    asked = any(name == "occlusion" for _, name, _ in methods)
-    occlusion = occlusion_of(trained, target, score) if asked else None
-    maps = {}
     starts = [0 if name in TRIVIAL else START for _, name, _ in methods]
+    maps = {}
     with progress(desc="explaining", total=sum(starts) + len(items) * sum(work), unit=" passes") as bar:
-        for (written, name, options), each, start in zip(methods, work, starts, strict=True):
-            one, function = METHODS[name], forward if name in ON_FEATURES else score
-            if name == "occlusion" and occlusion is not None:
-                one, function = occlusion
-            method = batched(one, chunk=chunk if isinstance(chunk, str) else min(chunk, len(items)))
-            key = jax.random.key(seed)
+        for (written, name, options), passes, start in zip(methods, work, starts, strict=True):
+            if name == "occlusion" and (why := reason(trained, target)):
+                print(f"occlusion: every window costs a whole evaluation, for {why}.")
+            method, function = method_and_score(trained, name, target)
+            lifted = batched(method, chunk=chunk if isinstance(chunk, str) else min(chunk, len(items)))
             bar.set_description(written)
             try:
-                extra = unwritten_options(trained, name, options, images)
-                extra |= {"given": predicted.classes, "done": _counting(bar, each, start)}
-                raw = method(function, images, key=key, **options, **extra)
-                maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
-            except (TypeError, AttributeError, ValueError) as error:  # an option that the method refuses
-                said = str(error).splitlines()[0].removeprefix(f"--methods '{name}': ")
+                raw = lifted(
+                    function,
+                    images,
+                    key=jax.random.key(seed),
+                    given=predicted.classes,
+                    done=count_passes(bar, passes, start),
+                    **options,
+                    **unwritten_options(trained, name, options, images.shape[1:], background),
+                )
+            except UserError as error:
+                said = str(error).removeprefix(f"--methods '{name}': ")
                 raise UserError(f"--methods '{written}': {said}") from error
+            maps[written] = on_image_grid(trained, name, options, raw, images.shape[1:])
     return maps
 
 
-def _counting(bar: Any, passes: int, start: int) -> Callable[[int], None]:
-    """Tells `bar` how many examples are done, each so many passes; the first time, that it is compiled."""
+def method_and_score(trained: Trained, name: str, target: str) -> tuple[Callable, Partial]:
+    """Return a method and the function `(predicted class, image …)` that it explains.
+
+    The class is an argument, and so are the parameters: one compilation serves all classes, and all seeds.
+    """
+    if name == "occlusion":
+        return choose_occlusion(trained, target)
+    function = trained.score_with_ends(target) if name in ON_FEATURES else trained.score(target)
+    return METHODS[name], function
+
+
+def count_passes(bar: Any, passes: int, start: int) -> Callable[[int], None]:
+    """Make the callback that advances the progress bar; its first call also marks the end of compilation."""
     once = [start]
 
-    def done(count: int) -> None:
-        bar.update(count * passes + (once.pop() if once else 0))
+    def advance(examples: int) -> None:
+        bar.update(examples * passes + (once.pop() if once else 0))
 
-    return done
+    return advance
 
 
 def layer_channels(trained: Trained, options: dict[str, Any]) -> int:
-    """Channels of the layer that a CAM with these options reads, as far as the name tells."""
+    """Return the channels of the layer that a CAM with these options reads, as far as the name tells."""
     features = trained.config.model.features
     names = [f"stage{number + 1}" for number in range(len(features))]
     layer = options.get("layer")
     return features[names.index(layer)] if layer in names else features[-1]
 
 
-def score_functions(trained: Trained, target: str) -> tuple[Callable, Callable]:
-    """`score(predicted class, image)` and `forward(predicted class, image, taps) -> (score, ends)`."""
-    network = single(trained.model, trained.params)
-
-    def forward(predicted: Any, image: Any, taps: Any = None) -> Any:
-        outputs = network(image, taps)
-        return target_score(outputs, target, trained.classes, predicted), outputs.ends
-
-    return (lambda predicted, image: forward(predicted, image)[0]), forward
-
-
 def unwritten_options(
-    trained: Trained, name: str, options: dict[str, Any], images: np.ndarray
+    trained: Trained,
+    name: str,
+    options: dict[str, Any],
+    shape: tuple[int, ...],
+    background: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """What a command line cannot write: images to compare with, where the cells of a layer lie."""
+    """Return what a command line cannot write: images to compare with, where the cells of a layer lie."""
     if name == "expected_gradients":
-        if trained.published is not None:
-            raise UserError(
-                "expected_gradients compares with images of the training, which published networks come "
-                "without: use integrated_gradients."
-            )
-        source = datasets.load(datasets.prepare(trained.config.data), "validation")
-        return {"background": np.stack([as_float(source[i]["image"]) for i in range(min(64, len(source)))])}
+        if background is None:
+            raise UserError("expected_gradients compares with other images: give some as `background`.")
+        return {"background": background}
     if name == "guided_grad_cam":
-        origin, step = cells(trained, name, options.get("layer"), images.shape[1:])
+        origin, step = cells(trained, name, options.get("layer"), shape)
         return {"origin": origin, "step": step}
     return {}
 
 
-def cells(trained: Trained, name: str, layer: str | None, shape: tuple[int, ...]) -> Grid:
-    """Where the cells of a layer, or of a gate, lie on the image: origin and step.
+def cells(trained: Trained, name: str, layer: str | None, shape: tuple[int, ...]) -> CellGrid:
+    """Return where the cells of a layer, or of a gate, lie on the image: origin and step.
 
     Raises:
       UserError: under the network's view they have no place there.
@@ -223,7 +221,7 @@ def on_image_grid(
 
 
 def score(items: Sequence[Item], maps: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Scores [n] of every method against the true masks; empty when no item has one."""
+    """Score every method's maps against the true masks, [n] each; empty when no item has one."""
     if not any(item.mask is not None and item.mask.any() for item in items):
         return {}
     blank = np.zeros(items[0].image.shape[:-1], bool)
@@ -240,20 +238,20 @@ def completeness_lines(
     trained: Trained,
     items: Sequence[Item],
     predicted: Predicted,
-    methods: Sequence[Method],
+    methods: Sequence[MethodSpec],
     maps: dict[str, np.ndarray],
     target: str,
     seed: int,
 ) -> list[str]:
-    """How far integrated gradients are from accounting for all of the score, one line a method."""
+    """Say how much of the score integrated gradients do not account for, one line a method."""
     images, lines = jnp.asarray(np.stack([item.image for item in items])), []
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(len(items)))  # as `batched`
+    scores = jax.jit(jax.vmap(trained.score(target)))
     for written, name, options in methods:
         if name != "integrated_gradients":
             continue
         base = jax.vmap(partial(reference_image, options.get("baseline", 0.0)))(images, keys)
-        of = jax.jit(jax.vmap(score_functions(trained, target)[0]))
-        change = np.asarray(of(predicted.classes, images) - of(predicted.classes, base))
+        change = np.asarray(scores(predicted.classes, images) - scores(predicted.classes, base))
         error = np.abs(maps[written].sum(tuple(range(1, maps[written].ndim))) - change)
         lines.append(
             f"{written}: completeness error {np.median(error):.2g} (median), {error.max():.2g} (largest), "

@@ -1,4 +1,4 @@
-"""Strain to explain: files or open data, and GPS times or a scan of everything, as items for a network."""
+"""Turn strain (files or open data) into events to explain: at GPS times, or found by a scan of everything."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lensjax.config import LensChallengeData, LensData
+import numpy as np
+
 from lensjax.data.batches.input_transforms import transform_image
 from lensjax.data.images.readers import Problem
-from lensjax.data.store.datasets import stored_type
 from lensjax.data.strain.open_strain import fetch
 from lensjax.data.strain.strain import Strain, read_strain, whole_stretch
 from lensjax.data.strain.strain_scan import LOCAL, event_at
@@ -28,23 +28,21 @@ from lensjax.inspection.maps import Item
 from lensjax.inspection.restore import Trained
 from lensjax.runtime.errors import UserError
 
-__all__ = ["classifier", "event_at", "items_from_strain", "settings"]
-
 EXPLAINED = 48
-"""Candidates of a scan that are explained, the loudest; all are listed."""
+"""How many candidates of a scan are explained, the loudest ones; all are listed."""
 ENDINGS = (".hdf5", ".h5")
 
 
 def settings(trained: Trained) -> dict[str, Any]:
-    """How a network wants its events: size, encoding and plane.
+    """Return how a network wants its events: size, encoding and plane.
 
     Raises:
       UserError: it is a network for images of the sky.
     """
-    data = trained.config.data
-    if isinstance(data, LensData | LensChallengeData):
+    if trained.events is None:
         raise UserError(f"{trained.workdir} was trained on images of the sky; strain needs a run on events.")
-    return {"size": data.size, "encoding": data.encoding, "plane": getattr(data, "plane", "loudest")}
+    domain = trained.domain
+    return {"size": trained.config.data.size, "encoding": domain.encoding, "plane": domain.plane}
 
 
 def items_from_strain(
@@ -56,10 +54,10 @@ def items_from_strain(
     candidates: Path | None = None,
     min_energy: float = CLIP,
 ) -> tuple[list[Item], list[Problem]]:
-    """Events at GPS times in files of strain, or in open data of a detector where no file is given.
+    """Cut events at GPS times from files of strain, or from open data of a detector where no file is given.
 
-    With `candidates` all of the strain is looked through for triggers, which are written there as CSV and
-    printed; the loudest are returned. Each time is looked for in every file; where several of a detector hold
+    With `candidates` all of the strain is searched for triggers, which are written there as CSV and printed;
+    the loudest are returned. Each time is searched in every file; where several files of a detector hold
     it, the one with the most strain around it is taken. A trigger of a scan is louder than `min_energy`.
 
     Raises:
@@ -83,7 +81,7 @@ def items_from_strain(
 
 
 def _open(inputs: Sequence[Path], detector: str | None) -> tuple[list[Strain], list[Problem]]:
-    """Strain of all files, and of those in folders; of one detector if it is named."""
+    """Read the strain of all files, and of those in folders; of one detector if it is named."""
     strains: list[Strain] = []
     problems = []
     paths = {given: _files(given) for given in map(Path, inputs)}
@@ -109,7 +107,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _reason(error: ValueError, path: Path) -> str:
-    """The message without the file's name before it."""
+    """Return the message without the file's name before it."""
     return str(error).removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
 
 
@@ -144,7 +142,7 @@ def _at_times(
 
 
 def _room(strain: Strain, gps: float) -> float:
-    """Seconds without a gap on both sides of a time, as far as they are of use; below 0 in a gap."""
+    """Return the seconds without a gap on both sides of a time, at most what is of use; below 0 in a gap."""
     try:
         stretch = whole_stretch(strain, gps)
     except ValueError:
@@ -188,7 +186,11 @@ def _scan(
 
 
 def classifier(trained: Trained) -> Classify:
-    """`classify(images [n t h w c]) -> probabilities [n k]` of a network, inputs transformed."""
-    predict, specs = maps.predictor(trained, BATCH), trained.config.data.inputs
-    kind = stored_type(trained.config.data)
-    return lambda images: predict([transform_image(one, specs, "", kind) for one in images]).probabilities
+    """Return `classify(images [n t h w c]) -> probabilities [n k]` of a network, inputs transformed."""
+    specs, kind = trained.config.data.inputs, trained.domain.stored_type
+
+    def classify(images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        ready = [transform_image(one, specs, "", kind) for one in images]
+        return maps.predict_images(trained, ready, BATCH).probabilities
+
+    return classify

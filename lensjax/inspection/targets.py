@@ -1,87 +1,54 @@
-"""A trained network as the functions that explanations take: `score(image)`, `forward(image, taps)`."""
+"""What a map explains: the number that `--target` names, as a function of parameters and one image."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import jax
+from jax.tree_util import Partial
 
-from lensjax.explain.engine.targets import TARGETS, log_odds
-from lensjax.models import Network
-from lensjax.runtime.errors import UserError
-from lensjax.types import Array, Float, Outputs
-
-__all__ = ["COORDINATES", "check_target", "log_odds", "read_target", "single", "target_score"]
-
-COORDINATES = {"row": 0, "column": 1, "frequency": 0, "time": 1}
+from lensjax.explain.engine.targets import target_score
+from lensjax.models import Apply
+from lensjax.types import Array
 
 
-def single(model: Network, params: Any) -> Callable[..., Outputs]:
-    """The network for ONE example: `f(image [*s c], taps) -> Outputs` without batch axes."""
+@dataclass(frozen=True)
+class ScoreWithEnds:
+    """`(params, predicted class, image [*s c], taps=None) -> (score, ends)`: what methods on features take.
 
-    def forward(image: Array, taps: dict[str, Array] | None = None) -> Outputs:
-        lifted = None if taps is None else {name: value[None] for name, value in taps.items()}
-        outputs: Any = model.apply({"params": params}, image[None], lifted)
-        first = jax.tree.map(lambda leaf: leaf[0], outputs)
-        # A mapped dict is sorted by name; layers are wanted in the order of the network.
-        return replace(first, ends={name: first.ends[name] for name in outputs.ends})
-
-    return forward
-
-
-def check_target(target: str, classes: Sequence[str], has_position: bool) -> None:
-    """A target as `--target` takes it: see `read_target`.
-
-    Raises:
-      UserError: it is none of these, or the network gives no position.
+    `Partial(ScoreWithEnds(…), params)` is a function of the rest whose parameters are arguments of what is
+    compiled; equal networks and targets are equal.
     """
-    if read_target(target, classes)[0] in COORDINATES and not has_position:
-        raise UserError(f"--target '{target}' is a position, which this network does not give.")
+
+    apply: Apply
+    target: str
+    classes: tuple[str, ...]
+
+    def __call__(
+        self, params: Any, predicted: Array | int, image: Array, taps: Mapping[str, Array] | None = None
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return the score and the ends of one example."""
+        outputs = self.apply(params, image, taps)
+        return target_score(outputs, self.target, self.classes, predicted), outputs.ends
 
 
-def read_target(target: str, classes: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The score a target names, and the classes it is of.
+@dataclass(frozen=True)
+class Score:
+    """`(params, predicted class, image [*s c]) -> score`: what methods on the image take."""
 
-    `predicted` or a class: its log odds; `logit`, `log_probability`, `probability` or `log_odds`, of a class
-    in brackets or of the predicted one; `difference(a, b)` of two logits; `row` and `column` of the position,
-    for events `frequency` and `time`.
+    apply: Apply
+    target: str
+    classes: tuple[str, ...]
 
-    Raises:
-      UserError: another name or number of classes; lists the choices.
+    def __call__(self, params: Any, predicted: Array | int, image: Array) -> Array:
+        """Return the score of one example."""
+        return target_score(self.apply(params, image), self.target, self.classes, predicted)
+
+
+def bind(function: Partial, *values: Any) -> Partial:
+    """Fix the next arguments of a `Partial`; its arrays stay leaves beside them.
+
+    jax boxes a Partial of a Partial, whose arrays are then constants of what is compiled.
     """
-    found = re.fullmatch(r"\s*([^()]+?)\s*(?:\((.*)\))?\s*", target)
-    name, inside = found.groups() if found else (target, None)
-    given = tuple(part.strip() for part in inside.split(",")) if inside else ()
-    if inside is None and (name in classes or name == "predicted"):
-        name, given = "log_odds", (name,)
-    if name in COORDINATES and inside is None:
-        return name, ()
-    wanted = 2 if name == "difference" else 1
-    given = given or ("predicted",) * (name != "difference")
-    known = ("predicted", *classes)
-    if name not in TARGETS or len(given) != wanted or any(one not in known for one in given):
-        near = get_close_matches(target, [*known, *TARGETS], 1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(
-            f"--target '{target}' is not known to this network.{hint} Choose a class ({', '.join(known)}), "
-            f"{', '.join(f'{one}(class)' for one in TARGETS if one != 'difference')}, "
-            "difference(class, class), "
-            f"or a coordinate ({', '.join(COORDINATES)})."
-        )
-    return name, given
-
-
-def target_score(
-    outputs: Outputs, target: str, classes: Sequence[str], predicted: Array | int
-) -> Float[Array, ""]:
-    """The scalar that an explanation explains: of a class, or a coordinate in fractions of the image."""
-    name, given = read_target(target, classes)
-    if name in COORDINATES:
-        return outputs.position[COORDINATES[name]]
-    return TARGETS[name](
-        outputs.logits, *(predicted if one == "predicted" else list(classes).index(one) for one in given)
-    )
+    return Partial(function.func, *function.args, *values, **function.keywords)

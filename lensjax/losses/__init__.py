@@ -1,9 +1,12 @@
-"""Loss terms: one value an example, pure; masks and means come last, in `objective`.
+"""Loss terms: one value an example, pure; `objective` applies masks and means. Read it first.
 
 A term is `term(context, batch, *, option=…) -> [b]`. It may differentiate through the model and its
 explanations (`Context`). To add one, write the function and name it in `LOSSES`; its weight is then
-`--loss.weights.NAME` on the command line, its options `--loss.options.NAME.OPTION`. A term of one's own
-needs no change here: see `custom`.
+`--loss.weights.NAME` on the command line, its options `--loss.options.NAME.OPTION`. A user's own term needs
+no change here (`custom`).
+
+objective: the weighted sum, and checks of the configuration · context: what a term may use · supervised:
+class, position, light · attention: gates · explanations: maps · custom: a user's own terms.
 """
 
 from lensjax.losses.attention import (

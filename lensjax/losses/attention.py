@@ -1,4 +1,4 @@
-"""Terms of the network's own gates: what they let through, its shape, and whether it is the evidence.
+"""Losses of the network's gates: how much they let through, its shape, and whether it is the evidence.
 
 They come with the forward pass, so they cost next to nothing. `at` is the place of a gate ("input",
 "stage1", …), or all of them, whose mean is taken. A mask supervises where there is one; elsewhere the term
@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from lensjax.explain import to_image_grid
 from lensjax.explain.engine.taps import GATE
@@ -19,24 +20,24 @@ from lensjax.losses.supervised import class_weight, smoothed_target
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Bool, Float
 
-# The logarithm of less is as good as that of nothing, and has no usable gradient.
 LEAST = 1e-6
+"""Logarithms are of no less: below it they have no usable gradient."""
 
 
 def attention_sparsity(context: Context, batch: Batch, *, at: str = "all") -> Float[Array, "b"]:
-    """Mean of the gates: what attention lets through has a price."""
+    """Return the mean of the gates, a price on what attention lets through."""
     return mean_over_gates(context, "attention_sparsity", at, lambda gate: gate.mean())
 
 
 def attention_area(
     context: Context, batch: Batch, *, at: str = "all", area: float = 0.1
 ) -> Float[Array, "b"]:
-    """|mean of a gate − `area`|, the share of the image that attention is to let through."""
+    """Return |mean of a gate − `area`|, the share of the image that attention should let through."""
     return mean_over_gates(context, "attention_area", at, lambda gate: jnp.abs(gate.mean() - area))
 
 
 def attention_entropy(context: Context, batch: Batch, *, at: str = "all") -> Float[Array, "b"]:
-    """Entropy of a gate as a distribution over its n positions, divided by log n: 1 is everywhere alike."""
+    """Return the entropy of a gate as a distribution over its n positions, over log n: 1 if it is uniform."""
 
     def entropy(gate: Array) -> Array:
         p = gate / jnp.maximum(gate.sum(), LEAST)
@@ -46,37 +47,38 @@ def attention_entropy(context: Context, batch: Batch, *, at: str = "all") -> Flo
 
 
 def attention_tv(context: Context, batch: Batch, *, at: str = "all") -> Float[Array, "b"]:
-    """Total variation: mean |difference| of neighbours along rows and columns, summed over the two."""
+    """Return the total variation: mean |difference| of neighbours, summed over rows and columns."""
     return mean_over_gates(context, "attention_tv", at, total_variation)
 
 
 def attention_bce(
     context: Context, batch: Batch, *, at: str = "all", balanced: bool = False
 ) -> Float[Array, "b"]:
-    """Binary cross-entropy of a gate against the mask, mean over pixels.
+    """Return the binary cross-entropy of a gate against the mask, mean over pixels.
 
-    `balanced`, inside and outside count half each: a mask of a few per cent of the image is else outvoted.
+    With `balanced`, inside and outside count half each; otherwise a mask of a few per cent of the image has
+    little weight.
     """
 
     def term(gate: Array, mask: Array) -> Array:
         return binary_cross_entropy(gate, mask, balanced)
 
-    return supervised(context, batch, "attention_bce", at, term)
+    return compare_gates(context, batch, "attention_bce", at, term)
 
 
 def attention_dice(context: Context, batch: Batch, *, at: str = "all") -> Float[Array, "b"]:
-    """1 − 2 Σ aM / (Σ a + Σ M) (soft Dice): 0 where the gate is the mask, whatever the mask's size."""
+    """Return 1 − 2 Σ aM / (Σ a + Σ M) (soft Dice): 0 where the gate is the mask, whatever the mask's size."""
 
     def term(gate: Array, mask: Array) -> Array:
         return 1 - 2 * (gate * mask).sum() / jnp.maximum(gate.sum() + mask.sum(), LEAST)
 
-    return supervised(context, batch, "attention_dice", at, term)
+    return compare_gates(context, batch, "attention_dice", at, term)
 
 
 def attention_kl(context: Context, batch: Batch, *, at: str = "all") -> Float[Array, "b"]:
-    """KL(M / Σ M ‖ a / Σ a): the gate, as a distribution, is to be the uniform one over the mask.
+    """Return KL(M / Σ M ‖ a / Σ a): the gate, as a distribution, should be the uniform one over the mask.
 
-    This way round it is finite: the other one is not wherever the gate is open outside.
+    KL(a ‖ M) would be infinite wherever the gate is open outside the mask.
     """
 
     def term(gate: Array, mask: Array) -> Array:
@@ -84,11 +86,11 @@ def attention_kl(context: Context, batch: Batch, *, at: str = "all") -> Float[Ar
         q = jnp.maximum(gate / jnp.maximum(gate.sum(), LEAST), LEAST / gate.size)
         return -(mask * jnp.log(q * size)).sum() / size
 
-    return supervised(context, batch, "attention_kl", at, term)
+    return compare_gates(context, batch, "attention_kl", at, term)
 
 
 def attention_branch(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """Cross-entropy of the attention branch (ABN, Fukui et al. 2019): the gate must find the class by itself.
+    """Return the cross-entropy of the attention branch (ABN, Fukui et al. 2019), which sees the gate alone.
 
     The branch is what flows through the last gate, x · a, averaged over positions, and one dense layer of its
     own: its logits are Σ a · (a class activation map). The paper has convolutions before the average.
@@ -99,33 +101,33 @@ def attention_branch(context: Context, batch: Batch) -> Float[Array, "b"]:
             "loss attention_branch needs a gate and its branch: set model.attention.at and "
             "model.attention.branch, or weight 0."
         )
-    entropy = -(smoothed_target(context, batch) * jax.nn.log_softmax(logits)).sum(-1)
+    entropy = optax.softmax_cross_entropy(logits, smoothed_target(context, batch))
     return entropy * class_weight(context, batch)
 
 
 def mean_over_gates(
     context: Context, name: str, at: str, term: Callable[[Array], Array]
 ) -> Float[Array, "b"]:
-    """Mean over the gates asked for of `term(gate [*grid])`."""
+    """Return the mean over the gates asked for of `term(gate [*grid])`."""
     values = [jax.vmap(term)(gate) for gate in gates(context, name, at).values()]
     return sum(values[1:], start=values[0]) / len(values)
 
 
-def supervised(
+def compare_gates(
     context: Context, batch: Batch, name: str, at: str, term: Callable[[Array, Array], Array]
 ) -> Float[Array, "b"]:
-    """Mean over the gates, brought to the image, of `term(gate [*s], mask [*s])`; 0 without a mask."""
+    """Return the mean over gates, brought to the image, of `term(gate [*s], mask [*s])`; 0 without a mask."""
     shape, masks = context.images.shape[1:], batch["mask"]
     values = []
     for place, gate in gates(context, name, at).items():
         where = context.registration(GATE + place)
         fine = jax.vmap(lambda one, where=where: to_image_grid(one, shape, **where))(gate)
         values.append(jax.vmap(term)(fine, masks.astype(fine.dtype)))
-    return jnp.where(annotated(masks), sum(values[1:], start=values[0]) / len(values), 0.0)
+    return jnp.where(has_mask(masks), sum(values[1:], start=values[0]) / len(values), 0.0)
 
 
 def gates(context: Context, name: str, at: str) -> dict[str, Array]:
-    """Gates [b *grid] by place.
+    """Return gates [b *grid] by place.
 
     Raises:
       UserError: the network has none, or none there.
@@ -138,19 +140,19 @@ def gates(context: Context, name: str, at: str) -> dict[str, Array]:
     return found if at == "all" else {at: found[at]}
 
 
-def annotated(masks: Bool[Array, "b *s"]) -> Bool[Array, "b"]:
-    """Which examples have a mask."""
+def has_mask(masks: Bool[Array, "b *s"]) -> Bool[Array, "b"]:
+    """Return which examples have a mask."""
     return masks.any(tuple(range(1, masks.ndim)))
 
 
 def total_variation(x: Float[Array, "*t h w"]) -> Float[Array, ""]:
-    """Mean |difference| of neighbours in a column, plus that in a row; windows have no edge between them."""
+    """Return mean |difference| of neighbours in a column, plus that in a row; windows have no common edge."""
     axes = [axis for axis in (-2, -1) if x.shape[axis] > 1]
     return sum((jnp.abs(jnp.diff(x, axis=axis)).mean() for axis in axes), start=jnp.zeros((), x.dtype))
 
 
 def binary_cross_entropy(p: Float[Array, "*s"], mask: Float[Array, "*s"], balanced: bool) -> Float[Array, ""]:
-    """Mean over pixels of −log p inside and −log(1 − p) outside; balanced, of the two means."""
+    """Return the mean over pixels of −log p inside and −log(1 − p) outside; balanced, of the two means."""
     # float32 holds no number between this and 1 that 1 − p would need.
     inside, outside = -jnp.log(jnp.maximum(p, LEAST)), -jnp.log(jnp.maximum(1 - p, LEAST))
     if not balanced:

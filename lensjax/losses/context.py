@@ -1,4 +1,4 @@
-"""What a loss term may use, each part computed when it is first asked for, and once."""
+"""What a loss term may use; each part is computed once, when it is first asked for."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from lensjax.explain import METHODS, ON_FEATURES, TARGETS, parse, to_image_grid
+from lensjax.explain import METHODS, ON_FEATURES, parse, to_image_grid
 from lensjax.explain.engine.taps import GATE, choose_layer, layers, spatial_layer
-from lensjax.explain.methods.registry import near
+from lensjax.explain.engine.targets import class_score
 from lensjax.runtime.errors import UserError
-from lensjax.types import Array, Batch, Float, Int, Outputs
+from lensjax.specs import suggest_name
+from lensjax.types import Array, Batch, CellGrid, Float, Int, Outputs
 
 Term = Callable[..., Array]
-Grid = tuple[tuple[float, ...], tuple[float, ...]]
 
 TRAINABLE = (
     "gradient", "input_x_gradient", "smooth_grad", "smooth_grad_squared", "var_grad", "integrated_gradients",
@@ -47,13 +47,13 @@ class Context:
     """The LossConfig."""
     still: Callable[..., Outputs] | None = None
     """The same without dropout, which is what explanations explain; None for `forward`."""
-    places: Mapping[str, Grid] = field(default_factory=dict)
+    places: Mapping[str, CellGrid] = field(default_factory=dict)
     """Where the cells of each end lie, `models.cnn.grids`; empty for cell i of n at (i + ½)/n."""
     key: Array | None = None
     """For what draws numbers; None, as in evaluation, draws the same ones every time."""
     parent: Context | None = None
-    maps: dict[Any, Any] = field(default_factory=dict)
-    """Explanations that were asked for already."""
+    maps: dict[tuple[str, str], list[tuple[Array, Array]]] = field(default_factory=dict)
+    """(labels, maps) that were asked for already, by method and target."""
 
     @cached_property
     def outputs(self) -> Outputs:
@@ -64,37 +64,39 @@ class Context:
 
     @property
     def attention(self) -> dict[str, Array]:
-        """Gates over space, place -> [b *grid]. The weights of an event's windows are none."""
+        """The gates over space, place -> [b *grid], without the weights of an event's windows."""
         return {place: gate for place, gate in self.outputs.attention.items() if place != "windows"}
 
     def first(self, rows: int) -> Context:
-        """The context of the first rows alone; `outputs` are not computed again."""
+        """Return the context of the first rows alone; `outputs` are not computed again."""
         if rows == len(self.images):
             return self
         return replace(self, images=self.images[:rows], parent=self, maps={})
 
     def network(self, image: Float[Array, "*s c"], taps: Mapping[str, Array] | None = None) -> Outputs:
-        """Outputs for ONE example, without dropout and without batch axes: what is differentiated."""
-        return of_one(self.still or self.forward, image, taps)
+        """Return the outputs for ONE example, without dropout and batch axes: what is differentiated."""
+        from lensjax.models.network import apply_single  # configurations import losses, models configurations
+
+        return apply_single(self.still or self.forward, image, taps)
 
     def score(self, target: str, label: Int[Array, ""], image: Float[Array, "*s c"]) -> Float[Array, ""]:
-        """A number of lensjax.explain.TARGETS for the class `label`, or `log_probabilities`, Σ_k log p_k."""
-        return of_class(self.network(image).logits, target, label)
+        """Return a number of `TARGETS` for the class `label`, or `log_probabilities`, Σ_k log p_k."""
+        return class_score(self.network(image).logits, target, label)
 
     @property
     def keys(self) -> Array:
-        """One a row."""
+        """One key a row."""
         key = jax.random.fold_in(jax.random.key(0) if self.key is None else self.key, 1)
         return jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(len(self.images)))
 
     def explain(self, method: str, batch: Batch, target: str = "log_odds") -> Float[Array, "b *s"]:
-        """A map of each image, one value a pixel, raw and signed, of its true class.
+        """Return a map of each image, one value a pixel, raw and signed, of its true class.
 
         `method` is written as for `--methods`, such as "grad_cam(layer=stage2)"; a loss may differentiate
         through it.
 
         Raises:
-          UserError: no such method or target, or none to train through; lists the choices.
+          UserError: unknown method or target, or one that is not differentiable; lists the choices.
         """
         raw, where = self.attributions(method, batch, target), {}
         name, options = read_map(method)
@@ -103,12 +105,16 @@ class Context:
         return jax.vmap(lambda one: to_image_grid(one, self.images.shape[1:], **where))(raw)
 
     def attributions(self, method: str, batch: Batch, target: str = "log_odds") -> Float[Array, "b ..."]:
-        """What `explain` brings to the image: a method's own maps, [b *s c] or [b *grid]."""
-        asked = (method, target, id(batch["label"]))
-        if asked not in self.maps:
-            # The labels are kept too, so that no others take their identity.
-            self.maps[asked] = self._attributions(method, batch["label"], target), batch["label"]
-        return self.maps[asked][0]
+        """Return what `explain` brings to the image: a method's own maps, [b *s c] or [b *grid].
+
+        Terms that ask for the same map of the same labels share it.
+        """
+        known = self.maps.setdefault((method, target), [])
+        for labels, found in known:
+            if labels is batch["label"]:
+                return found
+        known.append((batch["label"], self._attributions(method, batch["label"], target)))
+        return known[-1][1]
 
     def _attributions(self, method: str, labels: Array, target: str) -> Array:
         name, options = read_map(method)
@@ -117,7 +123,7 @@ class Context:
 
         def forward(label: Array, image: Array, taps: Any = None) -> tuple[Array, dict[str, Array]]:
             outputs = self.network(image, taps)
-            return of_class(outputs.logits, target, label), outputs.ends
+            return class_score(outputs.logits, target, label), outputs.ends
 
         def score(label: Array, image: Array) -> Array:
             return self.score(target, label, image)
@@ -129,7 +135,7 @@ class Context:
         return jax.vmap(one)(self.images, labels, self.keys)
 
     def _layer(self, name: str, layer: str | None) -> str:
-        """The end that a method on features reads."""
+        """Return the end that a method on features reads."""
 
         def forward(image: Array, taps: Any = None) -> tuple[Array, dict[str, Array]]:
             outputs = self.network(image, taps)
@@ -141,7 +147,7 @@ class Context:
         return GATE + choose_layer(gates, layer and layer.removeprefix(GATE), "attention gate")
 
     def registration(self, end: str) -> dict[str, Any]:
-        """Options of `upsample` that bring the cells of an end to where they see the image.
+        """Return the options of `upsample` that bring the cells of an end to where they see the image.
 
         Raises:
           UserError: under the network's view they have no place there.
@@ -153,40 +159,15 @@ class Context:
         return dict(zip(("origin", "step"), self.places[end], strict=True))
 
 
-def of_one(
-    forward: Callable[..., Outputs], image: Float[Array, "*s c"], taps: Mapping[str, Array] | None = None
-) -> Outputs:
-    """A network's outputs for ONE example, from its `forward(images, taps)` of a batch."""
-    lifted = None if taps is None else {name: value[None] for name, value in taps.items()}
-    outputs = forward(image[None], lifted)
-    first = jax.tree.map(lambda leaf: leaf[0], outputs)
-    # A mapped dict is sorted by name; layers are wanted in the order of the network.
-    return replace(first, ends={name: first.ends[name] for name in outputs.ends})
-
-
-def of_class(logits: Float[Array, "k"], target: str, label: Int[Array, ""]) -> Float[Array, ""]:
-    """The number a map explains.
-
-    Raises:
-      UserError: no such target; lists those there are.
-    """
-    if target == "log_probabilities":
-        return jax.nn.log_softmax(logits).sum()
-    choices = [name for name in TARGETS if name != "difference"]
-    if target not in choices:
-        raise UserError(f"unknown target '{target}'; choose {', '.join(choices)} or log_probabilities.")
-    return TARGETS[target](logits, label)
-
-
 def read_map(method: str) -> tuple[str, dict[str, Any]]:
-    """Name and options of an explanation to train through.
+    """Return name and options of an explanation to train through.
 
     Raises:
-      UserError: no such method or option, or none to train through; lists the choices.
+      UserError: unknown method or option, or a method that is not differentiable; lists the choices.
     """
     name, options = parse(method)
     if name not in TRAINABLE:
-        hint = near(name, dict.fromkeys(TRAINABLE))
+        hint = suggest_name(name, TRAINABLE)
         raise UserError(
             f"a loss cannot train through the map '{name}'{hint}; choose from {', '.join(TRAINABLE)}."
         )

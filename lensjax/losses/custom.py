@@ -1,4 +1,4 @@
-"""Terms of one's own, and the options of any: named in a configuration, stored as text, found again.
+"""User-defined loss terms: refer to them by 'file.py:name' in a config, and load them from config.json.
 
 In a configuration file, without touching the package:
 
@@ -33,7 +33,7 @@ from lensjax.specs import defined_in
 
 
 def written(name: str, term: Callable | str) -> str:
-    """Where a term is defined, as text: "MODULE:NAME" or "FILE.py:NAME".
+    """Return where a term is defined, as text: "MODULE:NAME" or "FILE.py:NAME".
 
     Raises:
       UserError: it is no function at the top of a file, so it could not be found again.
@@ -54,7 +54,7 @@ def written(name: str, term: Callable | str) -> str:
 
 
 def load(name: str, where: str) -> Term:
-    """The term that `written` wrote down.
+    """Load the term that `written` wrote down.
 
     Raises:
       UserError: it cannot be imported; says why.
@@ -73,7 +73,7 @@ def load(name: str, where: str) -> Term:
 
 
 def options_of(term: Term) -> dict[str, Any]:
-    """A term's own options and their defaults: its keyword-only arguments."""
+    """Return a term's own options and their defaults: its keyword-only arguments."""
     parameters = inspect.signature(term).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 

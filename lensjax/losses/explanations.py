@@ -1,10 +1,10 @@
-"""Terms that differentiate through an explanation: why the network decides becomes part of the objective.
+"""Losses that differentiate through an explanation: why the network decides becomes part of the objective.
 
 `map` is any method of `context.TRAINABLE`, written as for `--methods`, and explains the number `target` of
 the true class without dropout. A mask supervises where there is one; elsewhere the term is 0. Terms that
-hold a map's positive part against the mask also charge for a map that has none there (`below`). Sources: Ross
-et al. 2017 (arXiv:1703.03717), Rao et al. 2023 (arXiv:2303.11932), Li et al. 2018 (arXiv:1802.10171), Ismail
-et al. 2021 (arXiv:2111.14338), Erion et al. 2021 (arXiv:1906.10670).
+compare a map's positive part with the mask are larger for a map that has none there (`depth_below_zero`).
+Sources: Ross et al. 2017 (arXiv:1703.03717), Rao et al. 2023 (arXiv:2303.11932), Li et al. 2018
+(arXiv:1802.10171), Ismail et al. 2021 (arXiv:2111.14338), Erion et al. 2021 (arXiv:1906.10670).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain import normalise, positive, reference_image
-from lensjax.losses.attention import annotated, binary_cross_entropy, total_variation
+from lensjax.losses.attention import binary_cross_entropy, has_mask, total_variation
 from lensjax.losses.context import Context
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Float
 
-# A map that sums to less says nothing, and its direction is rounding.
 NOTHING = 1e-7
+"""A map that sums to less is rounding."""
 
 
 def right_reasons(
     context: Context, batch: Batch, *, map: str = "gradient", target: str = "log_probabilities"
 ) -> Float[Array, "b"]:
-    """Σ over pixels outside the mask of the map's square (right for the right reasons).
+    """Return Σ over pixels outside the mask of the map's square (right for the right reasons).
 
     Of a map with channels, such as the paper's input gradient, each channel's square; of a CAM, the map's.
     """
@@ -35,30 +35,30 @@ def right_reasons(
     pixels = raw.ndim == context.images.ndim
     square = (raw**2).sum(-1) if pixels else context.explain(map, batch, target) ** 2
     outside = jnp.where(batch["mask"], 0, square).sum(tuple(range(1, square.ndim)))
-    return jnp.where(annotated(batch["mask"]), outside, 0)
+    return jnp.where(has_mask(batch["mask"]), outside, 0)
 
 
 def energy_in_mask(
     context: Context, batch: Batch, *, map: str = "grad_cam", target: str = "log_odds"
 ) -> Float[Array, "b"]:
-    """1 − the share of the map's positive part that lies inside the mask (EPG); 1 where it has none."""
+    """Return 1 − the share of the map's positive part inside the mask (EPG); 1 where it has none."""
 
     def term(heat: Array, mask: Array) -> Array:
         total = heat.sum()
         return 1 - (mask * heat).sum() / jnp.where(total > NOTHING, total, 1)
 
-    return against_mask(context, batch, map, target, term)
+    return compare_with_mask(context, batch, map, target, term)
 
 
 def map_l1(
     context: Context, batch: Batch, *, map: str = "grad_cam", target: str = "log_odds"
 ) -> Float[Array, "b"]:
-    """Mean |R⁺/max R⁺ − M| over pixels."""
+    """Return mean |R⁺/max R⁺ − M| over pixels."""
 
     def term(heat: Array, mask: Array) -> Array:
         return jnp.abs(normalise(heat) - mask).mean()
 
-    return against_mask(context, batch, map, target, term)
+    return compare_with_mask(context, batch, map, target, term)
 
 
 def map_cross_entropy(
@@ -70,20 +70,20 @@ def map_cross_entropy(
     outside: bool = True,
     balanced: bool = False,
 ) -> Float[Array, "b"]:
-    """Binary cross-entropy of R⁺/max R⁺ against the mask, mean over pixels.
+    """Return the binary cross-entropy of R⁺/max R⁺ against the mask, mean over pixels.
 
-    Without `outside`, the mean of −log(R⁺/max R⁺) over the mask alone (PPCE). `balanced` weighs inside and
-    outside alike.
+    Without `outside`, the mean of −log(R⁺/max R⁺) over the mask alone (PPCE). With `balanced`, inside and
+    outside count half each.
     """
 
     def term(heat: Array, mask: Array) -> Array:
-        # Nothing is certain: beyond this the gradient would be that of one pixel.
+        # Beyond these bounds the gradient would be that of one pixel.
         p = jnp.clip(normalise(heat), 1e-3, 1 - 1e-3)
         if outside:
             return binary_cross_entropy(p, mask, balanced)
         return -(mask * jnp.log(p)).sum() / jnp.maximum(mask.sum(), 1)
 
-    return against_mask(context, batch, map, target, term)
+    return compare_with_mask(context, batch, map, target, term)
 
 
 def gain(
@@ -96,11 +96,12 @@ def gain(
     sharpness: float = 10.0,
     masked_only: bool = False,
 ) -> Float[Array, "b"]:
-    """Probability of the true class once what the map blames is erased (guided attention inference).
+    """Return the probability of the true class once the evidence is erased (guided attention inference).
 
-    The image times 1 − σ(`sharpness` · (R⁺/max R⁺ − `threshold`)), so erased is 0: of images the sky, of
-    events no energy. Evidence that is left raises it, so the map must become complete. `masked_only` leaves
-    out examples without a mask: a class that is the absence of things has nothing to erase.
+    The network sees the image times 1 − σ(`sharpness` · (R⁺/max R⁺ − `threshold`)), so what is erased
+    is 0: sky in images, no energy in events. Evidence that is left raises the term, so the map must become
+    complete. `masked_only` leaves out examples without a mask: a class such as "no glitch" has nothing to
+    erase.
     """
 
     def one(image: Array, heat: Array, label: Array) -> Array:
@@ -108,7 +109,7 @@ def gain(
         return context.score("probability", label, image * (1 - erased)[..., None])
 
     left = jax.vmap(one)(context.images, context.explain(map, batch, target), batch["label"])
-    return jnp.where(annotated(batch["mask"]), left, 0) if masked_only else left
+    return jnp.where(has_mask(batch["mask"]), left, 0) if masked_only else left
 
 
 def saliency_guided(
@@ -120,7 +121,7 @@ def saliency_guided(
     share: float = 0.5,
     baseline: str = "mean",
 ) -> Float[Array, "b"]:
-    """KL(p(x) ‖ p(x̃)), x̃ the image with its least salient pixels replaced: what is not blamed is not used.
+    """Return KL(p(x) ‖ p(x̃)), x̃ the image with its least salient pixels replaced.
 
     Of the pixels, the `share` with the smallest magnitude (summed over channels) become `baseline`, a name of
     lensjax.explain.REFERENCES, or noise. Which ones they are has no gradient, so the term is of first order.
@@ -151,7 +152,7 @@ def expected_gradients(
     target: str = "log_odds",
     prior: str = "tv",
 ) -> Float[Array, "b"]:
-    """A prior on expected gradients with other images of the batch as references, one a step.
+    """Return a prior on expected gradients with other images of the batch as references, one a step.
 
     `tv` is the total variation of the map, so that it is smooth, and falls with the map's size too; `sparse`
     is 1 − the Gini coefficient of its magnitude, which is 0 when one pixel has it all.
@@ -162,7 +163,7 @@ def expected_gradients(
 
 
 def one_minus_gini(heat: Float[Array, "*s"]) -> Float[Array, ""]:
-    """1 − Σ_i (2i − n − 1) |r|_(i) / (n Σ |r|), |r|_(i) ascending: 1 where all are alike, 0 if none is."""
+    """Return 1 − Σ_i (2i − n − 1) |r|_(i) / (n Σ |r|), |r|_(i) ascending: 1 for a uniform map."""
     size = jnp.sort(jnp.abs(heat).ravel())
     rank, total = 2 * jnp.arange(1, size.size + 1) - size.size - 1, size.sum()
     gini = (rank * size).sum() / (size.size * jnp.where(total > NOTHING, total, 1))
@@ -172,24 +173,24 @@ def one_minus_gini(heat: Float[Array, "*s"]) -> Float[Array, ""]:
 PRIORS: dict[str, Callable[[Array], Array]] = {"tv": total_variation, "sparse": one_minus_gini}
 
 
-def against_mask(
+def compare_with_mask(
     context: Context, batch: Batch, map: str, target: str, term: Callable[[Array, Array], Array]
 ) -> Float[Array, "b"]:
-    """`term(R⁺ [*s], mask [*s])` of each example, plus `below`; 0 where there is no mask, or the map is 0."""
+    """Return `term(R⁺ [*s], mask [*s])` plus `depth_below_zero`; 0 without a mask, or where the map is 0."""
 
     def one(heat: Array, mask: Array) -> Array:
-        value = term(positive(heat), mask.astype(heat.dtype)) + below(heat, mask)
+        value = term(positive(heat), mask.astype(heat.dtype)) + depth_below_zero(heat, mask)
         return jnp.where(jnp.abs(heat).max() > NOTHING, value, 0)
 
     values = jax.vmap(one)(context.explain(map, batch, target), batch["mask"])
-    return jnp.where(annotated(batch["mask"]), values, 0)
+    return jnp.where(has_mask(batch["mask"]), values, 0)
 
 
-def below(heat: Float[Array, "*s"], mask: Array) -> Float[Array, ""]:
-    """How far the best pixel of the mask lies below zero, d, as d/(d + mean |R|): 0 to 1.
+def depth_below_zero(heat: Float[Array, "*s"], mask: Array) -> Float[Array, ""]:
+    """Return how far the best pixel of the mask lies below zero, d, as d/(d + mean |R|): 0 to 1.
 
-    Without it a map that is negative on all evidence has no gradient, and where that cost nothing, networks
-    learned to have one (docs/cycle_study.md).
+    Without it a map that is negative on all evidence has no gradient, and networks learned such maps
+    (docs/cycle_study.md).
     """
     depth = jnp.maximum(-jnp.where(mask, heat, heat.min()).max(), 0)
     scale = depth + jnp.abs(heat).mean()

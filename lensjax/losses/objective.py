@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
 import optax
 
 from lensjax.config import LossConfig, Ramp
-from lensjax.data.batches.augment import as_float
 from lensjax.losses import LOSSES, Context, Term
-from lensjax.losses.custom import load, options_of
+from lensjax.losses.custom import load, options_of, written
+from lensjax.ops.stored_images import to_float32
 from lensjax.runtime.errors import UserError
+from lensjax.specs import suggest_name
 from lensjax.types import Array, Batch, Float, Int, Outputs
 
 FRACTION = "fraction"  # the option that every term has
@@ -30,23 +31,23 @@ def objective(
     step: Int[Array, ""] | None = None,
     key: Array | None = None,
 ) -> tuple[Float[Array, ""], tuple[dict[str, Array], Context]]:
-    """Σ weight · mean(term), each term's mean, and the context they were computed in.
+    """Return Σ weight · mean(term), each term's mean, and the context they were computed in.
 
     `still`, `places` and `key` are the context's. Without a `step`, as in evaluation, a scheduled weight is
-    the one it ends with, and every term sees all rows: so losses of different steps compare.
+    the one it ends with, and every term sees all rows, so that losses of different steps can be compared.
     """
-    batch = as_seen(batch)
+    batch = widen_images(batch)
     context = Context(forward, batch["image"], config, still, places or {}, key)
     parts: dict[int, Context] = {}
     terms = {}
     for name, weight in config.weights.items():
         if weight:
             options = dict(config.options.get(name, {}))
-            rows = share_of(options.pop(FRACTION, 1.0), len(batch["valid"]), everything=step is None)
+            rows = count_rows(options.pop(FRACTION, 1.0), len(batch["valid"]), everything=step is None)
             # Terms on the same rows share their explanations.
             part = parts.setdefault(rows, context.first(rows))
             some: Any = {field: values[:rows] for field, values in dict[str, Any](batch).items()}
-            values = term_of(name, config)(part, batch if part is context else some, **options)
+            values = find_term(name, config)(part, batch if part is context else some, **options)
             terms[name] = masked_mean(values, batch["valid"][:rows])
     weights = {name: weight_at(config.weights[name], step) for name in terms}
     total = sum((weights[name] * value for name, value in terms.items()), start=jnp.zeros(()))
@@ -54,30 +55,30 @@ def objective(
     return total, ({**terms, **ramps}, context)
 
 
-def as_seen(batch: Batch) -> Batch:
-    """The batch with images in float32, as networks see them: halves widened, bytes as fractions of 255.
+def widen_images(batch: Batch) -> Batch:
+    """Return the batch with images in float32, as networks see them: halves widened, bytes over 255.
 
-    On the device, to which batches come as they are stored. Other floats stay as they are.
+    On the device, where batches arrive as they are stored. Other floats stay as they are.
     """
     fields: Any = dict(batch)
     for name in ("image", "light"):
         if name in fields and fields[name].dtype in (jnp.uint8, jnp.float16):
-            fields[name] = as_float(fields[name])
+            fields[name] = to_float32(fields[name])
     return fields
 
 
 def masked_mean(values: Float[Array, "b"], valid: Array) -> Float[Array, ""]:
-    """Mean over valid rows; 0 when there are none."""
+    """Return the mean over valid rows; 0 when there are none."""
     return jnp.where(valid, values, 0.0).sum() / jnp.maximum(valid.sum(), 1)
 
 
-def share_of(fraction: float, rows: int, *, everything: bool) -> int:
-    """Rows of a batch that a term sees, at least one."""
+def count_rows(fraction: float, rows: int, *, everything: bool) -> int:
+    """Return how many rows of a batch a term sees, at least one."""
     return rows if everything else math.ceil(fraction * rows)
 
 
 def weight_at(weight: float | Ramp, step: Int[Array, ""] | None) -> Any:
-    """A weight at a step; None for the end of training."""
+    """Return a weight at a step; None for the end of training."""
     if not isinstance(weight, Ramp):
         return weight
     if step is None:
@@ -85,8 +86,8 @@ def weight_at(weight: float | Ramp, step: Int[Array, ""] | None) -> Any:
     return optax.linear_schedule(weight.start, weight.end, weight.steps, weight.wait)(step)
 
 
-def term_of(name: str, config: LossConfig) -> Term:
-    """A term of lensjax, or one of the configuration's own."""
+def find_term(name: str, config: LossConfig) -> Term:
+    """Return a term of lensjax, or one of the configuration's own."""
     if name in LOSSES:
         return LOSSES[name]
     term = config.losses[name]
@@ -113,26 +114,48 @@ def check_weights(config: LossConfig) -> None:
                 f"loss.weights.{name} {weight} must have steps of 1 or more and wait of 0 or more."
             )
         if weight:
-            check_options(name, term_of(name, config), config.options.get(name, {}))
+            check_options(name, find_term(name, config), config.options.get(name, {}))
+
+
+def resolve_loss_config(config: LossConfig) -> LossConfig:
+    """Write out what is implied, so that config.json holds every option, and no function.
+
+    Terms become text, weights from JSON become ramps, each known term gets its options with their defaults.
+    Resolving twice changes nothing.
+    """
+    implied = {name: options_of(LOSSES[name]) for name in config.weights if name in LOSSES}
+    options = {
+        name: implied.get(name, {}) | config.options.get(name, {}) for name in implied | config.options
+    }
+    return replace(
+        config,
+        weights={name: Ramp(**w) if isinstance(w, dict) else w for name, w in config.weights.items()},
+        options={name: given for name, given in options.items() if given},
+        losses={name: written(name, term) for name, term in config.losses.items()},
+    )
 
 
 def check_options(name: str, term: Term, given: Mapping[str, Any]) -> None:
-    """Refuse options a term does not have.
+    """Refuse options that a term does not have, and values of the wrong kind.
 
     Raises:
-      UserError: lists those it has.
+      UserError: lists the options it has.
     """
     defaults = {**options_of(term), FRACTION: 1.0}
     for option, value in given.items():
         if option not in defaults:
-            near = get_close_matches(option, defaults, 1)
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            hint = suggest_name(option, defaults)
             raise UserError(f"loss {name} has no option '{option}'{hint}; it has {', '.join(defaults)}.")
-        default, number = defaults[option], isinstance(value, int | float) and not isinstance(value, bool)
-        wanted = "a number" if isinstance(default, int | float) else f"of type {type(default).__name__}"
-        wanted = "True or False" if isinstance(default, bool) else wanted
-        right = number if wanted == "a number" else isinstance(value, type(default))
-        if isinstance(default, bool | int | float | str) and not right:
-            raise UserError(f"loss {name}: {option} (={value!r}) must be {wanted}.")
+        default = defaults[option]
+        if isinstance(default, bool):
+            right, kind = isinstance(value, bool), "True or False"
+        elif isinstance(default, int | float):
+            right, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+        elif isinstance(default, str):
+            right, kind = isinstance(value, str), "text"
+        else:
+            continue
+        if not right:
+            raise UserError(f"loss {name}: {option} (={value!r}) must be {kind}.")
     if not 0 < given.get(FRACTION, 1.0) <= 1:
         raise UserError(f"loss {name}: fraction (={given[FRACTION]}) must be above 0 and at most 1.")

@@ -1,37 +1,38 @@
-"""Terms of what the labels say: the class, the position, the light of the source."""
+"""Supervised losses: class, position, light of the source."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from lensjax.losses.context import Context
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Float
 
-# Below a thousandth of the image a distance counts as a square, whose gradient is smooth at 0.
 SOFTENING = 1e-3
-# The same of light: a hundredth of the noise, on the average over an image.
+"""Below this share of the image a distance counts as a square, whose gradient is smooth at 0."""
 SOFTENING_LIGHT = 1e-2
+"""The same for light, in units of the noise, as the mean over an image."""
 
 
 def cross_entropy(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """-Σ_k t_k log p_k, the target smoothed by `label_smoothing`, times the weight of the true class."""
-    log_p = jax.nn.log_softmax(context.outputs.logits)
-    return -(smoothed_target(context, batch) * log_p).sum(-1) * class_weight(context, batch)
+    """Return -Σ_k t_k log p_k, the target smoothed by `label_smoothing`, times the true class's weight."""
+    entropy = optax.softmax_cross_entropy(context.outputs.logits, smoothed_target(context, batch))
+    return entropy * class_weight(context, batch)
 
 
 def window_cross_entropy(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """Mean over the windows of an event of each one's cross-entropy: every window is trained as an image."""
+    """Return the mean cross-entropy over an event's windows: every window is trained as an image."""
     logits = context.outputs.window_logits
     if logits is None:
         raise UserError("loss window_cross_entropy needs model.decide window, or weight 0.")
-    target = smoothed_target(context, batch)[:, None]
-    return -(target * jax.nn.log_softmax(logits)).sum(-1).mean(-1) * class_weight(context, batch)
+    entropy = optax.softmax_cross_entropy(logits, smoothed_target(context, batch)[:, None])
+    return entropy.mean(-1) * class_weight(context, batch)
 
 
 def focal(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """-(1 - p_t)^γ log p_t (Lin et al. 2017, eq. 4): examples that are already right count less."""
+    """Return -(1 - p_t)^γ log p_t (Lin et al. 2017, eq. 4): examples that are already right count less."""
     log_p = jax.nn.log_softmax(context.outputs.logits)
     log_p = jnp.take_along_axis(log_p, batch["label"][:, None], axis=-1)[:, 0]
     # 1 - p as -expm1(log p), and never 0: a power below one has no gradient there.
@@ -40,7 +41,7 @@ def focal(context: Context, batch: Batch) -> Float[Array, "b"]:
 
 
 def position(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """Distance to the true position in fractions of the image; 0 where there is none.
+    """Return the distance to the true position in fractions of the image; 0 where there is none.
 
     A distance and not its square: its gradient is as long for a miss of a pixel as for a miss of ten, so it
     neither drowns the other terms at first nor fades before the position is exact.
@@ -51,7 +52,7 @@ def position(context: Context, batch: Batch) -> Float[Array, "b"]:
 
 
 def position_nll(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """Gaussian negative log-likelihood of the true position as a function of σ; 0 where there is none.
+    """Return the Gaussian negative log-likelihood of the true position in σ; 0 where there is none.
 
     Σ over row and column of ½ ((p - t)/σ)² + log σ, σ in fractions of the image. The offset is held fixed:
     the network learns its own error bar, while `position` moves the position. With the offset free, the
@@ -66,7 +67,7 @@ def position_nll(context: Context, batch: Batch) -> Float[Array, "b"]:
 
 
 def restoration(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """Root mean square over pixels and bands of restored minus true light of the lensed source.
+    """Return the root mean square over pixels and bands of restored minus true light of the source.
 
     Both on the image's asinh scale; of a non-lens the true light is 0. Softened like `position`, so that the
     gradient is smooth where nothing is left to restore.
@@ -79,7 +80,7 @@ def restoration(context: Context, batch: Batch) -> Float[Array, "b"]:
 
 
 def position_offset(context: Context, batch: Batch) -> tuple[Array, Array]:
-    """Predicted minus true position, 0 where unknown (NaN), and where it is known."""
+    """Return predicted minus true position, 0 where unknown (NaN), and where it is known."""
     predicted = context.outputs.position
     if predicted is None:
         raise UserError("a position loss needs model.head heatmap or regression, or weight 0.")
@@ -88,13 +89,13 @@ def position_offset(context: Context, batch: Batch) -> tuple[Array, Array]:
 
 
 def smoothed_target(context: Context, batch: Batch) -> Float[Array, "b k"]:
-    """One hot, with `label_smoothing` shared among all classes."""
-    classes, smooth = context.outputs.logits.shape[-1], context.options.label_smoothing
-    return jax.nn.one_hot(batch["label"], classes) * (1 - smooth) + smooth / classes
+    """Return one-hot labels, with `label_smoothing` shared among all classes."""
+    labels = jax.nn.one_hot(batch["label"], context.outputs.logits.shape[-1])
+    return optax.smooth_labels(labels, context.options.label_smoothing)
 
 
 def class_weight(context: Context, batch: Batch) -> Float[Array, "b"]:
-    """The weight of each example's true class; 1 where none are given."""
+    """Return the weight of each example's true class; 1 where none are given."""
     weights, classes = context.options.class_weights, context.outputs.logits.shape[-1]
     if not weights:
         return jnp.ones(batch["label"].shape)

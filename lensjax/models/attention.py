@@ -28,7 +28,7 @@ class SpatialAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b *s c"]) -> tuple[Float[Array, "b *s c"], Float[Array, "b *s"]]:
-        """Returns the gated features and the gate."""
+        """Return the gated features and the gate."""
         spatial = x.ndim - 2
         side = (self.kernel,) * min(spatial, 2)
         shape = (1,) * (spatial - len(side)) + side + (x.shape[-1], 1)
@@ -49,12 +49,12 @@ class SpatialAttention(nn.Module):
 
 
 def uniform(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
-    """Uniform in ±0.05, what Keras means by "uniform"."""
+    """Draw uniform numbers in ±0.05, what Keras means by "uniform"."""
     return jax.random.uniform(key, shape, dtype, -0.05, 0.05)
 
 
 def spatial_softmax(logits: Float[Array, "b *t h w"]) -> Float[Array, "b *t h w"]:
-    """Softmax over rows and columns, scaled to a mean of 1 so that features keep their size."""
+    """Return the softmax over rows and columns, scaled to a mean of 1 so that features keep their size."""
     flat = logits.reshape(*logits.shape[:-2], -1)
     return (jax.nn.softmax(flat, axis=-1) * flat.shape[-1]).reshape(logits.shape)
 
@@ -69,7 +69,7 @@ class WindowAttention(nn.Module):
 
     @nn.compact
     def __call__(self, h: Float[Array, "b t c"]) -> tuple[Float[Array, "b c"], Float[Array, "b t"]]:
-        """Returns `Σ_t a_t h_t` and the weights `a`."""
+        """Return `Σ_t a_t h_t` and the weights `a`."""
         tanh = jnp.tanh(nn.Dense(self.width, use_bias=False, name="tanh")(h))
         sigmoid = jax.nn.sigmoid(nn.Dense(self.width, use_bias=False, name="sigmoid")(h))
         logits = nn.Dense(1, use_bias=False, name="weight")(tanh * sigmoid)[..., 0]

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.models.attention import SpatialAttention
-from lensjax.models.event_views import FLAT, only, view
+from lensjax.models.event_views import FLAT, keep_windows, show_view
 from lensjax.models.heads import Head, mean_probability
 from lensjax.ops.conv import conv, max_pool
 from lensjax.runtime.errors import UserError
-from lensjax.types import Array, Float, Outputs
+from lensjax.types import Array, CellGrid, Float, Outputs
 
 Taps = Mapping[str, Array] | None
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "softplus": nn.softplus}
@@ -35,7 +34,7 @@ def tap(x: Array, taps: Taps, ends: dict[str, Array], name: str) -> Array:
 
 
 class Network(nn.Module):
-    """Trunk, attention and head as one function of an image; build it with `build`."""
+    """Trunk, attention and head as one function of images; make it with `build.build`."""
 
     config: ModelConfig
 
@@ -44,7 +43,7 @@ class Network(nn.Module):
         config = self.config
         ends: dict[str, Array] = {}
         attention: dict[str, Array] = {}
-        x = view(config.view, only(config.only_windows, tap(images, taps, ends, "input")))
+        x = show_view(config.view, keep_windows(config.only_windows, tap(images, taps, ends, "input")))
         origin, step = trunk_grids(config, x.shape[1:-1])["head"]
         for stage, features in enumerate(config.features):
             for place in (["input"] if stage == 0 else []) + [f"stage{stage + 1}"]:
@@ -58,16 +57,30 @@ class Network(nn.Module):
         classes, windows = len(config.classes), config.windows
         head = Head(config.head, config.hidden, classes, origin, step, config.pooling, windows, name="head")
         if config.decide == "window":
-            logits = by_window(head, x)
-            return Outputs(mean_probability(logits), None, None, attention, None, ends, logits, None, branch)
+            logits = classify_windows(head, x)
+            return Outputs(
+                logits=mean_probability(logits),
+                attention=attention,
+                ends=ends,
+                window_logits=logits,
+                branch_logits=branch,
+            )
         logits, position, sigma, heat, weights = head(x)
         if weights is not None:
             # First among the ends: a map of the last gate is a map over space wherever there is one.
             attention, ends = {**attention, "windows": weights}, {"attention:windows": weights, **ends}
-        return Outputs(logits, position, sigma, attention, heat, ends, branch_logits=branch)
+        return Outputs(
+            logits=logits,
+            position=position,
+            position_sigma=sigma,
+            attention=attention,
+            mask_logits=heat,
+            ends=ends,
+            branch_logits=branch,
+        )
 
     def _branch(self, gated: Array) -> Array:
-        """Logits [b k] of the mean of what a gate lets through."""
+        """Return logits [b k] of the mean of what a gate lets through."""
         return nn.Dense(len(self.config.classes), name="branch")(gated.mean(tuple(range(1, gated.ndim - 1))))
 
     def _stage(self, x: Array, taps: Taps, ends: dict, stage: int, features: int, train: bool) -> Array:
@@ -87,7 +100,7 @@ class Network(nn.Module):
 def convolution(
     module: nn.Module, config: ModelConfig, name: str, shape: tuple[int, ...]
 ) -> tuple[Array, Array]:
-    """The kernel [*k c f] and bias [f] of a layer, standardised if so configured: parameters of `module`."""
+    """Make kernel [*k c f] and bias [f] of a layer, parameters of `module`; standardised if configured."""
     weights = module.param(f"{name}_kernel", he_normal, shape)
     if config.standardise:
         if weights[..., 0].size == 1:
@@ -100,8 +113,8 @@ def convolution(
     return weights, module.param(f"{name}_bias", zeros, shape[-1:]) if config.bias else jnp.zeros(shape[-1])
 
 
-def by_window(head: Head, x: Float[Array, "b *s c"]) -> Float[Array, "b t k"]:
-    """Logits of each window by itself, by the same head."""
+def classify_windows(head: Head, x: Float[Array, "b *s c"]) -> Float[Array, "b t k"]:
+    """Return the logits of each window by itself, by the same head."""
     if x.ndim != 5:
         raise UserError(f"model.decide window needs events; the trunk gave {x.shape}: use decide event.")
     b, t = x.shape[:2]
@@ -112,8 +125,8 @@ def standardise(weights: Float[Array, "*k c f"]) -> Float[Array, "*k c f"]:
     """Give every filter mean 0 and the norm that keeps the variance through a ReLU.
 
     Weight standardisation (Qiao et al. 2019, arXiv:1903.10520), scaled (Brock et al. 2021,
-    arXiv:2101.08692, eq. 1). A filter without a mean is blind to a plain, so faint arcs on bright galaxies
-    are seen from the first step; and unlike batch normalisation it is local and has no state.
+    arXiv:2101.08692, eq. 1). A filter of mean 0 does not respond to a constant image, so faint arcs on bright
+    galaxies are seen from the first step; unlike batch normalisation it is local and has no state.
     """
     axes = tuple(range(weights.ndim - 1))
     centred = weights - weights.mean(axes)
@@ -123,12 +136,12 @@ def standardise(weights: Float[Array, "*k c f"]) -> Float[Array, "*k c f"]:
 
 
 def attention_layer(config: AttentionConfig, place: str) -> SpatialAttention:
-    """The gate before a place, its parameters under `attention_PLACE`."""
+    """Make the gate before a place, its parameters under `attention_PLACE`."""
     return SpatialAttention(config.kernel, config.kind, config.per_window, name=f"attention_{place}")
 
 
 def geometry(config: ModelConfig, stage: int, dims: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Kernel and pooling window of a stage: (time, row, column) in 3D, (row, column) in 2D.
+    """Return kernel and pooling window of a stage: (time, row, column) in 3D, (row, column) in 2D.
 
     The lowest level of a U-Net is not pooled.
     """
@@ -144,11 +157,8 @@ def geometry(config: ModelConfig, stage: int, dims: int) -> tuple[tuple[int, ...
     return kernel, pool
 
 
-Grid = tuple[tuple[float, ...], tuple[float, ...]]
-
-
-def grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, Grid]:
-    """Where the cells of each end lie on an input of `shape` [*s].
+def grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, CellGrid]:
+    """Return where the cells of each end lie on an input of `shape` [*s].
 
     What has no place there is left out: the weights of windows, and under a view that makes an image of an
     event, everything but "input".
@@ -157,15 +167,15 @@ def grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, Grid]:
     return {"input": found["input"]} if config.view in FLAT else found
 
 
-def trunk_grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, Grid]:
-    """Grids of a trunk that sees `shape`: centre of the first cell, distance between cells, as fractions.
+def trunk_grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, CellGrid]:
+    """Return (centre of the first cell, distance of cells) in fractions of `shape`, by end of the trunk.
 
     A cell's centre is the centre of its receptive field. Unpadded convolutions and pooling that drops a
     remainder move it away from "cell i of n is at (i + ½)/n", which is what misplaced published maps.
     "head" is the grid that the head receives.
     """
     origin, step = [0.5] * len(shape), [1.0] * len(shape)
-    found: dict[str, Grid] = {}
+    found: dict[str, CellGrid] = {}
 
     def record(*names: str) -> None:
         where = tuple(o / n for o, n in zip(origin, shape, strict=True))
@@ -184,91 +194,3 @@ def trunk_grids(config: ModelConfig, shape: tuple[int, ...]) -> dict[str, Grid]:
             step[axis] *= p
     record("head")
     return found
-
-
-def build(config: ModelConfig) -> Network:
-    """Check a configuration and make the network, of kind unet a `unet.UNet`.
-
-    Raises:
-      UserError: a field contradicts another; says which, the value, and the rule.
-    """
-    stages = len(config.features)
-    if stages == 0:
-        raise UserError("model.features is empty; give one number of channels a stage, such as 16 32 64.")
-    for name in ("kernel", "time_kernel", "pool", "time_pool"):
-        values = getattr(config, name)
-        if len(values) not in (1, stages) or min(values) < 1:
-            raise UserError(f"model.{name} {values} must hold 1 or {stages} positive numbers (one a stage).")
-    places = ("input", *(f"stage{i + 1}" for i in range(stages)))
-    for place in config.attention.at:
-        if place not in places:
-            raise UserError(f"model.attention.at names '{place}'; places are {', '.join(places)}.")
-    if len(config.classes) < 2:
-        raise UserError(f"model.classes {config.classes} must name at least two classes.")
-    if config.attention.branch and not config.attention.at:
-        raise UserError("model.attention.branch needs a gate: set model.attention.at, or no branch.")
-    if config.attention.kernel < 1 or config.attention.kernel % 2 == 0:
-        raise UserError(f"model.attention.kernel (={config.attention.kernel}) must be odd and positive.")
-    if not 0 <= config.dropout < 1:
-        raise UserError(f"model.dropout (={config.dropout}) must be in [0, 1).")
-    check_events(config)
-    check_kind(config)
-    if config.kind == "trunk":
-        return Network(config)
-    from lensjax.models.unet import UNet  # it is made of this module's parts
-
-    return UNet(config)
-
-
-def check_kind(config: ModelConfig) -> None:
-    """Refuse contradictions between the kind of network and other fields."""
-    unet, even = "model.kind unet", any(k % 2 == 0 for k in (*config.kernel, *config.time_kernel))
-    for rule, wrong, field, fix in (
-        (f"model.kind {config.kind}", (config.kind == "unet") != (config.head == "restored"),
-         f"model.head {config.head}", "head restored with kind unet, and with it alone"),
-        (unet, config.kind == "unet" and bool(config.attention.at),
-         f"model.attention.at {config.attention.at}", "none: its restored light is its attention"),
-        (unet, config.kind == "unet" and config.padding != "SAME", "model.padding VALID", "SAME"),
-        (unet, config.kind == "unet" and even, "an even kernel", "odd ones"),
-        (unet, config.kind == "unet" and config.view != "event", f"model.view {config.view}", "event"),
-        (unet, config.kind == "unet" and bool(config.only_windows), "model.only_windows", "none"),
-        (unet, config.kind == "unet" and config.decide != "event", "model.decide window", "event"),
-    ):  # fmt: skip
-        if wrong:
-            raise UserError(f"{rule} contradicts {field}: use {fix}.")
-
-
-def check_events(config: ModelConfig) -> None:
-    """Refuse contradictions among the fields for events."""
-    flat, alone, heat = config.view in FLAT, config.decide == "window", config.head == "heatmap"
-    joint = f"model.pooling {config.pooling}", config.pooling in ("concat", "gated")
-    kernel = f"model.time_kernel {config.time_kernel}", max(config.time_kernel) > 1
-    pool = f"model.time_pool {config.time_pool}", max(config.time_pool) > 1
-    gates = "model.attention.per_window", config.attention.per_window and bool(config.attention.at)
-    image, window = f"model.view {config.view} makes one image", "model.decide window takes each window alone"
-    places = "model.head heatmap reads times off whole windows"
-    for rule, applies, (field, present), fix in (
-        (image, flat, joint, "pooling mean or flatten"),
-        (image, flat, ("model.decide window", alone), "decide event"),
-        (image, flat, ("model.head heatmap", heat), "head regression or class"),
-        (image, flat, gates, "one kernel for all"),
-        (window, alone, joint, "pooling mean or flatten"),
-        (
-            window,
-            alone,
-            (f"model.only_windows {config.only_windows}", bool(config.only_windows)),
-            "decide event, or all",
-        ),
-        (window, alone, (f"model.head {config.head}", config.head != "class"), "head class"),
-        (window, alone, kernel, "1"),
-        (window, alone, pool, "1"),
-        (places, heat, pool, "1, or head regression"),
-        (places, heat and config.padding == "VALID", kernel, "padding SAME, or head regression"),
-    ):
-        if applies and present:
-            raise UserError(f"{rule}, which contradicts {field}: use {fix}.")
-
-
-def count_parameters(variables: Mapping) -> int:
-    """Trainable numbers."""
-    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))

@@ -14,7 +14,7 @@ FLAT = ("mosaic", "channels")
 
 
 def mosaic(x: Float[Array, "b t h w c"]) -> Float[Array, "b rows columns c"]:
-    """Four windows as one image [b 2h 2w c], the two shorter ones on top.
+    """Return four windows as one image [b 2h 2w c], the two shorter ones on top.
 
     Raises:
       UserError: the event has another number of windows.
@@ -28,13 +28,13 @@ def mosaic(x: Float[Array, "b t h w c"]) -> Float[Array, "b rows columns c"]:
 
 
 def channels(x: Float[Array, "b t h w c"]) -> Float[Array, "b h w tc"]:
-    """Windows as channels, the first window's channels first."""
+    """Return windows as channels, the first window's channels first."""
     b, t, h, w, c = x.shape
     return x.transpose(0, 2, 3, 1, 4).reshape(b, h, w, t * c)
 
 
 def border(x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
-    """The outer quarters of each window of length d, |t| > d/4; all between is set to 0.
+    """Return the outer quarters of each window of length d, |t| > d/4; all between is set to 0.
 
     A control: what is read from here is background and its texture, unless the glitch is longer than d/2.
     """
@@ -42,8 +42,8 @@ def border(x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
     return jnp.where((jnp.abs(time) > 0.25)[:, None], x, 0.0)
 
 
-def only(windows: tuple[int, ...], x: Float[Array, "b *s c"]) -> Float[Array, "b *s c"]:
-    """The windows of an event that are seen; all others are 0, so no number of weights changes.
+def keep_windows(windows: tuple[int, ...], x: Float[Array, "b *s c"]) -> Float[Array, "b *s c"]:
+    """Set the windows of an event that are not seen to 0; the number of weights stays the same.
 
     Raises:
       UserError: the input is no event, or has no such window.
@@ -67,7 +67,7 @@ VIEWS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def view(name: str, x: Float[Array, "b *s c"]) -> Float[Array, "b *viewed cv"]:
+def show_view(name: str, x: Float[Array, "b *s c"]) -> Float[Array, "b *viewed cv"]:
     """Show a view of events; "event" passes images too.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Heads: what it is (class logits), where it is (a position) and how sure of the place.
+"""Heads: class logits, a position, and how uncertain the position is.
 
 A position is a pair of fractions of the image (row, column); of an event, (frequency row, time column) of its
 first window, so the same head serves 2D and 3D. `sigma` is trained by likelihood (`losses.position_nll`).
@@ -19,7 +19,7 @@ from lensjax.ops.conv import conv
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
-# A position is never trusted to better than 1/1000 of the image, nor to worse than the whole of it.
+# A position is never more certain than 1/1000 of the image, nor less than the whole of it.
 SMALLEST_SIGMA, LARGEST_SIGMA = 1e-3, 1.0
 
 
@@ -27,7 +27,7 @@ class Head(nn.Module):
     """Class logits from pooled features; position from a heat map, from regression, or none."""
 
     kind: str = "heatmap"
-    """`ModelConfig.head`; a network whose place is read off elsewhere has the class alone here."""
+    """`ModelConfig.head`; "class" also for a network whose position is not read from its features."""
     hidden: int = 64
     classes: int = 2
     origin: tuple[float, ...] = (0.5, 0.5)
@@ -41,7 +41,7 @@ class Head(nn.Module):
     def __call__(
         self, x: Float[Array, "b *s c"]
     ) -> tuple[Array, Array | None, Array | None, Array | None, Array | None]:
-        """Returns logits [b k], position [b 2] and sigma [b 2], heat map [b *s], windows' weights [b t]."""
+        """Return logits [b k], position [b 2] and sigma [b 2], heat map [b *s], windows' weights [b t]."""
         space = tuple(range(1, x.ndim - 1))
         heat = None
         features, weights = self._pooled(x)
@@ -54,7 +54,7 @@ class Head(nn.Module):
             if 1 < heat.shape[1] <= len(self.windows) and heat.ndim == 4:
                 trust = self.param("heat_windows", inverse_variance, heat.shape[1:2], self.windows)
                 heat = heat + trust[:, None, None]
-            # Features where the heat map points: the class is decided on what the position stands on.
+            # Features where the heat map points: class and position are read from the same pixels.
             pooled.append(jnp.sum(x * heat_weights(heat)[..., None], axis=space))
         h = jnp.concatenate(pooled, axis=-1)
         if self.hidden:
@@ -72,7 +72,7 @@ class Head(nn.Module):
         return logits, jax.nn.sigmoid(nn.Dense(2, name="position")(flat)), sigma, None, weights
 
     def _pooled(self, x: Array) -> tuple[Array, Array | None]:
-        """Features for the class [b n], and the weights of the windows [b t] where they are weighted.
+        """Return features for the class [b n], and the weights of the windows [b t] where they are weighted.
 
         `flatten` keeps every number: a dense layer on it has a weight for each and each output, which is most
         of the network (`pool` more, or `hidden` 0).
@@ -93,13 +93,13 @@ class Head(nn.Module):
 def inverse_variance(
     key: Array, shape: tuple[int, ...], windows: tuple[float, ...] = WINDOWS
 ) -> Float[Array, " t"]:
-    """Log weights of windows at first: a place in a window twice as long is twice as uncertain in time."""
+    """Return initial log weights of windows: in a window twice as long a time is twice as uncertain."""
     lengths = jnp.asarray(windows[: shape[0]])
     return -2 * jnp.log(lengths / lengths[0])
 
 
 def heat_weights(heat: Float[Array, "b *s"]) -> Float[Array, "b *s"]:
-    """Softmax over all positions."""
+    """Return the softmax over all positions."""
     return jax.nn.softmax(heat.reshape(heat.shape[0], -1), axis=-1).reshape(heat.shape)
 
 
@@ -109,7 +109,7 @@ def soft_argmax(
     step: tuple[float, ...],
     windows: tuple[float, ...] = WINDOWS,
 ) -> Float[Array, "b 2"]:
-    """Mean position under the softmax of a heat map, in fractions (row, column) of the image."""
+    """Return the mean position under the softmax of a heat map, in fractions (row, column) of the image."""
     return mean_position(heat_weights(heat), origin, step, windows)
 
 
@@ -119,7 +119,7 @@ def mean_position(
     step: tuple[float, ...],
     windows: tuple[float, ...] = WINDOWS,
 ) -> Float[Array, "b 2"]:
-    """Mean position under weights that sum to 1, in fractions (row, column) of the image.
+    """Return the mean position under weights that sum to 1, in fractions (row, column) of the image.
 
     All windows of an event show the same rows; a column of window t is `windows[t] / windows[0]` times as
     long as one of the first, about the same middle, so its place on the first window is stretched by that.
@@ -143,6 +143,6 @@ def mean_position(
 
 
 def mean_probability(window_logits: Float[Array, "b t k"]) -> Float[Array, "b k"]:
-    """Log of the mean over windows of the softmax probabilities, finite for any logits."""
+    """Return the log of the mean over windows of the softmax probabilities, finite for any logits."""
     log_p = jax.nn.log_softmax(window_logits)
     return jax.nn.logsumexp(log_p, axis=1) - np.log(window_logits.shape[1]).astype(np.float32)

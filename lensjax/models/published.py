@@ -9,18 +9,20 @@ logits: the softmax that was published with two of them runs over the batch, and
 from __future__ import annotations
 
 import pickle
-import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 import numpy as np
+import tyro
 
 from lensjax.config import AttentionConfig, ModelConfig
-from lensjax.models.cnn import Network, build, geometry
+from lensjax.models.build import build
+from lensjax.models.cnn import Network, geometry
+from lensjax.runtime.command_line import run_command
 from lensjax.runtime.errors import UserError
 
 CLASSES = ("non-lens", "lens")
@@ -84,8 +86,8 @@ NETWORKS = {
 }
 
 
-def named(name: str) -> Published:
-    """The network of that name.
+def network_named(name: str) -> Published:
+    """Return the network of that name.
 
     Raises:
       UserError: there is none; lists those there are.
@@ -96,7 +98,7 @@ def named(name: str) -> Published:
 
 
 def load(name: str, weights: str | Path) -> tuple[Network, dict[str, Any]]:
-    """A network and its variables: `model.apply(variables, images [b h w c]).logits`, class 1 is "lens".
+    """Load a network and its variables: `model.apply(variables, images [b h w c]).logits`, class 1 is "lens".
 
     Args:
       weights: the published .pt (read by PyTorch, plain tensors only), or an .npz of the same arrays.
@@ -104,14 +106,14 @@ def load(name: str, weights: str | Path) -> tuple[Network, dict[str, Any]]:
     Raises:
       UserError: no such network, or the file is missing, damaged, or another network's; says which array.
     """
-    network = named(name)
+    network = network_named(name)
     state = read_state(Path(weights))
     check_state(network, state, str(weights))
-    return build(network.model), {"params": params_of(network, state)}
+    return build(network.model), {"params": convert_params(network, state)}
 
 
-def params_of(network: Published, state: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Our parameters from the arrays of a state dict.
+def convert_params(network: Published, state: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Convert the arrays of a state dict to our parameters.
 
     Kernels go from (out, in, row, column) to (row, column, in, out). PyTorch flattens (channel, row, column),
     we (row, column, channel), so the inputs of the first dense layer are put in our order.
@@ -132,7 +134,7 @@ def params_of(network: Published, state: Mapping[str, np.ndarray]) -> dict[str, 
 
 
 def trunk_side(network: Published) -> int:
-    """Rows of the feature map that is flattened."""
+    """Return the rows of the feature map that is flattened."""
     side = network.size
     for stage in range(len(network.layers)):
         (kernel, _), (pool, _) = geometry(network.model, stage, 2)
@@ -141,7 +143,7 @@ def trunk_side(network: Published) -> int:
 
 
 def state_shapes(network: Published) -> dict[str, tuple[int, ...]]:
-    """Every array of the state dict."""
+    """Return the shape of every array of the state dict."""
     config, shapes = network.model, {}
     channels = len(network.bands)
     for stage, (layer, features) in enumerate(zip(network.layers, config.features, strict=True)):
@@ -157,7 +159,7 @@ def state_shapes(network: Published) -> dict[str, tuple[int, ...]]:
 
 
 def check_state(network: Published, state: Mapping[str, np.ndarray], where: str) -> None:
-    """Every array is there, alone, of its shape, and finite.
+    """Check that the state dict has exactly the arrays of the network, of the right shapes, and finite.
 
     Raises:
       UserError: says which is not, and whose weights they are instead.
@@ -177,7 +179,7 @@ def check_state(network: Published, state: Mapping[str, np.ndarray], where: str)
 
 
 def read_state(path: Path) -> dict[str, np.ndarray]:
-    """Arrays of a state dict, float32, from .npz or by PyTorch; neither runs what a file may hold.
+    """Read the arrays of a state dict, float32, from .npz or by PyTorch; neither runs code from the file.
 
     Raises:
       UserError: the file is missing or damaged, holds more than arrays, or PyTorch is not installed.
@@ -216,7 +218,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 
 
 def convert(source: Path, target: Path) -> list[str]:
-    """Write a state dict as an .npz; the names of the networks it fits.
+    """Write a state dict as an .npz, and return the names of the networks it fits.
 
     Raises:
       UserError: the file cannot be read, or fits none.
@@ -231,11 +233,34 @@ def convert(source: Path, target: Path) -> list[str]:
     return fits
 
 
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What is asked of the conversion of weights."""
+
+    source: Annotated[Path, tyro.conf.Positional]
+    """The published .pt, which needs PyTorch."""
+    target: Annotated[Path, tyro.conf.Positional]
+    """The .npz to write."""
+
+
+def main(options: ConvertOptions) -> None:
+    """Convert weights and say whose they are."""
+    if options.target.suffix != ".npz":
+        raise UserError(f"the file to write (='{options.target}') must end in .npz.")
+    names = convert(options.source, options.target)
+    print(f"{options.target}: weights of {' or '.join(names)}")
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run the command with the words after its name."""
+    run_command(
+        main,
+        ConvertOptions,
+        prog="python -m lensjax.models.published",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or not sys.argv[2].endswith(".npz"):
-        sys.exit("usage: python -m lensjax.models.published FILE.pt OUT.npz")
-    try:
-        names = convert(Path(sys.argv[1]), Path(sys.argv[2]))
-        print(f"{sys.argv[2]}: weights of {' or '.join(names)}")
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run()

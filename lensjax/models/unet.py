@@ -18,7 +18,7 @@ from lensjax.types import Array, Float, Outputs
 
 
 class UNet(Network):
-    """One level for each of `features`, the last of which is not pooled; build it with `cnn.build`.
+    """One level for each of `features`, the last of which is not pooled; make it with `build.build`.
 
     Parameters of the way down are `stageN_…`, of the way up `upN_…` and `restored_…`, of the class `head`.
     """
@@ -43,7 +43,7 @@ class UNet(Network):
             x = self._pair(x, f"up{level + 1}", kernel, config.features[level])
             x = tap(x, taps, up, f"up{level + 1}")
         restored = self._restored(x, images.shape[-1])
-        place = centroid(restored, *grids(config, images.shape[1:-1])["input"])
+        place = light_centroid(restored, *grids(config, images.shape[1:-1])["input"])
         attention = {} if weights is None else {"windows": weights}
         # The deepest stage comes last: it is the layer that the class is decided on.
         ends = {
@@ -52,7 +52,7 @@ class UNet(Network):
             **{f"attention:{n}": w for n, w in attention.items()},
             **down,
         }
-        return Outputs(logits, place, None, attention, None, ends, restored=restored)
+        return Outputs(logits=logits, position=place, attention=attention, ends=ends, restored=restored)
 
     def _pair(self, x: Array, name: str, kernel: tuple[int, ...], features: int) -> Array:
         for part in "ab":
@@ -61,14 +61,14 @@ class UNet(Network):
         return x
 
     def _restored(self, x: Array, bands: int) -> Array:
-        """Every band from the features of its pixel; dark at first, as most of every target is."""
+        """Compute every band from the features of its pixel; 0 at first, as most of every target is."""
         shape = (*(1 for _ in x.shape[1:-1]), x.shape[-1], bands)
         kernel = self.param("restored_kernel", nn.initializers.normal(0.01), shape)
         return conv(x, kernel) + self.param("restored_bias", nn.initializers.zeros_init(), (bands,))
 
 
 def enlarge(x: Float[Array, "b *s c"], window: Sequence[int], shape: Sequence[int]) -> Float[Array, "b *n c"]:
-    """Each cell repeated over the window it was pooled from; a remainder that was dropped takes the edge."""
+    """Repeat each cell over the window it was pooled from; a remainder that was dropped takes the edge."""
     for axis, (repeats, n) in enumerate(zip(window, shape, strict=True), start=1):
         x = jnp.repeat(x, repeats, axis=axis)
         sides = [(0, 0)] * x.ndim
@@ -77,10 +77,10 @@ def enlarge(x: Float[Array, "b *s c"], window: Sequence[int], shape: Sequence[in
     return x
 
 
-def centroid(
+def light_centroid(
     light: Float[Array, "b *s c"], origin: tuple[float, ...], step: tuple[float, ...]
 ) -> Float[Array, "b 2"]:
-    """Mean place of the squared positive light, in fractions of the image; its middle where there is none.
+    """Return the mean position of the squared positive light, in fractions; 0.5 where there is none.
 
     Squared, the thousands of pixels that were restored to almost nothing do not pull it to the middle; on the
     image's asinh scale no single bright pixel decides alone.

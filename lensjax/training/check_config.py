@@ -11,6 +11,7 @@ from lensjax.config import Config
 from lensjax.data.store import datasets
 from lensjax.data.store.datasets import Source
 from lensjax.data.surveys import galaxies
+from lensjax.domain import domain_of
 from lensjax.evaluation.predict import make_prediction_step, metric_names
 from lensjax.losses.objective import check_weights
 from lensjax.models import Network, build
@@ -44,7 +45,8 @@ def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
     Raises:
       UserError: parts of the configuration contradict each other.
     """
-    rows, grid = config.optim.batch_size, datasets.event_grid(config.data)
+    domain = domain_of(config.data)
+    rows, grid = config.optim.batch_size, domain.grid
     if grid and config.model.head == "heatmap" and config.model.windows != grid.windows:
         raise UserError(
             f"model.windows (={config.model.windows}) are {grid.windows} s with data.inputs "
@@ -60,7 +62,7 @@ def dry_run(config: Config, model: Network, shape: tuple[int, ...]) -> None:
         "valid": jax.ShapeDtypeStruct((rows,), bool),
         "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
     }
-    if getattr(config.data, "light", False):
+    if domain.stores_light:
         batch["light"] = batch["image"]
     params = jax.eval_shape(lambda images: model.init(jax.random.key(0), images)["params"], batch["image"])
     find_frozen(config.optim, params)

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 
 from lensjax.config import Config
 from lensjax.config_io import config_from_dict, read_json
-from lensjax.data.store import datasets
-from lensjax.event_axes import WINDOWS
+from lensjax.domain import domain_of
 from lensjax.models import build
 from lensjax.runtime import parallel
 from lensjax.runtime.errors import UserError
@@ -34,9 +33,7 @@ def config_of(workdir: Path) -> Config:
 
 def blank_state(config: Config, seed: int | None = None) -> TrainState:
     """Return a fresh state of a configuration, to restore a checkpoint into or to compare with."""
-    channels, size = len(datasets.bands(config.data)), config.data.size
-    space = (size, size) if isinstance(size, int) else (len(WINDOWS), *size)
-    image = jnp.zeros((1, *space, channels))
+    image = jnp.zeros((1, *domain_of(config.data).image_shape))
     model, optimiser = build(config.model), make_optimiser(config.optim, 1)
 
     def init(seed: Any) -> TrainState:

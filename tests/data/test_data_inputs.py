@@ -12,6 +12,7 @@ from lensjax.config_io import config_from_dict
 from lensjax.data.batches import input_transforms, region_fills
 from lensjax.data.images import min_max
 from lensjax.data.store import dataset_specs, datasets, writer
+from lensjax.domain import domain_of
 from lensjax.event_axes import CLASSES
 from lensjax.inspection import examples
 from lensjax.inspection.maps import Item
@@ -173,7 +174,7 @@ def test_equal_stretch_to_longer_times_shrinks_the_short_windows():
     np.testing.assert_array_equal(found["image"][0], found["image"][1])
     np.testing.assert_allclose(found["position"], [0.5, 0.5625])
     assert input_transforms.windows_after(["blur", "equal_stretch(seconds=1)"]) == (1.0,) * 4
-    grid = datasets.event_grid(EventData(inputs=("equal_stretch(seconds=1)",)))
+    grid = domain_of(EventData(inputs=("equal_stretch(seconds=1)",))).grid
     assert grid.time(0.5625, 3) == pytest.approx(0.0625)
 
 
@@ -254,8 +255,6 @@ def test_a_users_event_is_transformed_as_the_training_was():
     stored = input_transforms.transform(one, data.inputs)["image"]
     item = Item("e", "mine", one["image"].astype(np.float32) / 255)
 
-    run = Trained(
-        Path("runs/x"), Config(data=data), build(ModelConfig()), {}, ("energy",), None, None, {}, []
-    )
-    got = examples.with_inputs(item, run)
+    run = Trained(Path("runs/x"), Config(data=data), build(ModelConfig()), {}, {}, [])
+    got = examples.transform_item(item, run)
     np.testing.assert_array_equal(got.image, stored * np.float32(1 / 255))

@@ -11,7 +11,7 @@ from orbax.checkpoint import v1 as ocp
 from lensjax.data.batches import batch_augment, pipeline
 from lensjax.data.batches.augment import AUGMENTATIONS, KEEP_TYPE, as_float
 from lensjax.data.store.datasets import stack
-from lensjax.losses.objective import as_seen
+from lensjax.losses.objective import widen_images
 
 ALL = ("dihedral", "shift", "noise", "band_dropout")
 
@@ -178,7 +178,7 @@ def test_what_only_moves_keeps_the_type_and_is_what_floats_would_be(kind):
     for steps in ((), moving[:2], moving):
         batch, expected = (next(pipeline.train_iterator(one, 8, 0, steps)) for one in (data, floats))
         assert batch["image"].dtype == batch["light"].dtype == kind
-        assert_equal(jax.tree.map(np.asarray, as_seen(batch)), expected)
+        assert_equal(jax.tree.map(np.asarray, widen_images(batch)), expected)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (33, 33, 1)])

@@ -17,8 +17,7 @@ from lensjax.explain.incremental.local_layers import map_sizes
 from lensjax.explain.incremental.plan import find_intervals
 from lensjax.explain.methods.perturbation import occlusion, window_starts
 from lensjax.inspection.as_layers import describe
-from lensjax.inspection.targets import single
-from lensjax.models import build
+from lensjax.models import Apply, build
 
 close = partial(np.testing.assert_allclose, rtol=0, atol=1e-5)
 
@@ -179,7 +178,7 @@ def described(config, image):
     fresh = jax.eval_shape(model.init, jax.random.key(0), image[None])["params"]
     params = jax.tree.map(lambda leaf: jnp.asarray(random.normal(0.2, 0.3, leaf.shape), jnp.float32), fresh)
     gains = {name: 1 + params[name] for name in params if name.endswith("gain")}
-    network, score = single(model, params | gains), partial(log_odds, index=1)
+    network, score = Partial(Apply(model), params | gains), partial(log_odds, index=1)
     return lambda x: score(network(x).logits), describe(config, params | gains, score)
 
 

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
 from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.explain import METHODS, batched
+from lensjax.explain.engine.targets import log_odds
 from lensjax.explain.methods.guided_backprop import deconvnet, guided_backprop, guided_grad_cam
-from lensjax.inspection.targets import log_odds, single
-from lensjax.models import build
+from lensjax.models import Apply, build
 from tests.oracles.explain_oracles import m1, m1_forward, m1_image
 
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
@@ -114,12 +115,12 @@ def test_our_network_equals_itself_with_the_rule_written_in(shape, monkeypatch):
     model = build(config)
     image = jax.random.normal(jax.random.key(0), shape)
     params = jax.jit(model.init)(jax.random.key(1), image[None])["params"]
-    network = single(model, params)
+    network = Partial(Apply(model), params)
     score = lambda x: log_odds(network(x).logits, 1)  # noqa: E731
     found = guided_backprop(score, image)
     monkeypatch.setattr(cnn.nn, "relu", rules._guided)
     monkeypatch.setitem(cnn.ACTIVATIONS, "relu", rules._guided)
-    written_in = single(build(config), params)
+    written_in = Partial(Apply(build(config)), params)
     close(found, jax.grad(lambda x: log_odds(written_in(x).logits, 1))(image))
     assert not np.allclose(found, METHODS["gradient"](score, image))
 
@@ -131,7 +132,7 @@ def test_one_compilation_serves_every_class():
     )
     model = build(config)
     params = jax.jit(model.init)(jax.random.key(1), image)["params"]
-    network = single(model, params)
+    network = Partial(Apply(model), params)
     many = batched(guided_backprop)(
         lambda k, x: log_odds(network(x).logits, k), image, given=np.array([2, 0])
     )

@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 from lensjax.data.store.datasets import shuffle_labels, stack
+from lensjax.domain import pixel_coordinates
 from lensjax.event_axes import EventGrid
 from lensjax.explain import METHODS
 from lensjax.explain.engine.jaxprs import count_multiplications as multiplications
 from lensjax.explain.engine.jaxprs import count_passes as passes
-from lensjax.inspection.benchmark import methods, scores, table
+from lensjax.inspection.benchmark import table
+from lensjax.inspection.default_methods import default_methods
 from lensjax.inspection.restore import restore
 from lensjax.models import published
 from lensjax.report import benchmark as report
@@ -104,13 +106,13 @@ def test_seeds_of_other_methods_or_names_are_refused(tmp_path):
 
 def test_all_methods_are_compared_that_a_network_allows(tiny_run):
     trained = restore(tiny_run)
-    assert {name for _, name, _ in methods.every_method(trained)} == set(METHODS)
+    assert {name for _, name, _ in default_methods(trained, every=True)} == set(METHODS)
     model = replace(trained.config.model, activation="gelu", view="mosaic")
     other = replace(trained, config=replace(trained.config, model=model))
-    names = {name for _, name, _ in methods.every_method(other)}
+    names = {name for _, name, _ in default_methods(other, every=True)}
     assert not names & {"attention", "grad_cam", "guided_backprop", "guided_grad_cam"} and "lime" in names
     with pytest.raises(ValueError, match="wants a run of train.py"):
-        methods.check_run(replace(trained, published=published.NETWORKS["OU-66"]))
+        table.check_run(replace(trained, published=published.NETWORKS["OU-66"]))
     with pytest.raises(ValueError, match="--data.shuffle-labels"):
         table.check_twin(trained, trained)
     with pytest.raises(ValueError, match="another network"):
@@ -140,7 +142,7 @@ def test_passes_are_counted_in_loops_and_backward():
 
 def test_pixels_of_an_event_have_times_and_frequencies():
     grid = EventGrid((4, 5))
-    places = scores.coordinates(grid, (4, 4, 5))
+    places = pixel_coordinates(grid, (4, 4, 5))
     assert places.shape == (4, 4, 5, 2)
     np.testing.assert_allclose(places[:, 0, 2, 0], 0, atol=1e-9)  # the trigger
     np.testing.assert_allclose(places[3, :, 4, 0], 0.4 * 4.0)

@@ -138,6 +138,9 @@ MISTAKES = [
     (("RUN", "--count", "0"), "--count (=0) must be 1 or more"),
     (("RUN", "--chunk", "-1"), "--chunk (=-1) must be 1 or more"),
     (("RUN", "--methods", "smooth_grad(sigma=big)"), "smooth_grad(sigma=big)"),
+    (("RUN", "--methods", "occlusion(window=big)"), "window (='big') must be a whole number"),
+    (("RUN", "--methods", "integrated_gradients(rule=[1])"), "rule (=[1]) must be a word"),
+    (("RUN", "--dreams", "class_image(steps=big)"), "steps (='big') must be a whole number"),
     *(((f"DAMAGED/{how}",), message) for how, message in DAMAGES.items()),
 ]
 ONE_AFTER_THE_OTHER = """

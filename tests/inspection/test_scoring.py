@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.inspection.targets import check_target, read_target, target_score
+from lensjax.explain.engine.targets import check_target, read_target, target_score
 from lensjax.types import Outputs
 
 CLASSES = ("other", "lens", "ring")

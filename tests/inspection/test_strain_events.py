@@ -177,9 +177,7 @@ def network():
 
     def untrained(data: Data) -> Trained:
         """A run whose network was never trained."""
-        return Trained(
-            Path("run"), Config(data=data, model=model), made, params, ("energy",), None, None, {}, []
-        )
+        return Trained(Path("run"), Config(data=data, model=model), made, params, {}, [])
 
     return untrained
 

@@ -7,7 +7,7 @@ import pytest
 
 from lensjax.config import AttentionConfig, LossConfig, ModelConfig, Ramp
 from lensjax.losses import LOSSES, Context
-from lensjax.losses.explanations import below
+from lensjax.losses.explanations import depth_below_zero
 from lensjax.losses.objective import check_weights, objective
 from lensjax.models import build
 from lensjax.types import Outputs
@@ -64,7 +64,7 @@ def test_a_map_that_is_negative_on_the_evidence_costs_most_and_is_told_where_to_
     np.testing.assert_allclose([hidden, l1], [1 + depth, (1 + 0.5 + 1 + 0.5) / 4 + depth], rtol=1e-6)
     gradient = jax.grad(below)(-(IMAGE[0, :, :, 0] ** 2), MASK[0])
     assert gradient[0, 0] < 0  # up, where the evidence is
-    assert float(below(jnp.zeros((2, 2)), MASK[0])) == 0
+    assert float(depth_below_zero(jnp.zeros((2, 2)), MASK[0])) == 0
 
 
 def test_closed_forms_of_their_options():

@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from lensjax.config import LossConfig
+from lensjax.config import LossConfig, Ramp
 from lensjax.losses import LOSSES, Context
-from lensjax.losses.objective import check_weights, masked_mean, objective
+from lensjax.losses.objective import check_weights, masked_mean, objective, resolve_loss_config
 from lensjax.types import Outputs
 
 LABELS = jnp.asarray([0, 1, 1])
@@ -150,3 +150,18 @@ def test_mean_of_no_rows_is_zero():
 def test_bad_weights_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         check_weights(LossConfig(weights))
+
+
+def test_options_are_written_out_once_and_resolving_again_changes_nothing():
+    config = LossConfig(
+        {"cross_entropy": 1.0, "right_reasons": 0.5}, options={"right_reasons": {"fraction": 0.5}}
+    )
+    resolved = resolve_loss_config(config)
+    assert resolved.options["right_reasons"] == {
+        "map": "gradient",
+        "target": "log_probabilities",
+        "fraction": 0.5,
+    }
+    assert resolve_loss_config(resolved) == resolved
+    ramp = resolve_loss_config(LossConfig({"cross_entropy": {"start": 0.0, "end": 2.0}}))
+    assert ramp.weights == {"cross_entropy": Ramp(0.0, 2.0)}

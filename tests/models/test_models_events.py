@@ -12,7 +12,7 @@ from lensjax.event_axes import CLASSES, EventGrid
 from lensjax.models import build, count_parameters
 from lensjax.models.attention import SpatialAttention
 from lensjax.models.cnn import grids
-from lensjax.models.event_views import only, view
+from lensjax.models.event_views import keep_windows, show_view
 from lensjax.models.heads import mean_probability, soft_argmax
 from lensjax.ops.conv import conv, max_over, max_pool
 
@@ -50,7 +50,7 @@ def parameters(config: ModelConfig, *shape: int) -> int:
 
 
 def test_views():
-    x, shown = events(2, 4, 6, 8, 3), jax.jit(view, static_argnums=0)
+    x, shown = events(2, 4, 6, 8, 3), jax.jit(show_view, static_argnums=0)
     mosaic, channels, border = (np.asarray(shown(name, x)) for name in ("mosaic", "channels", "border"))
     assert mosaic.shape == (2, 12, 16, 3) and channels.shape == (2, 6, 8, 12)
     for t, (row, column) in enumerate([(0, 0), (0, 8), (6, 0), (6, 8)]):
@@ -320,10 +320,10 @@ def test_what_needs_windows_refuses_images(changes):
 
 def test_windows_that_are_left_out_are_blank_and_cost_no_weights():
     x = jnp.ones((2, 4, 3, 3, 1))
-    seen = only((0, 3), x)
+    seen = keep_windows((0, 3), x)
     assert seen.sum((0, 2, 3, 4)).tolist() == [18, 0, 0, 18]
-    assert only((), x) is x
+    assert keep_windows((), x) is x
     with pytest.raises(ValueError, match="model.only_windows"):
-        only((4,), x)
+        keep_windows((4,), x)
     with pytest.raises(ValueError, match="model.only_windows"):
-        only((0,), x[:, 0])
+        keep_windows((0,), x[:, 0])

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lensjax.config_io import load_config_file
@@ -18,8 +19,7 @@ from lensjax.data.images.min_max import from_simulation, min_max, picture
 from lensjax.data.images.readers import read_cutouts
 from lensjax.explain import METHODS
 from lensjax.inspection.restore import restore
-from lensjax.inspection.targets import single
-from lensjax.models import build, count_parameters, published
+from lensjax.models import Apply, build, count_parameters, published
 from lensjax.models.cnn import grids
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +61,7 @@ def as_pytorch(state: dict[str, np.ndarray], prefix: str, pools: dict[int, int],
 
 @pytest.mark.parametrize("name", published.NETWORKS)
 def test_parameters_are_those_of_the_published_networks(name):
-    network = published.named(name)
+    network = published.network_named(name)
     x = jax.ShapeDtypeStruct((1, network.size, network.size, len(network.bands)), jnp.float32)
     shapes = jax.eval_shape(build(network.model).init, jax.random.key(0), x)
     assert count_parameters(shapes) == PARAMETERS[name]
@@ -74,7 +74,7 @@ def test_parameters_are_those_of_the_published_networks(name):
 )
 def test_an_imported_network_is_the_published_one(name, pools, tmp_path):
     """Kernels, biases and above all the order in which features are flattened."""
-    network, state = published.named(name), drawn_state(name)
+    network, state = published.network_named(name), drawn_state(name)
     np.savez(tmp_path / "weights.npz", **state)
     model, variables = published.load(name, tmp_path / "weights.npz")
     x = np.random.default_rng(1).uniform(size=(2, network.size, network.size, len(network.bands)))
@@ -93,7 +93,7 @@ def test_an_imported_network_is_the_published_one(name, pools, tmp_path):
 )
 def test_cells_of_the_last_convolution_lie_in_the_middle(name, last, first, step, cells):
     """The published maps are stretched over the whole image, up to 5″ off."""
-    network = published.named(name)
+    network = published.network_named(name)
     origin, width = grids(network.model, (network.size,) * 2)[f"stage{last}"]
     centres = (np.array(origin)[0] + np.arange(cells) * width[0]) * network.size - 0.5
     np.testing.assert_allclose(centres, first + step * np.arange(cells))
@@ -182,7 +182,7 @@ def test_a_simulation_is_averaged_in_flux_and_its_bands_put_in_order():
 @pytest.mark.parametrize("name, size", [("ou66", 66), ("ou200", 200)])
 def test_the_configurations_train_the_published_networks(name, size):
     config = load_config_file(ROOT / "configs" / f"{name}_euclid.py")
-    assert config.data.size == size and config.model == published.named(f"OU-{size}").model
+    assert config.data.size == size and config.model == published.network_named(f"OU-{size}").model
 
 
 # ---- with the published weights ---------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_attributions_are_those_of_captum(name, weights):
     precision, PyTorch's own included: at one of the 50 nodes a unit lies within rounding of its kink.
     """
     model, variables = published.load("OU-66", weights / "OU_66_Weights.pt")
-    network, known = single(model, variables["params"]), reference(weights, "66")
+    network, known = Partial(Apply(model), variables["params"]), reference(weights, "66")
     method, options, step = ATTRIBUTIONS[name]
 
     def forward(image, taps=None):

@@ -11,7 +11,7 @@ import pytest
 from lensjax.config import AttentionConfig, Config, LensData, LossConfig, ModelConfig, OptimConfig
 from lensjax.models import build
 from lensjax.models.cnn import grids
-from lensjax.models.unet import centroid, enlarge
+from lensjax.models.unet import enlarge, light_centroid
 from lensjax.training.check_config import dry_run
 from lensjax.training.optim import find_frozen, hold, make_optimiser
 from lensjax.training.state import start_from
@@ -78,9 +78,9 @@ def test_enlarging_undoes_pooling_and_fills_the_remainder():
 def test_the_place_is_the_centroid_of_squared_light_and_the_middle_without():
     light = jnp.zeros((2, 8, 8, 2)).at[0, 2, 5].set(jnp.asarray([3.0, 4.0])).at[0, 6, 5, 0].set(-9.0)
     light = light.at[0, 4, 5, 1].set(5.0)
-    place = centroid(light, *grids(SMALL, (8, 8))["input"])
+    place = light_centroid(light, *grids(SMALL, (8, 8))["input"])
     np.testing.assert_allclose(place, [[3.5 / 8, 5.5 / 8], [0.5, 0.5]], atol=1e-6)
-    gradient = jax.grad(lambda x: centroid(x, (0.1, 0.1), (0.1, 0.1)).sum())(jnp.zeros((1, 8, 8, 2)))
+    gradient = jax.grad(lambda x: light_centroid(x, (0.1, 0.1), (0.1, 0.1)).sum())(jnp.zeros((1, 8, 8, 2)))
     assert bool(jnp.isfinite(gradient).all())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lensjax.config import Config, ModelConfig
+from lensjax.config import Config, EventData, ModelConfig
 from lensjax.event_axes import CLASSES, CLIP, EventGrid
 from lensjax.explain.methods.registry import REGISTRY
 from lensjax.inspection import result_files
@@ -313,8 +313,8 @@ def test_figures_of_events(tmp_path: Path) -> None:
 
 def test_predictions_are_written_in_seconds_and_hertz(tmp_path: Path) -> None:
     entry = event()
-    config = Config(model=ModelConfig(classes=CLASSES))
-    trained = Trained(tmp_path, config, build(config.model), {}, ("energy",), None, GRID, {}, [])
+    config = Config(data=EventData(size=GRID.shape), model=ModelConfig(classes=CLASSES))
+    trained = Trained(tmp_path, config, build(config.model), {}, {}, [])
     items = [Item(id="e", source="s", image=entry.image)]
     logits = np.log(entry.probabilities)[None]
     each = np.zeros((1, 4, 22))

@@ -10,10 +10,11 @@ from real_lens_files import write_galaxies, write_lens, write_radii, write_rings
 
 from lensjax.config import AttentionConfig, Config, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
-from lensjax.inspection.restore import Trained, blank_state
+from lensjax.inspection.restore import Trained
 from lensjax.models import build
 from lensjax.studies.lenses import annuli, real, real_scores, real_tables, real_variants
 from lensjax.studies.lenses import real_inputs as inputs
+from lensjax.training.restore_run import blank_state
 
 SCALE, EDGES = 0.05, annuli.ring_edges()
 CONFIG = Config(
@@ -108,7 +109,7 @@ def trained(folder: Path, seed: int, config: Config = CONFIG) -> Trained:
     label = np.repeat([1, 0], 200).astype(np.int32)
     np.savez(folder / "test_predictions.npz", logits=rng.normal(size=(400, 2)), label=label)
     params = blank_state(config, seed).params
-    return Trained(folder, config, build(config.model), params, ("F814W",), SCALE, None, {}, [])
+    return Trained(folder, config, build(config.model), params, {}, [])
 
 
 def test_scores_of_a_network_and_what_follows(files, tmp_path):

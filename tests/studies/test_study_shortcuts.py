@@ -40,7 +40,7 @@ def network(inputs=()):
     model = build(ModelConfig(features=(2, 3), hidden=2, attention=AttentionConfig(at=("stage2",))))
     params = model.init(jax.random.key(0), jnp.zeros((1, 16, 16, 4)))["params"]
     config = Config(data=data, model=model.config)
-    return Trained(Path("runs/x"), config, model, params, ("a", "b", "c", "d"), 0.1, None, {}, [])
+    return Trained(Path("runs/x"), config, model, params, {}, [])
 
 
 # ---- swaps -----

@@ -77,9 +77,8 @@ def unet():
     config = where.plan(where.Command(Path("x"), CONFIG, seeds=1))["unet_joint", 0]
     model = build(replace(config.model, features=(2, 3), hidden=2))
     params = model.init(jax.random.key(0), jnp.zeros((1, 16, 16, 4)))["params"]
-    bands = ("VIS", "Y", "J", "H")
     config = replace(config, model=model.config)
-    return Trained(Path("runs/x"), config, model, params, bands, 0.1, None, {"parameters": 1}, [])
+    return Trained(Path("runs/x"), config, model, params, {"parameters": 1}, [])
 
 
 def test_a_network_is_scored_for_what_where_and_evidence(unet):

@@ -11,14 +11,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from lensjax.config import Data, EventData, GravitySpyData, LensChallengeData
-from lensjax.data.batches.input_transforms import windows_after
 from lensjax.data.store import dataset_specs, records, writer
 from lensjax.data.store.checksums import verify
 from lensjax.data.store.dataset_specs import DatasetSpec
-from lensjax.data.surveys.lens_challenge import TRACKS
-from lensjax.event_axes import EventGrid, channels
 from lensjax.runtime.errors import UserError
-from lensjax.simulate.lenses.instruments import INSTRUMENTS
 from lensjax.types import Example, Int
 
 MEMORY = 8 * 2**30
@@ -137,11 +133,6 @@ def spec_of(config: Data) -> DatasetSpec:
     )
 
 
-def stored_type(config: Data) -> type:
-    """Return the type of the images of a configuration's data set."""
-    return np.float16 if getattr(config, "encoding", "log") == "log" else np.uint8
-
-
 def image_shape(config: Data) -> tuple[int, ...]:
     """Return [*s c] of the images of a configuration, which is checked.
 
@@ -149,31 +140,6 @@ def image_shape(config: Data) -> tuple[int, ...]:
       UserError: a value of the configuration is out of range.
     """
     return spec_of(config).shape
-
-
-def bands(config: Data) -> tuple[str, ...]:
-    """Return the names of the channels of an image."""
-    if isinstance(config, EventData | GravitySpyData):
-        return channels(config.encoding, getattr(config, "plane", "loudest"))
-    if isinstance(config, LensChallengeData):
-        return TRACKS[config.track].bands
-    return tuple(band.name for band in INSTRUMENTS[config.instrument].bands)
-
-
-def pixel_scale(config: Data) -> float | None:
-    """Return arcseconds a pixel; None for events."""
-    if isinstance(config, EventData | GravitySpyData):
-        return None
-    if isinstance(config, LensChallengeData):
-        return TRACKS[config.track].pixel_scale
-    return INSTRUMENTS[config.instrument].pixel_scale
-
-
-def event_grid(config: Data) -> EventGrid | None:
-    """Return frequencies and times of an event's pixels; None for images of the sky."""
-    if not isinstance(config, EventData | GravitySpyData):
-        return None
-    return EventGrid(config.size, windows=windows_after(config.inputs))
 
 
 def load(folder: str | Path, split: str, memory: int = MEMORY) -> Source:

@@ -18,8 +18,9 @@ from lensjax.config import Config, LensData
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.images.noise import sky_and_sigma
 from lensjax.data.images.resample import model_grid, resample
-from lensjax.data.store.datasets import Source, Stored, pixel_scale
+from lensjax.data.store.datasets import Source, Stored
 from lensjax.runtime.errors import UserError
+from lensjax.simulate.lenses.instruments import get_instrument
 from lensjax.types import Float
 
 COLUMNS = (
@@ -169,8 +170,7 @@ def with_negatives(source: Source, config: Config) -> Source:
     data = config.data
     if not isinstance(data, LensData) or not data.negatives:
         return source
-    scale = pixel_scale(data)
-    assert scale is not None  # images of the sky have one
+    scale = get_instrument(data.instrument).pixel_scale
     return mixed(source, data.negatives, data.negative_share, scale, config.seed)
 
 

@@ -1,4 +1,4 @@
-"""From a trained network to the files and the page of its benchmark."""
+"""Write the files and the page of the benchmark of a trained network."""
 
 from __future__ import annotations
 
@@ -6,39 +6,41 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lensjax.inspection import examples, maps, result_files
-from lensjax.inspection.benchmark import methods as choose
 from lensjax.inspection.benchmark import table
-from lensjax.inspection.maps import Method
+from lensjax.inspection.options import ExplainOptions
 from lensjax.inspection.restore import Trained, restore
 from lensjax.report import benchmark as report
 from lensjax.report.page import page as html
 from lensjax.runtime import logs
+from lensjax.specs import MethodSpec
 
 
-def main(trained: Trained, command: Any, methods: Sequence[Method], target: str, out: Path) -> None:
-    """Write benchmark.json, .csv, .md, .png, .pdf and index.html; `command` is that of explain.py.
+def main(
+    trained: Trained, options: ExplainOptions, methods: Sequence[MethodSpec], target: str, out: Path
+) -> None:
+    """Write benchmark.json, .csv, .md, .png, .pdf and index.html.
 
     Raises:
       UserError: no held-out example has a true mask, or the options contradict each other.
     """
-    choose.check_run(trained)
-    shuffled = None if command.shuffled is None else restore(command.shuffled)
-    images = examples.with_evidence(trained, command.benchmark_examples)
+    table.check_run(trained)
+    shuffled = None if options.shuffled is None else restore(options.shuffled)
+    images = examples.examples_with_evidence(trained, options.benchmark_examples)
     out.mkdir(parents=True, exist_ok=True)
-    predicted = maps.predict(trained, images, command.chunk)
+    predicted = maps.predict(trained, images, options.chunk)
     found = table.run(
         trained,
         images,
         predicted,
         methods,
         target=target,
-        chunk=command.chunk,
-        seed=command.seed,
+        chunk=options.chunk,
+        seed=options.seed,
         progress=logs.progress,
         shuffled=shuffled,
+        background=examples.load_background(trained, methods),
     )
     result = {
         "command": shlex.join(sys.argv),
@@ -50,7 +52,7 @@ def main(trained: Trained, command: Any, methods: Sequence[Method], target: str,
     }
     logs.write_json(out / "benchmark.json", result)
     report.write(out, found.rows, found.cascades)
-    shown = result_files.entries(images, predicted, found.maps, found.scores, trained.classes)[: command.page]
+    shown = result_files.entries(images, predicted, found.maps, found.scores, trained.classes)[: options.page]
     page = html.write_page(
         out,
         shown,

@@ -108,7 +108,7 @@ def shares(trained: Trained, items: list[explained.Item]) -> None:
     names = [
         name for name, *_ in default_methods.default_methods(trained) if name in ("attention", "grad_cam")
     ]
-    methods = default_methods.with_trivial([(name, name, {}) for name in names])
+    methods = default_methods.add_trivial([(name, name, {}) for name in names])
     predicted = explained.predict(trained, known, len(known))
     maps = explained.explain(
         trained, known, predicted, methods, target="Chirp", chunk=2, seed=0, progress=logs.progress

@@ -78,7 +78,7 @@ def scored(runs: Sequence[Trained], images: Inputs, chunk: int, test: Source | N
     Args:
       test: simulations that set the threshold; each run's own held-out ones by default.
     """
-    predict = [maps.predictor(run, chunk) for run in runs]
+    predict = [partial(maps.predict_images, run, chunk=chunk) for run in runs]
     sets = {
         "lenses": images.lenses.image,
         "without_arcs": images.without_arcs,

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store import datasets
 from lensjax.evaluation import intervals, metrics, rank_metrics
-from lensjax.inspection.maps import predictor
+from lensjax.inspection.maps import predict_images
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime import logs
 from lensjax.runtime.errors import UserError
@@ -58,7 +59,7 @@ def restored(workdirs: Sequence[Path]) -> tuple[list[Trained], LensData]:
 
 def scorer(networks: Sequence[Trained]) -> Scorer:
     """Logit of lens less logit of non-lens by every network, of images as a data set stores them."""
-    predict = [predictor(network, CHUNK) for network in networks]
+    predict = [partial(predict_images, network, chunk=CHUNK) for network in networks]
 
     def scores(images: np.ndarray) -> Float[np.ndarray, "r n"]:
         stored = as_float(np.asarray(images).astype(np.float16))

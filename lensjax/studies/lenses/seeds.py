@@ -24,7 +24,6 @@ from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
 from lensjax.evaluation import predict
-from lensjax.explain import parse
 from lensjax.inspection import default_methods, examples, result_files
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
@@ -80,8 +79,8 @@ def main(command: Command) -> None:
     shown = [
         examples.held_out_item(test[int(row)]) for row in np.flatnonzero(test.label == 1)[: command.lenses]
     ]
-    methods: list[explained.Method] = [(text, *parse(text)) for text in command.methods]
-    methods = default_methods.with_trivial(methods or default_methods.default_methods(restore(runs[0])))
+    asked = [explained.Method.parse(text) for text in command.methods]
+    methods = default_methods.add_trivial(asked or default_methods.default_methods(restore(runs[0])))
     metrics, maps = [], []
     for workdir in runs:
         trained = restore(workdir)

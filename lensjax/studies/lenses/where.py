@@ -26,6 +26,7 @@ from lensjax.config import Config, LensData, LossConfig
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
+from lensjax.domain import domain_of
 from lensjax.evaluation import metrics, predict
 from lensjax.evaluation.position_metrics import centroids, peaks, position_errors
 from lensjax.explain import parse, score_maps
@@ -219,7 +220,7 @@ def errors(place: np.ndarray, test: datasets.Source, shown: np.ndarray, pixel_sc
 
 def middle(test: datasets.Source, shown: np.ndarray, data: Any) -> Row:
     """Always naming the middle of the image."""
-    return errors(np.full((len(shown), 2), 0.5), test, shown, datasets.pixel_scale(data) or np.nan)
+    return errors(np.full((len(shown), 2), 0.5), test, shown, domain_of(data).pixel_scale)
 
 
 def table_lines(

@@ -108,7 +108,7 @@ def told(trained: Trained) -> Row:
 
 def scored(trained: Trained, command: Command, methods: Sequence[str]) -> Row:
     """Mean score of each map, "METHOD: SCORE" → number, of the class that is predicted."""
-    shown = items.with_evidence(trained, command.examples)
+    shown = items.examples_with_evidence(trained, command.examples)
     gates = bool(trained.config.model.attention.at)
     wanted = [(text, *parse(text)) for text in methods if gates or parse(text)[0] != "attention"]
     predicted = explained.predict(trained, shown, command.chunk)

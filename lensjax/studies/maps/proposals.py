@@ -13,12 +13,12 @@ from jax.tree_util import Partial
 
 from lensjax.data.batches import input_transforms
 from lensjax.data.batches.augment import as_float
-from lensjax.data.store.datasets import Source, stored_type
+from lensjax.data.store.datasets import Source
 from lensjax.explain import by_gradient, by_patches, margin, parse
 from lensjax.inspection import examples
 from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained
-from lensjax.inspection.targets import single
+from lensjax.models import Apply
 from lensjax.runtime import logs
 from lensjax.types import Array, Bool, Float
 
@@ -39,12 +39,12 @@ def candidates(events: bool, blame: Path) -> tuple[str, ...]:
 
 def answers(trained: Trained, source: Source, specs: Sequence[str], chunk: int) -> np.ndarray:
     """Classes [n] that a network names, its inputs further transformed; it is not trained anew."""
-    kind, specs = stored_type(trained.config.data), (*trained.config.data.inputs, *specs)
+    kind, specs = trained.domain.stored_type, (*trained.config.data.inputs, *specs)
     images = []
     for row in range(len(source)):
         image = as_float(source[row]["image"])
         images.append(input_transforms.transform_image(image, specs, str(source.id[row]), kind))
-    return explained.predictor(trained, chunk)(images).classes
+    return explained.predict_images(trained, images, chunk).classes
 
 
 def blame_of(trained: Trained, source: Source, rows: np.ndarray, method: str, chunk: int) -> np.ndarray:
@@ -96,12 +96,12 @@ def propose(flips: dict[str, dict[str, int]]) -> str:
 
 def smallest(trained: Trained, source: Source, rows: np.ndarray) -> list[Row]:
     """The smallest edit that flips each of some mistakes: by patches, and by the gradient."""
-    network = single(trained.model, trained.params)
+    network = Partial(Apply(trained.model), trained.params)
 
     def score(wanted: Array, image: Array) -> Array:
         return margin(network(image).logits, wanted)
 
-    low, high = (0.0, 1.0) if stored_type(trained.config.data) == np.uint8 else (-np.inf, np.inf)
+    low, high = (0.0, 1.0) if trained.domain.stored_type == np.uint8 else (-np.inf, np.inf)
     found = []
     for row in rows:
         one = input_transforms.transform(source[int(row)], trained.config.data.inputs)

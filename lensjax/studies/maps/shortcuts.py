@@ -148,11 +148,11 @@ def check(trained: Trained, data: Data) -> None:
 
 def logits_of(trained: Trained, images: Sequence[np.ndarray], chunk: int) -> np.ndarray:
     """Logits [n k] of images before the run's own transformation of its inputs."""
-    specs, kind = trained.config.data.inputs, datasets.stored_type(trained.config.data)
+    specs, kind = trained.config.data.inputs, trained.domain.stored_type
     ready = [
         input_transforms.transform_image(image, specs, str(row), kind) for row, image in enumerate(images)
     ]
-    return np.asarray(explained.predictor(trained, chunk)(ready).logits)
+    return np.asarray(explained.predict_images(trained, ready, chunk).logits)
 
 
 def accuracy(right: np.ndarray) -> Row:
