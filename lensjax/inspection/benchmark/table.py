@@ -27,7 +27,6 @@ from lensjax.inspection import result_files
 from lensjax.inspection.benchmark import scores as score_with
 from lensjax.inspection.maps import (
     Item,
-    MethodSpec,
     Predicted,
     method_and_score,
     on_image_grid,
