@@ -100,7 +100,7 @@ def test_like_is_compared_with_like():
 
 
 def test_runs_of_a_folder_are_averaged():
-    from lensjax.studies.lenses.flags import COLUMNS, mean_lines
+    from lensjax.studies.lenses.disagreement_flags import COLUMNS, mean_lines
 
     def row(run, value):
         about = {"run": run, "evidence": "grad_cam", "images": "all", "flagged": 0.5}

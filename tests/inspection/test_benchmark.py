@@ -22,7 +22,7 @@ from lensjax.inspection.benchmark import methods, scores, table
 from lensjax.inspection.restore import restore
 from lensjax.models import published
 from lensjax.report import benchmark as report
-from lensjax.studies.maps import benchmark as study
+from lensjax.studies.maps import benchmark_over_seeds as study
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUTH = {"energy_inside", "pointing", "rank_accuracy", "average_precision", "pointing_near", "iou"}

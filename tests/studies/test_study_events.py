@@ -10,7 +10,8 @@ from lensjax import power
 from lensjax.data.store.datasets import Source
 from lensjax.event_axes import CLASSES
 from lensjax.report.figures import studies as pictures
-from lensjax.studies.events import ablation_tables, ablations
+from lensjax.studies.events import ablation_tables
+from lensjax.studies.events import talk_table as ablations
 
 CHIRP, BLIP, SCRATCHY = (CLASSES.index(name) for name in ("Chirp", "Blip", "Scratchy"))
 

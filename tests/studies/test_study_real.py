@@ -12,8 +12,10 @@ from lensjax.config import AttentionConfig, Config, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
 from lensjax.inspection.restore import Trained, blank_state
 from lensjax.models import build
-from lensjax.studies.lenses import annuli, real, real_scores, real_tables, real_variants
-from lensjax.studies.lenses import real_inputs as inputs
+from lensjax.studies.lenses import real_images as inputs
+from lensjax.studies.lenses import real_lenses as real
+from lensjax.studies.lenses import real_scores, real_tables, real_variants
+from lensjax.studies.lenses import ring_profiles as annuli
 
 SCALE, EDGES = 0.05, annuli.ring_edges()
 CONFIG = Config(

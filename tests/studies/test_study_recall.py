@@ -11,8 +11,10 @@ import pytest
 from lensjax.evaluation.intervals import wilson
 from lensjax.simulate.lenses import edit_scene, scenes_of_kinds
 from lensjax.simulate.lenses.instruments import EUCLID, HST_F814W
-from lensjax.studies.lenses import isolated, rare, selection
+from lensjax.studies.lenses import isolated_galaxies as isolated
+from lensjax.studies.lenses import rare_lenses as rare
 from lensjax.studies.lenses import recall as R
+from lensjax.studies.lenses import selection_function as selection
 
 SIZE, RAYS = 32, 1
 PLAIN = np.ones(2, np.float32)

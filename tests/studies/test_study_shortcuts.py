@@ -15,8 +15,8 @@ from lensjax.data.store.datasets import Source
 from lensjax.inspection.restore import Trained
 from lensjax.models import build
 from lensjax.report.figures import studies as pictures
+from lensjax.studies.maps import compare_variants as maps
 from lensjax.studies.maps import edit_tables, edits, proposals, shortcut_tables, shortcuts, swaps
-from lensjax.studies.maps import maps_of_variants as maps
 from lensjax.training import subprocesses
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,8 +15,8 @@ from lensjax.data.store.datasets import Source
 from lensjax.inspection.restore import Trained
 from lensjax.models import build, count_parameters
 from lensjax.report.figures import studies as pictures
-from lensjax.studies.lenses import flags as flag_study
-from lensjax.studies.lenses import where
+from lensjax.studies.lenses import disagreement_flags as flag_study
+from lensjax.studies.lenses import position_designs as where
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "where.py"

@@ -23,7 +23,7 @@ from lensjax.inspection import ensemble, restore
 from lensjax.inspection import maps as explained
 from lensjax.models import build
 from lensjax.runtime import logs, parallel
-from lensjax.studies.maps import maps_of_variants as maps
+from lensjax.studies.maps import compare_variants as maps
 from lensjax.training import checkpoint, loop, seed_stack, variants
 from lensjax.training.optim import make_optimiser
 from lensjax.training.state import init_state, make_train_step

@@ -14,7 +14,7 @@ import numpy as np
 
 from lensjax.inspection import examples, maps
 from lensjax.inspection.restore import restore
-from lensjax.studies.lenses.real_inputs import peak_of_light
+from lensjax.studies.lenses.real_images import peak_of_light
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection import maps
 from lensjax.inspection.restore import Trained
 from lensjax.runtime.errors import UserError
-from lensjax.studies.lenses import real_inputs as inputs
+from lensjax.studies.lenses import real_images as inputs
 from lensjax.types import Bool, Float
 
 FPR = 1e-2

@@ -11,7 +11,7 @@ from lensjax.studies.events.ablation_tables import spread
 
 
 def table_lines(result: Mapping[str, Any]) -> list[str]:
-    """Everything that `lensjax.studies.lenses.real` found."""
+    """Everything that `lensjax.studies.lenses.real_lenses` found."""
     networks = len(result["simulated"])
     lines = [
         f"{networks} network{'s' if networks > 1 else ''}; mean ± s.d. over them, 95 % intervals over images."

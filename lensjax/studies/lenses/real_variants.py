@@ -6,7 +6,7 @@
         --out runs/real_variants
 
 VARIANTS of the configuration file are edits of it. Each is trained with train.py (a finished run is kept) and
-scored as in lensjax.studies.lenses.real, with two things the same for all: thresholds come from the held-out
+scored as in lensjax.studies.lenses.real_lenses, with two things the same for all: thresholds come from the held-out
 simulations of the configuration as it is, and only galaxies that no variant has trained on are tested.
 Writes table.md, table.json and table.png.
 """
@@ -43,7 +43,7 @@ class Command:
     config: Annotated[Path, tyro.conf.Positional]
     """Configuration file with VARIANTS, a dict of name -> edit of a Config."""
     lenses: Path
-    """As for lensjax.studies.lenses.real."""
+    """As for lensjax.studies.lenses.real_lenses."""
     galaxies: Path
     """Their half that is not held out is what the variants with real negatives train on."""
     rings: Path

@@ -31,7 +31,7 @@ from lensjax.inspection.restore import Trained, restore
 from lensjax.report.figures import studies as pictures
 from lensjax.runtime import jax_setup, logs
 from lensjax.runtime.errors import UserError
-from lensjax.studies.events.ablations import load_ablations
+from lensjax.studies.events.talk_table import load_ablations
 from lensjax.studies.maps import proposals
 from lensjax.studies.maps.edit_tables import Row, table_lines
 from lensjax.studies.maps.shortcuts import check

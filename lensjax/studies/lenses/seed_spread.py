@@ -1,6 +1,6 @@
 """One experiment over several seeds: metrics on a large held-out set, maps against the truth, with spread.
 
-    python -m lensjax.studies.lenses.seeds configs/lens_demo.py --out runs/lens_demo_seeds
+    python -m lensjax.studies.lenses.seed_spread configs/lens_demo.py --out runs/lens_demo_seeds
 
 Trains every seed with train.py (a finished one is kept), evaluates all on the same held-out simulations,
 scores the maps of all on the same lenses, and writes table.md and table.json.
@@ -71,7 +71,7 @@ def main(command: Command) -> None:
     lenses = base.data
     if not isinstance(lenses, LensData):
         raise UserError(
-            f"'{command.config}' is no lens finder; for events see lensjax.studies.events.ablations."
+            f"'{command.config}' is no lens finder; for events see lensjax.studies.events.talk_table."
         )
     seeds = range(command.seeds)
     runs = train_all({command.out / f"seed{seed}": replace(base, seed=seed) for seed in seeds}, jobs=1)
@@ -162,7 +162,7 @@ def map_lines(maps: Sequence[list[dict[str, Any]]], count: int) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.seeds", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.seed_spread", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

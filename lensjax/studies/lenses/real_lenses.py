@@ -1,6 +1,6 @@
 """Networks trained on simulations, on real lenses, galaxies and look-alikes; the runs are seeds of one.
 
-    python -m lensjax.studies.lenses.real runs/hst0 runs/hst1 runs/hst2 --lenses ../shared/data/lens_hst \
+    python -m lensjax.studies.lenses.real_lenses runs/hst0 runs/hst1 runs/hst2 --lenses ../shared/data/lens_hst \
         --galaxies ../shared/data/galaxies_hst_cosmos --rings ../shared/data/galaxies_decals_rings \
         --out runs/real
 
@@ -29,7 +29,7 @@ from lensjax.inspection.restore import Trained, restore
 from lensjax.report.figures import real_lenses as pictures
 from lensjax.runtime import jax_setup, logs
 from lensjax.runtime.errors import UserError
-from lensjax.studies.lenses import annuli
+from lensjax.studies.lenses import ring_profiles as annuli
 from lensjax.studies.lenses.real_scores import Inputs, read, scored
 from lensjax.studies.lenses.real_tables import table_lines
 
@@ -142,7 +142,7 @@ def write_lenses(path: Path, result: dict[str, Any], images: Inputs) -> None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.real", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.real_lenses", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """Four ways to say where a lens is, trained alike, in one table over several seeds.
 
-    python -m lensjax.studies.lenses.where --out runs/where --jobs 2
-    python -m lensjax.studies.lenses.where --out runs/where_small --seeds 1 --train 1000 --epochs 2 --test 400
+    python -m lensjax.studies.lenses.position_designs --out runs/where --jobs 2
+    python -m lensjax.studies.lenses.position_designs --out runs/where_small --seeds 1 --train 1000 --epochs 2 --test 400
 
 Trains every way of configs/where.py with train.py (a finished one is kept), evaluates all on the same
 held-out simulations, reads places and evidence off their maps of the same lenses, and writes table.md,
@@ -247,7 +247,7 @@ def table_lines(
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.where", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.position_designs", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """The talk's table for events: every ablation over several seeds, with intervals, baselines and controls.
 
-    python -m lensjax.studies.events.ablations configs/gravity_spy_study.py --out runs/events_study
+    python -m lensjax.studies.events.talk_table configs/gravity_spy_study.py --out runs/events_study
 
 Trains each with train.py (a finished one is kept) and writes table.md, table.json and table.png: parameters,
 seconds an epoch, epochs, accuracy, macro-F1, chirps missed and what they were taken for, by window where
@@ -168,7 +168,7 @@ def plane_alone(train_set: datasets.Source, test_set: datasets.Source) -> dict[s
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.events.ablations", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.events.talk_table", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """The benchmark of explanations over several seeds of one experiment: mean ± s.d. over the networks.
 
-    python -m lensjax.studies.maps.benchmark runs/lens/seed0 runs/lens/seed1 … --out runs/lens_benchmark
+    python -m lensjax.studies.maps.benchmark_over_seeds runs/lens/seed0 runs/lens/seed1 … --out runs/lens_benchmark
 
 Runs `explain.py RUN --benchmark` for each run that has no benchmark.json yet, in OUT/NAME or in
 RUN/benchmark. Writes benchmark.md, .csv, .json, .png and .pdf into OUT, and says which maps beat every
@@ -149,7 +149,9 @@ def _mean(row: Row, name: str) -> float:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.maps.benchmark", description=__doc__))
+        main(
+            tyro.cli(Command, prog="python -m lensjax.studies.maps.benchmark_over_seeds", description=__doc__)
+        )
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

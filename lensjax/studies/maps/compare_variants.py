@@ -1,7 +1,7 @@
 """Where the maps of an ablation's networks lie, held against the truth, and what that costs in accuracy.
 
     python train.py configs/gravity_spy_demo.py --ablate explanation_losses --seeds 5 --workdir runs/losses
-    python -m lensjax.studies.maps.maps_of_variants runs/losses --out runs/losses/maps
+    python -m lensjax.studies.maps.compare_variants runs/losses --out runs/losses/maps
 
 Every variant (a subfolder with runs seed0, seed1 …) explains the same held-out examples. Rows are variants,
 columns maps: mean ± standard deviation over the seeds, and the difference from the first variant, paired by
@@ -172,7 +172,7 @@ def draw(path: Path, rows: Rows, score: str) -> Path:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.maps.maps_of_variants", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.maps.compare_variants", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

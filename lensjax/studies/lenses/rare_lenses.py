@@ -1,6 +1,6 @@
 """Recall on rare lenses, double source planes ("jackpot" lenses) among them, for networks that saw none.
 
-    python -m lensjax.studies.lenses.rare runs/seeds/seed* --out runs/rare
+    python -m lensjax.studies.lenses.rare_lenses runs/seeds/seed* --out runs/rare
 
 Single lenses, rings by the colour of the source, compound arcs and double rings at fixed false-positive
 rates, and the compound scenes once more without the further source. Writes table.md, table.json, recall.png.
@@ -177,7 +177,7 @@ def lines(result: dict[str, Any], rates: Sequence[float]) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.rare", description=__doc__))
+        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.rare_lenses", description=__doc__))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

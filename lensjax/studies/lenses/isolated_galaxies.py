@@ -1,6 +1,6 @@
 """What makes a non-lens one: is it that the galaxy stands alone? Kind by kind, and with companions removed.
 
-    python -m lensjax.studies.lenses.isolated runs/seeds/seed* --out runs/isolated
+    python -m lensjax.studies.lenses.isolated_galaxies runs/seeds/seed* --out runs/isolated
 
 The talk found that its networks respond to isolated systems where they say non-lens (Wilde, NAM 2022). Here
 the same scenes are photographed again without the companions of their galaxy: galaxy, field, noise and
@@ -107,7 +107,9 @@ def table_lines(rows: dict[str, Any], change: dict[str, Any], networks: int) -> 
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.isolated", description=__doc__))
+        main(
+            tyro.cli(Command, prog="python -m lensjax.studies.lenses.isolated_galaxies", description=__doc__)
+        )
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

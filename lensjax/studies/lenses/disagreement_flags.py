@@ -2,7 +2,7 @@
 
     python train.py configs/where.py --workdir runs/where/position/seed0
     python train.py configs/where.py --workdir runs/where/no_artefacts --data.artefacts
-    python -m lensjax.studies.lenses.flags runs/where/position/seed0 runs/where/no_artefacts --out runs/flags
+    python -m lensjax.studies.lenses.disagreement_flags runs/where/position/seed0 runs/where/no_artefacts --out runs/flags
 
 The second network has never seen an artefact; both are tested on images with all of them. Writes table.md
 and table.json. The limit of a flag is the 95 % quantile of those of a run's validation lenses. Low confidence
@@ -174,7 +174,9 @@ def table_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.flags", description=__doc__))
+        main(
+            tyro.cli(Command, prog="python -m lensjax.studies.lenses.disagreement_flags", description=__doc__)
+        )
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

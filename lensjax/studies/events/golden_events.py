@@ -1,6 +1,6 @@
 """A network trained on simulations alone, on one hand-picked real event of each of the 22 classes.
 
-    python -m lensjax.studies.events.golden runs/events [--data /path/to/golden_rgb_140x170.npz]
+    python -m lensjax.studies.events.golden_events runs/events [--data /path/to/golden_rgb_140x170.npz]
 
 Prints what each is taken for, and the share that is right with its Wilson interval. The simulator's ranges
 were set with these pictures in view: a development number, not a held-out one; and one event a class is one.

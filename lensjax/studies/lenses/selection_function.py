@@ -1,6 +1,6 @@
 """The selection function of trained networks: which lenses they find, and what changes their mind.
 
-    python -m lensjax.studies.lenses.selection runs/seeds/seed* --out runs/selection
+    python -m lensjax.studies.lenses.selection_function runs/seeds/seed* --out runs/selection
 
 Recall at a fixed false-positive rate over the simulator's truth; over PSF width and position by making the
 same scenes again; the colour swap (the same lens with a blue and a red source: "do we miss red rings?"); and,
@@ -214,7 +214,9 @@ def change(
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.selection", description=__doc__))
+        main(
+            tyro.cli(Command, prog="python -m lensjax.studies.lenses.selection_function", description=__doc__)
+        )
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
