@@ -22,7 +22,7 @@ from lensjax.evaluation import intervals, predict
 from lensjax.runtime import logs, run_folder
 from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names, defined_in
-from lensjax.studies.events.ablation_tables import spread
+from lensjax.studies.common import format_spread
 from lensjax.training import loop
 from lensjax.training.loop import Say
 
@@ -112,7 +112,7 @@ def write(config: Config, group: str, rows: Rows, workdir: Path, say: Say) -> No
     result |= {"group": group, "rows": rows, "differences": compared}
     logs.write_json(workdir / "table.json", result)
     (workdir / "table.md").write_text("\n".join(lines) + "\n")
-    pictures.dots(workdir / "table.png", rows, {name: name.replace("_", " ") for name in metrics[:4]})
+    pictures.draw_dots(workdir / "table.png", rows, {name: name.replace("_", " ") for name in metrics[:4]})
     say("\n".join(lines))
     say(f"\ntable: {workdir / 'table.md'}\nplot:  {workdir / 'table.png'}")
     say(f"next:  python explain.py {workdir / next(iter(rows))}")
@@ -141,11 +141,11 @@ def table_lines(group: str, rows: Rows, compared: Mapping[str, Mapping[str, tupl
     ]
     for name, each in rows.items():
         cells = [name, f"{each[0]['parameters']:,}"]
-        cells += [spread([row[fact] for row in each], 1) for fact in ("epochs", "seconds_per_epoch")]
+        cells += [format_spread([row[fact] for row in each], 1) for fact in ("epochs", "seconds_per_epoch")]
         for metric in metrics:
             mean, low, high = compared[name][metric]
             shown = f"{mean:+.4f} ({low:+.4f} … {high:+.4f})"
             known = name != first and np.isfinite(mean)
-            cells += [spread([row.get(metric) for row in each], 4) or "–", shown if known else "–"]
+            cells += [format_spread([row.get(metric) for row in each], 4) or "–", shown if known else "–"]
         lines.append("| " + " | ".join(cells) + " |")
     return lines

@@ -1,6 +1,6 @@
 """The talk's table for events: every ablation over several seeds, with intervals, baselines and controls.
 
-    python -m lensjax.studies.events.talk_table configs/gravity_spy_study.py --out runs/events_study
+    lensjax study talk-table configs/gravity_spy_study.py --out runs/events_study
 
 Trains each with train.py (a finished one is kept) and writes table.md, table.json and table.png: parameters,
 seconds an epoch, epochs, accuracy, macro-F1, chirps missed and what they were taken for, by window where
@@ -10,11 +10,9 @@ windows are decided one by one. Beside them stands what the displayed Q plane al
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,29 +20,23 @@ import numpy as np
 import tyro
 from scipy.special import softmax
 
-from lensjax.config import Config, EventData
+from lensjax.config import EventData
 from lensjax.config_io import load_config_file
 from lensjax.data.store import datasets
-from lensjax.evaluation import metrics
+from lensjax.evaluation import intervals, metrics
 from lensjax.event_axes import CLASSES, WINDOWS
-from lensjax.report.figures import studies as pictures
-from lensjax.runtime import logs
+from lensjax.report.figures import studies as figures
 from lensjax.runtime.errors import UserError
-from lensjax.specs import check_names, defined_in
-from lensjax.studies.events.ablation_tables import (
-    border_lines,
-    place_lines,
-    plane_line,
-    table_lines,
-    window_lines,
-)
-from lensjax.training.subprocesses import train_all
+from lensjax.studies import common
+from lensjax.studies.common import format_spread, markdown_table
 
 CHIRP = CLASSES.index("Chirp")
+SeedRows = dict[str, list[dict[str, Any]]]
+"""By network, one outcome a seed."""
 
 
 @dataclass(frozen=True)
-class Command:
+class TalkTableOptions:
     config: Annotated[Path, tyro.conf.Positional]
     """Configuration file that the ablations change."""
     out: Path
@@ -56,59 +48,42 @@ class Command:
     """Names of some of them; all where none is given."""
     jobs: int = 1
     """Trainings at once, each on its share of the cores, which is faster than one after another on all.
-    Seconds and joules an epoch are then those of a shared machine."""
+    Seconds an epoch are then those of a shared machine."""
 
 
-def main(command: Command) -> None:
-    base = load_config_file(command.config)
+def main(options: TalkTableOptions) -> None:
+    """Train every ablation over the seeds, and write the tables and the figure."""
+    base = load_config_file(options.config)
     if not isinstance(base.data, EventData):
-        raise UserError(f"'{command.config}' has data '{base.data.name}'; this study needs simulated_events.")
-    edits = load_ablations(command.ablations, command.only)
+        raise UserError(f"'{options.config}' has data '{base.data.name}'; this study needs simulated_events.")
+    edits = common.load_edits(options.ablations, "ABLATIONS", "ablation", options.only)
+    runs = common.train_runs(options.out, common.plan_runs(base, edits, options.seeds), options.jobs)
+    rows: SeedRows = {name: [] for name in edits}
+    for (name, _), workdir in runs.items():
+        rows[name].append(summarise_run(workdir))
     folder = datasets.prepare(base.data)
-    # Seed by seed: a study that is stopped has something of everything.
-    runs = [(name, seed) for seed in range(command.seeds) for name in edits]
-    configs = {
-        command.out / name / f"seed{seed}": replace(edits[name](base), seed=seed) for name, seed in runs
-    }
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in edits}
-    for (name, _), workdir in zip(runs, train_all(configs, command.jobs), strict=True):
-        rows[name].append(outcome(workdir))
     train_set, test_set = datasets.load(folder, "train"), datasets.load(folder, "test")
-    control = plane_alone(train_set, test_set)
-    border = border_rows(rows, test_set)
+    control = guess_from_plane(train_set, test_set)
+    border = measure_border(rows, test_set)
     lines = [*table_lines(rows), "", *window_lines(rows), "", *place_lines(rows)]
     lines += [plane_line(control, len(test_set)), *border_lines(border)]
-    result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "base": asdict(base)}
     # Right or wrong event by event served the border's control; it is in each run's test_predictions.npz.
     short = {
         name: [{k: v for k, v in row.items() if k != "right"} for row in each] for name, each in rows.items()
     }
-    result |= {"rows": short, "plane_alone": control, "border_only": border}
-    logs.write_json(command.out / "table.json", result)
-    (command.out / "table.md").write_text("\n".join(lines) + "\n")
-    pictures.save(command.out / "table.png", rows, {"Q plane alone": control["accuracy"]})
-    print("\n".join(lines))
-    print(f"\ntable: {command.out / 'table.md'}\nplot:  {command.out / 'table.png'}")
+    result = {"base": asdict(base), "rows": short, "plane_alone": control, "border_only": border}
+    count = next((row["chirp_n"] for each in rows.values() for row in each), 0)
+    panels = {"accuracy": "accuracy on held-out events", "chirp_errors": f"chirps missed, of {count}"}
+    controls = {"Q plane alone": control["accuracy"]}
+    figure = figures.draw_dots(options.out / "table.png", rows, panels, controls=controls)
+    common.save_study(options.out, lines, result, [figure])
 
 
-def load_ablations(path: Path, only: Sequence[str]) -> dict[str, Callable[[Config], Config]]:
-    """ABLATIONS of a Python file.
-
-    Raises:
-      UserError: no such file, no such dict in it, or an unknown name.
-    """
-    edits = defined_in(path, "ABLATIONS", "`ABLATIONS: dict[str, Callable[[Config], Config]]`")
-    check_names("ablation", only, edits)
-    return {name: edits[name] for name in only or edits}
-
-
-def outcome(workdir: Path) -> dict[str, Any]:
-    """What a run came to: its summary, and its decisions window by window where there are any."""
+def summarise_run(workdir: Path) -> dict[str, Any]:
+    """Return what a run came to: its summary, and its decisions window by window where there are any."""
     summary = json.loads((workdir / "summary.json").read_text())
     test = summary["test"]
-    row = {
-        name: summary.get(name) for name in ("parameters", "seconds_per_epoch", "epochs", "joules_per_epoch")
-    }
+    row = {name: summary.get(name) for name in ("parameters", "seconds_per_epoch", "epochs")}
     row |= {name: test.get(name) for name in ("accuracy", "macro_f1", "chirp_n", "chirp_errors")}
     row["chirp_taken_for"] = test.get("chirp_taken_for", [])
     for name in ("time_error_median_ms", "frequency_error_median_octaves"):
@@ -117,12 +92,12 @@ def outcome(workdir: Path) -> dict[str, Any]:
     with np.load(workdir / "test_predictions.npz", allow_pickle=False) as saved:
         row["right"] = (saved["logits"].argmax(-1) == saved["label"]).tolist()
         if "window_logits" in saved:
-            row["windows"] = by_window(saved["window_logits"], saved["label"])
+            row["windows"] = count_by_window(saved["window_logits"], saved["label"])
     return row
 
 
-def by_window(logits: np.ndarray, label: np.ndarray) -> dict[str, Any]:
-    """Accuracy and chirps missed in each window [n t k], and accuracy of the majority of the windows."""
+def count_by_window(logits: np.ndarray, label: np.ndarray) -> dict[str, Any]:
+    """Return accuracy and chirps missed in each window [n t k], and the accuracy of the windows' majority."""
     said, chirp = logits.argmax(-1), label == CHIRP
     # Of a tie, the class whose windows are surer.
     votes = (said[..., None] == np.arange(logits.shape[-1])).sum(1) + 1e-3 * softmax(logits, axis=-1).mean(1)
@@ -138,8 +113,8 @@ def by_window(logits: np.ndarray, label: np.ndarray) -> dict[str, Any]:
     }
 
 
-def border_rows(rows: dict[str, list[dict[str, Any]]], test_set: datasets.Source) -> dict[str, Any]:
-    """Accuracy of networks that see the outer quarters alone, where those hold evidence and where not."""
+def measure_border(rows: dict[str, list[dict[str, Any]]], test_set: datasets.Source) -> dict[str, Any]:
+    """Return the accuracy of networks that see only the outer quarters, where those hold evidence and not."""
     quarter = test_set.mask.shape[-1] // 4
     inside = test_set.mask.copy()
     inside[..., quarter:-quarter] = False
@@ -156,8 +131,8 @@ def border_rows(rows: dict[str, list[dict[str, Any]]], test_set: datasets.Source
     return found
 
 
-def plane_alone(train_set: datasets.Source, test_set: datasets.Source) -> dict[str, float]:
-    """The best guess from the displayed Q plane and nothing else: the commonest class of each plane."""
+def guess_from_plane(train_set: datasets.Source, test_set: datasets.Source) -> dict[str, float]:
+    """Return the accuracy of guessing the commonest class of the displayed Q plane."""
     planes = train_set.truth["q_plane"].astype(int)
     counts = np.zeros((planes.max() + 1, len(CLASSES)), int)
     np.add.at(counts, (planes, train_set.label), 1)
@@ -166,10 +141,88 @@ def plane_alone(train_set: datasets.Source, test_set: datasets.Source) -> dict[s
     return {"accuracy": float(metrics.accuracy(table)), "macro_f1": float(metrics.macro_f1(table))}
 
 
+def border_lines(border: dict[str, Any]) -> list[str]:
+    """Return a sentence for each network that sees the outer quarters alone."""
+    return [
+        f"{name}: accuracy {format_spread(found['none'], 3)} on the {found['n'][1]} events without evidence "
+        f"in the outer quarters, {format_spread(found['evidence'], 3)} on the {found['n'][0]} with some."
+        for name, found in border.items()
+    ]
+
+
+def place_lines(rows: SeedRows) -> list[str]:
+    """Return a sentence for each network that says where the peak is."""
+    lines = []
+    for name, each in rows.items():
+        if each[0]["peak_time_error_median_ms"] is not None:
+            time = format_spread([row["peak_time_error_median_ms"] for row in each], 1)
+            pitch = format_spread([row["peak_frequency_error_median_octaves"] for row in each], 2)
+            lines.append(
+                f"{name}: median error of the peak {time} ms and {pitch} octaves; of a constant prediction "
+                f"at the image centre {each[0]['centre_time_error_median_ms']:.1f} ms and "
+                f"{each[0]['centre_frequency_error_median_octaves']:.2f}."
+            )
+    return lines
+
+
+def plane_line(control: dict[str, float], count: int) -> str:
+    """Return a sentence on the Q plane alone."""
+    low, high = intervals.wilson(round(control["accuracy"] * count), count)
+    return (
+        f"From the displayed Q plane alone: accuracy {control['accuracy']:.3f} ({low:.3f}–{high:.3f}), "
+        f"macro-F1 {control['macro_f1']:.3f}; chance {1 / len(CLASSES):.3f}."
+    )
+
+
+def table_lines(rows: SeedRows) -> list[str]:
+    """Return a line an ablation: mean ± s.d. over seeds, Wilson interval of the mean chirp errors."""
+    cells = []
+    for name, each in rows.items():
+        column = {key: [row[key] for row in each] for key in each[0] if key != "windows"}
+        n = each[0]["chirp_n"]
+        low, high = intervals.wilson(float(np.mean(column["chirp_errors"])), n)
+        errors = f"{format_spread(column['chirp_errors'], 1)} of {n} ({100 * low:.0f}–{100 * high:.0f} %)"
+        numbers = {"seconds_per_epoch": 1, "epochs": 1, "accuracy": 3, "macro_f1": 3}
+        spreads = [format_spread(column[key], digits) for key, digits in numbers.items()]
+        taken_for = count_commonest(column["chirp_taken_for"])
+        cells.append((name, f"{each[0]['parameters']:,}", *spreads, errors, taken_for))
+    head = ("network", "parameters", "s/epoch", "epochs", "accuracy", "macro-F1", "chirp errors", "taken for")
+    return markdown_table(head, cells)
+
+
+def count_commonest(lists: Sequence[Sequence[str]], most: int = 3) -> str:
+    """Return the classes that chirps were taken for most often, over all seeds."""
+    total: Counter[str] = Counter()
+    for entry in (entry for each in lists for entry in each):
+        count, name = entry.split(" ", 1)
+        total[name] += int(count)
+    return ", ".join(f"{name} {count}" for name, count in total.most_common(most))
+
+
+def window_lines(rows: SeedRows) -> list[str]:
+    """Return Markdown: networks that decide window by window, in each window and by vote."""
+    deciding = {name: [row["windows"] for row in each] for name, each in rows.items() if "windows" in each[0]}
+    if not deciding:
+        return []
+    each_window, cells = range(len(WINDOWS)), []
+    for name, each in deciding.items():
+        accuracy = [format_spread([row["accuracy"][t] for row in each], 3) for t in each_window]
+        pooled = [
+            format_spread([row[key] for row in each], 3) for key in ("image_accuracy", "votes_accuracy")
+        ]
+        errors = [format_spread([row["chirp_errors"][t] for row in each], 1) for t in each_window]
+        taken_for = [count_commonest([row["chirp_taken_for"][t] for row in each]) for t in each_window]
+        cells.append((f"{name}, accuracy", *accuracy, *pooled))
+        cells.append((f"{name}, chirp errors", *errors, "", ""))
+        cells.append((f"{name}, taken for", *taken_for, "", ""))
+    head = ("window by window", *(f"{length:g} s" for length in WINDOWS), "per image", "votes")
+    return markdown_table(head, cells)
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run `lensjax study talk-table`."""
+    common.run_study("talk-table", main, TalkTableOptions, __doc__, arguments)
+
+
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.events.talk_table", description=__doc__))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from what is saved.")
+    run()

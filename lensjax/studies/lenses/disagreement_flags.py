@@ -2,7 +2,7 @@
 
     python train.py configs/where.py --workdir runs/where/position/seed0
     python train.py configs/where.py --workdir runs/where/no_artefacts --data.artefacts
-    python -m lensjax.studies.lenses.disagreement_flags runs/where/position/seed0 runs/where/no_artefacts --out runs/flags
+    lensjax study flags runs/where/position/seed0 runs/where/no_artefacts --out runs/flags
 
 The second network has never seen an artefact; both are tested on images with all of them. Writes table.md
 and table.json. The limit of a flag is the 95 % quantile of those of a run's validation lenses. Low confidence
@@ -11,10 +11,8 @@ is what any flag must be compared with: it costs no map.
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,14 +23,12 @@ from lensjax.config import LensData
 from lensjax.data.store import datasets
 from lensjax.evaluation import metrics
 from lensjax.evaluation.disagreement_flag import ATTENTION, EVIDENCE, detection, flags_of
-from lensjax.explain import parse
 from lensjax.inspection import examples
-from lensjax.inspection import maps as explained
 from lensjax.inspection.restore import Trained, restore
-from lensjax.runtime import jax_setup, logs
+from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
-from lensjax.studies.events.ablation_tables import spread
+from lensjax.studies import common
 
 KEPT = 0.95
 """Share of the validation lenses whose flag is below the limit."""
@@ -48,7 +44,7 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Command:
+class FlagOptions:
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Workdirs of train.py."""
     out: Path
@@ -66,65 +62,54 @@ class Command:
     chunk: int = 64
 
 
-def main(command: Command) -> None:
+def main(options: FlagOptions) -> None:
+    """Flag the predictions of every run and write the tables."""
     jax_setup.prepare(gradients=True)
-    command.out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
-    for workdir in command.runs:
-        trained = restore(workdir)
-        if not isinstance(trained.config.data, LensData):
-            raise UserError(f"'{workdir}' is no lens finder; flags need images of the sky.")
-        rows += judge(trained, command)
-    lines = [*mean_lines(rows, command.recall), *table_lines(rows, command.recall)]
-    result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "rows": rows}
-    logs.write_json(command.out / "table.json", result | {"options": asdict(command)})
-    (command.out / "table.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    print(f"\ntable: {command.out / 'table.md'}")
+    for workdir in options.runs:
+        rows += measure_flags(restore(workdir), options)
+    lines = [*mean_lines(rows, options.recall), *table_lines(rows, options.recall)]
+    common.save_study(options.out, lines, {"rows": rows, "options": asdict(options)})
 
 
-def judge(trained: Trained, command: Command) -> list[dict[str, Any]]:
-    """One row for each kind of evidence and part of the test set."""
+def measure_flags(trained: Trained, options: FlagOptions) -> list[dict[str, Any]]:
+    """Return one row for each kind of evidence and part of the test set.
+
+    Raises:
+      UserError: the network is no lens finder.
+    """
     data = trained.config.data
-    assert isinstance(data, LensData)  # as main has seen
-    wanted = replace(
-        data, train=1, validation=1, test=command.count, seed=command.seed, light=False, artefacts=ARTEFACTS
-    )
-    test = datasets.load(datasets.prepare(wanted), "test")
+    if not isinstance(data, LensData):
+        raise UserError(f"'{trained.workdir}' is no lens finder; flags need images of the sky.")
+    test = common.held_out_simulations(data, options.count, options.seed, artefacts=ARTEFACTS)
     validation = datasets.load(datasets.prepare(data), "validation")
-    few = range(min(command.validation, len(validation)))
+    lenses = np.flatnonzero(validation.label[: options.validation] == 1)
     rows = []
-    for text in command.evidence:
-        before, _ = flagged(
-            trained, validation, [i for i in few if validation.label[i] == 1], text, command.chunk
-        )
-        flag, margin = flagged(trained, test, range(len(test)), text, command.chunk)
+    for text in options.evidence:
+        before, _ = flag_predictions(trained, validation, lenses, text, options.chunk)
+        flag, margin = flag_predictions(trained, test, range(len(test)), text, options.chunk)
         limit = float(np.quantile(before, KEPT))
         spoilt = test.truth["artefact"] > 0
         for part, chosen in (("all", spoilt | True), ("with artefact", spoilt), ("without", ~spoilt)):
             found = detection(
-                flag[chosen], margin[chosen], test.label[chosen], limit=limit, recall=command.recall
+                flag[chosen], margin[chosen], test.label[chosen], limit=limit, recall=options.recall
             )
             about = {"run": str(trained.workdir), "evidence": text, "images": part, "limit": limit}
             rows.append(about | {"trained_with": list(data.artefacts)} | found)
     return rows
 
 
-def flagged(
-    trained: Trained, source: datasets.Source, rows: Sequence[int], text: str, chunk: int
+def flag_predictions(
+    trained: Trained, source: datasets.Source, rows: Iterable[int], text: str, chunk: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Flag and log odds of a lens of some rows.
+    """Return flag and log odds of a lens of some rows.
 
     Raises:
       UserError: the method is none that stands for evidence.
     """
-    texts = [text, *([ATTENTION] if trained.config.model.attention.at else [])]
-    methods = [(one, *parse(one)) for one in texts]
-    some = [examples.held_out_item(source[int(row)]) for row in rows]
-    predicted = explained.predict(trained, some, chunk)
-    maps = explained.explain(
-        trained, some, predicted, methods, target="lens", chunk=chunk, seed=0, progress=logs.progress
-    )
+    methods = common.read_methods((text, ATTENTION), trained)
+    items = [examples.held_out_item(source[int(row)]) for row in rows]
+    maps, predicted = common.make_maps(trained, items, methods, target="lens", chunk=chunk)
     found = flags_of(maps, predicted.position, trained.pixel_scale)
     if found is None or found[1] != text:
         raise UserError(f"--evidence '{text}' stands for none; choose from {', '.join(EVIDENCE)}.")
@@ -132,7 +117,7 @@ def flagged(
 
 
 def mean_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
-    """Markdown: mean ± standard deviation over runs that lie in one folder; nothing where none do."""
+    """Return Markdown: mean ± standard deviation over runs that lie in one folder; nothing where none do."""
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         folder = Path(row["run"]).parent.name
@@ -140,44 +125,41 @@ def mean_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
     several = {about: each for about, each in groups.items() if len(each) > 1}
     if not several:
         return []
-    lines = [
+    cells = []
+    for about, each in several.items():
+        spreads = [common.format_spread([row[name] for row in each], 3) for name in COLUMNS]
+        flagged = common.format_spread([100 * row["flagged"] for row in each], 1) + " %"
+        cells.append((*about, *spreads, flagged))
+    return [
         f"Mean ± s.d. over the runs of a folder: AUROC as a detector of misclassifications; precision of "
         f"lens candidates at recall {recall:g}.",
         "",
-        f"| runs | evidence | images | {' | '.join(COLUMNS.values())} | flagged |",
-        f"|---|---|---|{'---|' * (len(COLUMNS) + 1)}",
+        *common.markdown_table(("runs", "evidence", "images", *COLUMNS.values(), "flagged"), cells),
+        "",
     ]
-    for about, each in several.items():
-        cells = [spread([row[name] for row in each if np.isfinite(row[name])], 3) for name in COLUMNS]
-        cells.append(spread([100 * row["flagged"] for row in each], 1) + " %")
-        lines.append(f"| {' | '.join((*about, *cells))} |")
-    return [*lines, ""]
 
 
 def table_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
-    """Markdown, with 95 % intervals."""
-    lines = [
-        f"AUROC as a detector of misclassifications; precision of lens candidates at recall {recall:g}.",
-        "",
-        f"| run | evidence | images | wrong | {' | '.join(COLUMNS.values())} | flagged |",
-        f"|---|---|---|---|{'---|' * (len(COLUMNS) + 1)}",
-    ]
+    """Return Markdown, with 95 % intervals."""
+    table = []
     for row in rows:
-        cells = []
+        cells = [row["run"], row["evidence"], row["images"], f"{row['n_wrong']} of {row['n']}"]
         for name in COLUMNS:
             low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
             cells.append(f"{row[name]:.3f}" + ("" if low is None else f" ({low:.3f}–{high:.3f})"))
-        about = f"{row['run']} | {row['evidence']} | {row['images']} | {row['n_wrong']} of {row['n']}"
-        lines.append(f"| {about} | {' | '.join(cells)} | {row['flagged']:.1%} |")
-    return lines
+        table.append((*cells, f"{row['flagged']:.1%}"))
+    head = ("run", "evidence", "images", "wrong", *COLUMNS.values(), "flagged")
+    return [
+        f"AUROC as a detector of misclassifications; precision of lens candidates at recall {recall:g}.",
+        "",
+        *common.markdown_table(head, table),
+    ]
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run `lensjax study flags`."""
+    common.run_study("flags", main, FlagOptions, __doc__, arguments)
 
 
 if __name__ == "__main__":
-    try:
-        main(
-            tyro.cli(Command, prog="python -m lensjax.studies.lenses.disagreement_flags", description=__doc__)
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; nothing of the runs was changed.")
+    run()

@@ -1,6 +1,6 @@
 """One experiment over several seeds: metrics on a large held-out set, maps against the truth, with spread.
 
-    python -m lensjax.studies.lenses.seed_spread configs/lens_demo.py --out runs/lens_demo_seeds
+    lensjax study seeds configs/lens_demo.py --out runs/lens_demo_seeds
 
 Trains every seed with train.py (a finished one is kept), evaluates all on the same held-out simulations,
 scores the maps of all on the same lenses, and writes table.md and table.json.
@@ -8,29 +8,19 @@ scores the maps of all on the same lenses, and writes table.md and table.json.
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import numpy as np
 import tyro
 
-from lensjax.config import LensData
-from lensjax.config_io import load_config_file
-from lensjax.data.batches import pipeline
-from lensjax.data.store import datasets
 from lensjax.evaluation import predict
-from lensjax.explain import parse
-from lensjax.inspection import default_methods, examples, result_files
-from lensjax.inspection import maps as explained
+from lensjax.inspection import default_methods, examples, maps, result_files
 from lensjax.inspection.restore import Trained, restore
-from lensjax.runtime import jax_setup, logs, parallel
-from lensjax.runtime.errors import UserError
-from lensjax.training.subprocesses import train_all
+from lensjax.runtime import jax_setup
+from lensjax.studies import common
 
 METRICS = (
     "auroc",
@@ -48,7 +38,7 @@ METRICS = (
 
 
 @dataclass(frozen=True)
-class Command:
+class SeedSpreadOptions:
     config: Annotated[Path, tyro.conf.Positional]
     """Configuration file."""
     out: Path
@@ -65,105 +55,73 @@ class Command:
     chunk: int = 8
 
 
-def main(command: Command) -> None:
+def main(options: SeedSpreadOptions) -> None:
+    """Train, evaluate and explain every seed, and write the tables."""
     jax_setup.prepare(gradients=True)
-    base = load_config_file(command.config)
-    lenses = base.data
-    if not isinstance(lenses, LensData):
-        raise UserError(
-            f"'{command.config}' is no lens finder; for events see lensjax.studies.events.talk_table."
-        )
-    seeds = range(command.seeds)
-    runs = train_all({command.out / f"seed{seed}": replace(base, seed=seed) for seed in seeds}, jobs=1)
-    data = replace(lenses, train=1, validation=1, test=command.test, seed=command.test_seed)
-    test = datasets.load(datasets.prepare(data), "test")
-    shown = [
-        examples.held_out_item(test[int(row)]) for row in np.flatnonzero(test.label == 1)[: command.lenses]
+    base, data = common.load_lens_config(options.config)
+    configs = common.plan_runs(base, {"": lambda config: config}, options.seeds)
+    runs = [restore(folder) for folder in common.train_runs(options.out, configs, jobs=1).values()]
+    test = common.held_out_simulations(data, options.test, options.test_seed, light=data.light)
+    rows = np.flatnonzero(test.label == 1)[: options.lenses]
+    lenses = [examples.held_out_item(test[int(row)]) for row in rows]
+    chosen = common.read_methods(options.methods) or default_methods.default_methods(runs[0])
+    methods = default_methods.with_trivial(chosen)
+    metrics = [
+        predict.summarise(common.predict_source(trained, test), test, trained.config) for trained in runs
     ]
-    methods: list[explained.Method] = [(text, *parse(text)) for text in command.methods]
-    methods = default_methods.with_trivial(methods or default_methods.default_methods(restore(runs[0])))
-    metrics, maps = [], []
-    for workdir in runs:
-        trained = restore(workdir)
-        metrics.append(test_metrics(trained, test))
-        maps.append(map_scores(trained, shown, methods, command.chunk))
-    training = [restore(workdir).summary for workdir in runs]
+    scores = [score_methods(trained, lenses, methods, options.chunk) for trained in runs]
     result = {
-        "command": shlex.join(sys.argv),
-        "environment": logs.environment(),
-        "data": asdict(data),
-        "seeds": command.seeds,
-        "training": training,
+        "data": asdict(data) | {"test": options.test, "seed": options.test_seed},
+        "seeds": options.seeds,
+        "training": [trained.summary for trained in runs],
         "metrics": metrics,
-        "maps": maps,
+        "maps": scores,
     }
-    logs.write_json(command.out / "table.json", result)
-    text = "\n".join([*metric_lines(metrics), "", *map_lines(maps, len(shown))])
-    (command.out / "table.md").write_text(text + "\n")
-    print(text)
-    print(f"\ntables: {command.out / 'table.md'}")
+    lines = [*metric_lines(metrics), "", *map_lines(scores, len(lenses))]
+    common.save_study(options.out, lines, result)
 
 
-def test_metrics(trained: Trained, test: datasets.Source) -> dict[str, Any]:
-    """Every metric of the large held-out set."""
-    step = jax.jit(predict.make_prediction_step(trained.config, trained.model))
-    batches = logs.progress(pipeline.eval_batches(test, 64), f"test {trained.workdir.name}")
-    predictions = predict.predict(step, trained.params, batches, parallel.data_mesh())
-    return predict.summarise(predictions, test, trained.config)
-
-
-def map_scores(
-    trained: Trained, shown: Sequence[explained.Item], methods: Sequence[explained.Method], chunk: int
+def score_methods(
+    trained: Trained, lenses: Sequence[maps.Item], methods: Sequence[maps.Method], chunk: int
 ) -> list[dict[str, Any]]:
-    """The table of methods of one network."""
-    predicted = explained.predict(trained, shown, chunk)
-    maps = explained.explain(
-        trained, shown, predicted, methods, target="lens", chunk=chunk, seed=0, progress=logs.progress
-    )
-    return result_files.score_table(explained.score(shown, maps), 0)
+    """Return the table of methods of one network."""
+    found, _ = common.make_maps(trained, lenses, methods, target="lens", chunk=chunk)
+    return result_files.score_table(maps.score(lenses, found), 0)
 
 
 def metric_lines(metrics: Sequence[dict[str, Any]]) -> list[str]:
-    """Markdown: mean, standard deviation and range over the seeds."""
+    """Return Markdown: mean, standard deviation and range over the seeds."""
     first = metrics[0]
-    lines = [
+    rows = []
+    for name in METRICS:
+        values = [m[name] for m in metrics if m.get(name) is not None]
+        if values:
+            rows.append((name, common.format_spread(values, 4), f"{min(values):.4f} – {max(values):.4f}"))
+    return [
         f"{len(metrics)} seeds, {first['n_positive']:,} lenses, {first['n_negative']:,} non-lenses.",
         "",
-        "| metric | mean ± s.d. over seeds | least – most |",
-        "|---|---|---|",
+        *common.markdown_table(("metric", "mean ± s.d. over seeds", "least – most"), rows),
     ]
-    for name in METRICS:
-        values = np.array([m[name] for m in metrics if m.get(name) is not None], float)
-        if values.size:
-            spread = values.std(ddof=1) if values.size > 1 else np.nan
-            bounds = f"{values.min():.4f} – {values.max():.4f}"
-            lines.append(f"| {name} | {values.mean():.4f} ± {spread:.4f} | {bounds} |")
-    return lines
 
 
-def map_lines(maps: Sequence[list[dict[str, Any]]], count: int) -> list[str]:
-    """Markdown: each method's mean over lenses, then mean ± standard deviation over the seeds."""
-    names = [name for name, value in maps[0][0].items() if isinstance(value, tuple)]
-    lines = [
-        f"{count} lenses, {len(maps)} seeds, mean ± s.d. over seeds; chance {maps[0][0]['chance']:.3f}.",
+def map_lines(scores: Sequence[list[dict[str, Any]]], count: int) -> list[str]:
+    """Return Markdown: each method's mean over lenses, then mean ± standard deviation over the seeds."""
+    names = [name for name, value in scores[0][0].items() if isinstance(value, tuple)]
+    rows = []
+    for number, first in enumerate(scores[0]):
+        cells = [common.format_spread([table[number][name][0] for table in scores], 3) for name in names]
+        rows.append((first["method"] + (" (trivial)" if first.get("baseline") else ""), *cells))
+    return [
+        f"{count} lenses, {len(scores)} seeds, mean ± s.d. over seeds; chance {scores[0][0]['chance']:.3f}.",
         "",
-        f"| map | {' | '.join(name.replace('_', ' ') for name in names)} |",
-        f"|---|{'---|' * len(names)}",
+        *common.markdown_table(("map", *(name.replace("_", " ") for name in names)), rows),
     ]
-    for row in range(len(maps[0])):
-        trivial = " (trivial)" if maps[0][row].get("baseline") else ""
-        cells = []
-        for name in names:
-            values = np.array([table[row][name][0] for table in maps])
-            cells.append(f"{values.mean():.3f} ± {values.std(ddof=1) if len(values) > 1 else np.nan:.3f}")
-        lines.append(f"| {maps[0][row]['method']}{trivial} | {' | '.join(cells)} |")
-    return lines
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run `lensjax study seeds`."""
+    common.run_study("seeds", main, SeedSpreadOptions, __doc__, arguments)
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.lenses.seed_spread", description=__doc__))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from what is saved.")
+    run()

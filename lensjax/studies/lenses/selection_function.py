@@ -1,6 +1,6 @@
 """The selection function of trained networks: which lenses they find, and what changes their mind.
 
-    python -m lensjax.studies.lenses.selection_function runs/seeds/seed* --out runs/selection
+    lensjax study selection runs/seeds/seed* --out runs/selection
 
 Recall at a fixed false-positive rate over the simulator's truth; over PSF width and position by making the
 same scenes again; the colour swap (the same lens with a blue and a red source: "do we miss red rings?"); and,
@@ -11,9 +11,7 @@ table.json, selection.png.
 from __future__ import annotations
 
 import functools
-import shlex
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,14 +21,15 @@ import numpy as np
 import tyro
 
 from lensjax.config import LensData
-from lensjax.runtime import jax_setup, logs
+from lensjax.report.figures import recall as figures
+from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
 from lensjax.simulate.lenses.instruments import instrument_named
 from lensjax.simulate.lenses.kinds import LENS_KINDS, LENS_WEIGHTS, RING
-from lensjax.studies.lenses import recall as R
-from lensjax.studies.lenses.selection_tables import lines
+from lensjax.studies import common
+from lensjax.studies.lenses import recall
 
 QUANTITIES: dict[str, str] = {
     "theta_e": "Einstein radius (arcsec)",
@@ -40,13 +39,15 @@ QUANTITIES: dict[str, str] = {
     "source_colour": "source colour (first − last band)",
     "lens_colour": "lens colour (first − last band)",
 }
+AXES = QUANTITIES | {"psf": "PSF width over its own", "offset": "distance from the middle (arcsec)"}
+"""Labels of the curves."""
 PSF = (0.7, 0.85, 1.0, 1.15, 1.3, 1.6)
 OFFSETS = (0.0, 0.5, 1.0, 1.5, 2.0)
 BOTH, NO_SOURCE = np.ones(2, np.float32), np.zeros(2, np.float32)
 
 
 @dataclass(frozen=True)
-class Command:
+class SelectionOptions:
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Folders of trained networks, of one experiment over several seeds say."""
     out: Path
@@ -68,41 +69,34 @@ class Command:
     """Where the non-lenses are kept; that of the first run where none is given."""
 
 
-def main(command: Command) -> None:
+def main(options: SelectionOptions) -> None:
+    """Score the same lenses in every variant, and write the tables and the figure."""
     jax_setup.prepare(gradients=False)
-    if command.bins < 1 or command.lenses < command.bins:
-        raise UserError(f"--bins {command.bins} must be 1 or more, and --lenses {command.lenses} no fewer.")
-    networks, data = R.restored(command.runs)
-    scores = R.scorer(networks)
-    directory = command.data_directory or data.directory
-    negatives = R.non_lens_scores(scores, data, command.non_lenses, command.seed, directory)
-    threshold = R.thresholds(negatives, command.fpr)
+    if options.bins < 1 or options.lenses < options.bins:
+        raise UserError(f"--bins {options.bins} must be 1 or more, and --lenses {options.lenses} no fewer.")
+    networks, data = recall.restore_lens_finders(options.runs)
+    scores = recall.make_scorer(networks)
+    directory = options.data_directory or data.directory
+    negatives = recall.score_non_lenses(scores, data, options.non_lenses, options.seed, directory)
+    threshold = recall.find_thresholds(negatives, options.fpr)
     if np.isnan(threshold).any():
-        raise UserError(f"--fpr is {R.resolution(command.non_lenses, command.fpr)}.")
-    truth, scored = score_variants(command, data, scores)
+        raise UserError(f"--fpr is {recall.describe_resolution(options.non_lenses, options.fpr)}.")
+    truth, scored = score_variants(options, data, scores)
     result = {
-        "command": shlex.join(sys.argv),
-        "environment": logs.environment(),
-        "runs": [str(path) for path in command.runs],
+        "runs": [str(path) for path in options.runs],
         "data": asdict(data),
-        "fpr": command.fpr,
-        "resolution": R.resolution(command.non_lenses, command.fpr),
+        "fpr": options.fpr,
+        "resolution": recall.describe_resolution(options.non_lenses, options.fpr),
         "thresholds": threshold.tolist(),
         "cuts": {"theta_e": data.min_theta_e, "snr": data.min_snr},
-        **analyse(truth, scored, threshold, data, command.bins),
+        **analyse(truth, scored, threshold, data, options.bins),
     }
-    command.out.mkdir(parents=True, exist_ok=True)
-    logs.write_json(command.out / "table.json", result)
-    text = "\n".join(lines(result, QUANTITIES))
-    (command.out / "table.md").write_text(text + "\n")
-    from lensjax.report.figures import recall as pictures
-
-    picture = pictures.save_selection(command.out / "selection.png", result, QUANTITIES)
-    print(f"{text}\n\ntables: {command.out / 'table.md'}\nfigure: {picture}")
+    figure = figures.draw_selection(options.out / "selection.png", result, AXES)
+    common.save_study(options.out, table_lines(result), result, [figure])
 
 
-def changes_of(instrument: Any) -> dict[str, tuple[Callable[[dict], dict], np.ndarray]]:
-    """Every way a scene is made: its change of parameters, and what light of the source stays."""
+def list_changes(instrument: Any) -> dict[str, tuple[Callable[[dict], dict], np.ndarray]]:
+    """Return every way a scene is made: its change of parameters, and what light of the source stays."""
     found: dict[str, tuple[Callable[[dict], dict], np.ndarray]] = {
         "as it is": (lambda s: s, BOTH),
         "source removed": (lambda s: s, NO_SOURCE),
@@ -119,16 +113,16 @@ def changes_of(instrument: Any) -> dict[str, tuple[Callable[[dict], dict], np.nd
 
 
 def score_variants(
-    command: Command, data: LensData, scores: R.Scorer
+    options: SelectionOptions, data: LensData, scores: recall.Scorer
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Truth of every lens, and its scores [networks n] in every variant."""
+    """Return the truth of every lens, and its scores [networks n] in every variant."""
     instrument, size, rays = instrument_named(data.instrument), data.size, data.supersampling
-    rule, changes = Rule(command.min_theta_e, command.min_snr), changes_of(instrument)
+    rule, changes = Rule(options.min_theta_e, options.min_snr), list_changes(instrument)
 
     def make(index: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        rng = np.random.default_rng([command.seed, int(index[0])])
+        rng = np.random.default_rng([options.seed, int(index[0])])
         kinds = rng.choice(len(LENS_KINDS), len(index), p=np.array(LENS_WEIGHTS)).astype(np.int32)
-        keys = R.keys_of(command.seed, index)
+        keys = recall.make_keys(options.seed, index)
         s, truth = edit_scene.parameters(keys, kinds, rule, instrument, size, rays)
         for which in ("source", "lens"):
             of = functools.partial(edit_scene.colour, which=which, instrument=instrument)
@@ -139,8 +133,8 @@ def score_variants(
             scored[name] = scores(jax.device_get(image))
         return jax.device_get(truth), scored
 
-    parts = list(R.in_chunks(make, command.lenses, f"lenses in {len(changes)} variants"))
-    n = command.lenses
+    parts = list(recall.map_chunks(make, options.lenses, f"lenses in {len(changes)} variants"))
+    n = options.lenses
     truth = {name: np.concatenate([part[0][name] for part in parts])[:n] for name in parts[0][0]}
     return truth, {name: np.concatenate([p[1][name] for p in parts], 1)[:, :n] for name in changes}
 
@@ -152,7 +146,7 @@ def analyse(
     data: LensData,
     bins: int,
 ) -> dict[str, Any]:
-    """Curves and paired changes. All but the curves over θE and S/N are of lenses as training had them."""
+    """Return curves and paired changes, of lenses as in training; the curves over θE and S/N are of all."""
     as_trained = (truth["theta_e"] > data.min_theta_e) & (truth["snr"] > data.min_snr)
     every = np.ones_like(as_trained)
     plain = scored["as it is"]
@@ -160,10 +154,10 @@ def analyse(
     for name in QUANTITIES:
         if np.ptp(truth[name]) > 0:  # one band has no colour
             keep = every if name in ("theta_e", "snr") else as_trained
-            curves[name] = curve(truth[name], plain, threshold, keep, bins)
+            curves[name] = measure_curve(truth[name], plain, threshold, keep, bins)
     for what, values in (("psf", PSF), ("offset", OFFSETS)):
         curves[what] = [
-            {"x": x, **R.recall_at(scored[f"{what} {x:g}"], threshold, as_trained)} for x in values
+            {"x": x, **recall.measure_recall(scored[f"{what} {x:g}"], threshold, as_trained)} for x in values
         ]
     pairs = [("as it is", "source removed"), ("as it is", "lens galaxy removed")]
     pairs += [("as it is", f"psf {x:g}") for x in PSF if x != 1]
@@ -171,22 +165,24 @@ def analyse(
     if "red source" in scored:
         ring = as_trained & (truth["kind"] == RING)
         swap = {
-            name: change(scored, "blue source", "red source", threshold, keep)
+            name: compare_variants(scored, "blue source", "red source", threshold, keep)
             for name, keep in (("all lenses", as_trained), ("rings", ring))
         }
     return {
         "lenses": len(every),
-        "as_trained": R.recall_at(plain, threshold, as_trained),
+        "as_trained": recall.measure_recall(plain, threshold, as_trained),
         "curves": curves,
         "colour_swap": swap,
-        "changes": {after: change(scored, before, after, threshold, as_trained) for before, after in pairs},
+        "changes": {
+            after: compare_variants(scored, before, after, threshold, as_trained) for before, after in pairs
+        },
     }
 
 
-def curve(
+def measure_curve(
     x: np.ndarray, scores: np.ndarray, threshold: np.ndarray, keep: np.ndarray, bins: int
 ) -> list[dict[str, Any]]:
-    """Recall in bins of as many lenses each, at the bin's median."""
+    """Return the recall in bins of as many lenses each, at the bin's median."""
     order = np.flatnonzero(keep)[np.argsort(x[keep], kind="stable")]
     points = []
     for rows in np.array_split(order, bins):
@@ -194,30 +190,72 @@ def curve(
             inside = np.zeros(len(x), bool)
             inside[rows] = True
             place = {"x": float(np.median(x[rows])), "from": float(x[rows[0]]), "to": float(x[rows[-1]])}
-            points.append(place | R.recall_at(scores, threshold, inside))
+            points.append(place | recall.measure_recall(scores, threshold, inside))
     return points
 
 
-def change(
+def compare_variants(
     scored: dict[str, np.ndarray], before: str, after: str, threshold: np.ndarray, keep: np.ndarray
 ) -> dict[str, Any]:
-    """Recall of both, and the paired differences in recall and in the logit of the same lenses."""
+    """Return the recall of both, and the paired differences in recall and in the logit of the same lenses."""
     one, other = scored[before][:, keep], scored[after][:, keep]
     limit = threshold[:, None]
     return {
-        "before": R.recall_at(scored[before], threshold, keep),
-        "after": R.recall_at(scored[after], threshold, keep),
-        "recall": R.paired((other > limit).astype(np.float64) - (one > limit)),
-        "logit": R.paired(other - one),
+        "before": recall.measure_recall(scored[before], threshold, keep),
+        "after": recall.measure_recall(scored[after], threshold, keep),
+        "recall": recall.summarise_change((other > limit).astype(np.float64) - (one > limit)),
+        "logit": recall.summarise_change(other - one),
     }
 
 
-if __name__ == "__main__":
-    try:
-        main(
-            tyro.cli(Command, prog="python -m lensjax.studies.lenses.selection_function", description=__doc__)
+def table_lines(result: dict[str, Any]) -> list[str]:
+    """Return everything that was found, as Markdown tables."""
+    cuts, swap, changes = result["cuts"], result["colour_swap"], result["changes"]
+    lines = [
+        f"Recall at a false-positive rate of {result['fpr']:g} ({result['resolution']}), mean of "
+        f"{len(result['runs'])} networks (95 % Wilson interval) ± s.d. between networks.",
+        f"All lenses as in training (θE > {cuts['theta_e']:g}″, S/N > {cuts['snr']:g}): "
+        f"{recall.format_recall(result['as_trained'])} of {result['as_trained']['n']}.",
+        "",
+    ]
+    if swap:  # an instrument of one band has no colours
+        head = ("colour swap", "recall, blue", "recall, red", "Δ recall, red − blue", "Δ logit")
+        lines += [
+            "The same scenes with a blue and with a red source of the same VIS magnitude (so the red one is "
+            "brighter in redder bands, and fainter in bluer ones):",
+            "",
+            *common.markdown_table(head, change_rows(swap)),
+            "",
+        ]
+    head = ("change", "recall before", "after", "Δ recall", "Δ logit")
+    lines += common.markdown_table(head, change_rows(changes))
+    for name, points in result["curves"].items():
+        rows = []
+        for point in points:
+            span = f" ({point['from']:.2f}–{point['to']:.2f})" if "from" in point else ""
+            rows.append((f"{point['x']:.2f}{span}", str(point["n"]), recall.format_recall(point)))
+        lines += ["", *common.markdown_table((AXES[name], "lenses", "recall"), rows)]
+    return lines
+
+
+def change_rows(changes: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the cells of changes: recall before and after, and the paired differences."""
+    return [
+        (
+            f"{name} ({row['recall']['n']})",
+            recall.format_recall(row["before"]),
+            recall.format_recall(row["after"]),
+            recall.format_change(row["recall"], 3),
+            recall.format_change(row["logit"]),
         )
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; nothing but finished data sets is kept.")
+        for name, row in changes.items()
+    ]
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run `lensjax study selection`."""
+    common.run_study("selection", main, SelectionOptions, __doc__, arguments)
+
+
+if __name__ == "__main__":
+    run()
