@@ -2,7 +2,7 @@
 
 In the order of a study: `run_study`; `load_lens_config`, `load_edits`, `plan_runs`, `train_runs`;
 `held_out_simulations`, `predict_source`, `predict_images`, `read_methods`, `make_maps`; `format_spread`,
-`markdown_table`, `save_study`. Apart: `real_data_folder`.
+`format_change`, `markdown_table`, `save_study`. Apart: `real_data_folder`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
+import tyro
 
 from lensjax.config import Config, LensData, LossConfig
 from lensjax.config_io import load_config_file
@@ -32,6 +33,19 @@ from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names, defined_in
 from lensjax.training.subprocesses import train_all
 
+Help = tyro.conf.arg
+ConfigFile = Annotated[Path, tyro.conf.Positional, Help(help="Configuration file.")]
+Runs = Annotated[
+    tuple[Path, ...], tyro.conf.Positional, Help(help="Folders of train.py, seeds of one experiment say.")
+]
+Run = Annotated[Path, tyro.conf.Positional, Help(help="Folder of train.py.")]
+Out = Annotated[Path, Help(help="Folder of the tables, the figures, and the runs that are trained.")]
+Jobs = Annotated[int, Help(help="Trainings at once, each on its share of the cores.")]
+SimulatorSeed = Annotated[int, Help(help="Of the simulator; no training set has it.")]
+Train = Annotated[
+    int | None, Help(help="Training images, fewer for a quick look; the configuration's by default.")
+]
+Epochs = Annotated[int | None, Help(help="Passes over them; the configuration's if none.")]
 Edit = Callable[[Config], Config]
 NamedSeed = tuple[str, int]
 """Name of a variant, and seed."""
@@ -172,6 +186,12 @@ def format_spread(values: Iterable[float | int | None], digits: int) -> str:
         return ""
     spread = f" ± {known.std(ddof=1):.{digits}f}" if known.size > 1 else ""
     return f"{known.mean():.{digits}f}{spread}"
+
+
+def format_change(mean: float, low: float, high: float, digits: int) -> str:
+    """Format `+0.12 (-0.03 to +0.27)`; without an interval where there is none, such as of one seed."""
+    interval = f" ({low:+.{digits}f} to {high:+.{digits}f})" if np.isfinite(low) else ""
+    return f"{mean:+.{digits}f}{interval}"
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -11,9 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
@@ -28,8 +25,7 @@ from lensjax.studies import common
 
 @dataclass(frozen=True)
 class GoldenEventOptions:
-    run: Annotated[Path, tyro.conf.Positional]
-    """Folder of train.py."""
+    run: common.Run
     data: Path | None = None
     """The golden set; gravity_spy_golden/golden_rgb_140x170.npz of LENSJAX_REAL_DATA where none is given."""
 

@@ -14,12 +14,10 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import h5py
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from lensjax.data.strain.strain import Strain, read_strain
 from lensjax.data.strain.strain_scan import around, block_at, event_at, whitened
@@ -47,8 +45,7 @@ TEMPLATE = "GW150914_4_template.hdf5"
 
 @dataclass(frozen=True)
 class RealEventOptions:
-    run: Annotated[Path, tyro.conf.Positional]
-    """Folder of train.py."""
+    run: common.Run
     data: Path | None = None
     """Folder of the strain files; ligo_strain of LENSJAX_REAL_DATA where none is given."""
     csv: Path | None = None

@@ -29,6 +29,7 @@ from lensjax.report.figures import studies as figures
 from lensjax.runtime.errors import UserError
 from lensjax.studies import common
 from lensjax.studies.common import format_spread, markdown_table
+from lensjax.studies.maps.shortcuts import guess_from_number
 
 CHIRP = CLASSES.index("Chirp")
 SeedRows = dict[str, list[dict[str, Any]]]
@@ -39,8 +40,7 @@ SeedRows = dict[str, list[dict[str, Any]]]
 class TalkTableOptions:
     config: Annotated[Path, tyro.conf.Positional]
     """Configuration file that the ablations change."""
-    out: Path
-    """Folder of the runs and the table."""
+    out: common.Out
     seeds: int = 5
     ablations: Path = Path("configs/ablations.py")
     """File with ABLATIONS, a dict of name -> edit of a Config."""
@@ -133,10 +133,8 @@ def measure_border(rows: dict[str, list[dict[str, Any]]], test_set: datasets.Sou
 
 def guess_from_plane(train_set: datasets.Source, test_set: datasets.Source) -> dict[str, float]:
     """Return the accuracy of guessing the commonest class of the displayed Q plane."""
-    planes = train_set.truth["q_plane"].astype(int)
-    counts = np.zeros((planes.max() + 1, len(CLASSES)), int)
-    np.add.at(counts, (planes, train_set.label), 1)
-    said = counts.argmax(1)[np.minimum(test_set.truth["q_plane"].astype(int), planes.max())]
+    train_plane, test_plane = (source.truth["q_plane"] for source in (train_set, test_set))
+    said = guess_from_number(train_plane, train_set.label, test_plane)
     table = metrics.confusion(said.astype(np.int32), test_set.label, len(CLASSES))
     return {"accuracy": float(metrics.accuracy(table)), "macro_f1": float(metrics.macro_f1(table))}
 

@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from lensjax.config import LensData
 from lensjax.data.store import datasets
@@ -45,16 +44,13 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class FlagOptions:
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Workdirs of train.py."""
-    out: Path
-    """Folder of the tables."""
+    runs: common.Runs
+    out: common.Out
     evidence: tuple[str, ...] = ("grad_cam", "integrated_gradients(steps=16)")
     """Methods, one of lensjax.evaluation.disagreement_flag.EVIDENCE each; each is a table row."""
     count: int = 4_000
     """Held-out simulations with all artefacts, a half of them lenses."""
-    seed: int = 2_000
-    """Of the simulator; no training set has it."""
+    seed: common.SimulatorSeed = 2_000
     recall: float = 0.8
     """At which precision is told."""
     validation: int = 600

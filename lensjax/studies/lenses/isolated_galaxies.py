@@ -11,19 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import jax
 import numpy as np
-import tyro
 
 from lensjax.config import LensData
 from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
-from lensjax.simulate.lenses.instruments import instrument_named
 from lensjax.simulate.lenses.kinds import COMPANIONS, KINDS, NON_LENS_KINDS
 from lensjax.studies import common
 from lensjax.studies.lenses import recall
@@ -35,14 +31,11 @@ REMOVED = "companions removed"
 
 @dataclass(frozen=True)
 class IsolatedGalaxyOptions:
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folders of trained networks, of one experiment over several seeds say."""
-    out: Path
-    """Folder of the tables."""
+    runs: common.Runs
+    out: common.Out
     scenes: int = 500
     """Simulated scenes of each kind of non-lens."""
-    seed: int = 4000
-    """Of the simulator; no training set has it."""
+    seed: common.SimulatorSeed = 4000
 
 
 def main(options: IsolatedGalaxyOptions) -> None:
@@ -52,35 +45,35 @@ def main(options: IsolatedGalaxyOptions) -> None:
         raise UserError(f"--scenes {options.scenes} must be 2 or more.")
     networks, data = recall.restore_lens_finders(options.runs)
     scores = recall.make_scorer(networks)
-    scored = {name: score_kind(options, data, scores, name) for name in NON_LENS_KINDS}
-    companions = KINDS[COMPANIONS]
-    scored[REMOVED] = score_kind(options, data, scores, companions, alone=True)
+    scored: dict[str, Float[np.ndarray, "r n"]] = {}
+    for kind in NON_LENS_KINDS:
+        scored |= score_kind(options, data, scores, kind)
     rows = {
         name: recall.summarise_change(each) | {"lens": recall.summarise_recall(each > 0)}
         for name, each in scored.items()
     }
-    change = recall.summarise_change(scored[REMOVED] - scored[companions])
+    change = recall.summarise_change(scored[REMOVED] - scored[KINDS[COMPANIONS]])
     lines = table_lines(rows, change, len(networks))
     common.save_study(options.out, lines, {"rows": rows, "change": change})
 
 
 def score_kind(
-    options: IsolatedGalaxyOptions, data: LensData, scores: recall.Scorer, kind: str, alone: bool = False
-) -> Float[np.ndarray, "r n"]:
-    """Return the logit of lens less that of non-lens, by every network, of scenes of one kind."""
-    instrument, size, rays = instrument_named(data.instrument), data.size, data.supersampling
+    options: IsolatedGalaxyOptions, data: LensData, scores: recall.Scorer, kind: str
+) -> dict[str, Float[np.ndarray, "r n"]]:
+    """Return logits of lens less non-lens of scenes of a kind; with companions, also without them."""
+    changes: dict[str, recall.Change] = {kind: (lambda s: s, NO_SOURCE)}
+    if kind == KINDS[COMPANIONS]:
+        changes[REMOVED] = (edit_scene.alone, NO_SOURCE)
     number = KINDS.index(kind)
-
-    def make(index: np.ndarray) -> np.ndarray:
-        keys = recall.make_keys(options.seed + number, index)
-        kinds = np.full(len(index), number, np.int32)
-        rule = Rule(data.min_theta_e, data.min_snr)
-        s, _ = edit_scene.parameters(keys, kinds, rule, instrument, size, rays)
-        s = jax.vmap(edit_scene.alone)(s) if alone else s
-        return scores(jax.device_get(edit_scene.images(keys, s, NO_SOURCE, instrument, size, rays)))
-
-    parts = list(recall.map_chunks(make, options.scenes, f"{kind}{', alone' if alone else ''}"))
-    return np.concatenate(parts, 1)[:, : options.scenes]
+    return recall.score_scenes(
+        scores,
+        data,
+        Rule(data.min_theta_e, data.min_snr),
+        np.eye(len(KINDS))[number],
+        changes,
+        count=options.scenes,
+        seed=options.seed + number,
+    )[1]
 
 
 def table_lines(rows: dict[str, Any], change: dict[str, Any], networks: int) -> list[str]:

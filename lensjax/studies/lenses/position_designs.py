@@ -47,23 +47,18 @@ Measured = dict[str, Any]
 
 @dataclass(frozen=True)
 class PositionDesignOptions:
-    out: Path
-    """Folder of the runs and the table."""
+    out: common.Out
     config: Path = Path("configs/where.py")
     """Configuration file with WAYS, a dict of name -> edit of it, and STARTS."""
     seeds: int = 5
     only: tuple[str, ...] = ()
     """Names of some ways; all where none is given."""
-    train: int | None = None
-    """Training images; the configuration's where none is given. Fewer images and epochs make a quick look."""
-    epochs: int | None = None
-    """Passes over them; the configuration's where none is given."""
-    jobs: int = 1
-    """Trainings at once, each on its share of the cores."""
+    train: common.Train = None
+    epochs: common.Epochs = None
+    jobs: common.Jobs = 1
     test: int = 20_600
     """Held-out simulations; half of them lenses, so that 10,000 are not."""
-    test_seed: int = 1000
-    """Of the simulator; no training set has it."""
+    test_seed: common.SimulatorSeed = 1000
     lenses: int = 500
     """Lenses, the first ones, whose places and maps are scored."""
     chunk: int = 8

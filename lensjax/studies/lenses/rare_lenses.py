@@ -8,23 +8,17 @@ rates, and the compound scenes once more without the further source. Writes tabl
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import jax
 import numpy as np
-import tyro
 
+from lensjax.config import LensData
 from lensjax.report.figures import recall as figures
 from lensjax.runtime import jax_setup
-from lensjax.simulate.lenses import edit_scene
-from lensjax.simulate.lenses.compound_lenses import refuse_unfound
 from lensjax.simulate.lenses.evidence import Rule
-from lensjax.simulate.lenses.instruments import Instrument, instrument_named
-from lensjax.simulate.lenses.kinds import ALL_KINDS, COMPOUND_KINDS, shares
+from lensjax.simulate.lenses.kinds import COMPOUND_KINDS, shares
 from lensjax.studies import common
 from lensjax.studies.lenses import recall
 
@@ -39,18 +33,15 @@ DRAWN = ("single", "ring", *COMPOUND_KINDS)
 
 @dataclass(frozen=True)
 class RareLensOptions:
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folders of trained networks, of one experiment over several seeds say."""
-    out: Path
-    """Folder of the tables and the figure."""
+    runs: common.Runs
+    out: common.Out
     lenses: int = 1000
     """Scenes of each kind; of rings, a third or so have a red source."""
     non_lenses: int = 100_000
     """Held-out non-lenses that set the thresholds; ten or more should pass the strictest rate."""
     rates: tuple[float, ...] = (1e-2, 1e-3, 1e-4)
     """False-positive rates."""
-    seed: int = 2000
-    """Of the simulator; no training set has it."""
+    seed: common.SimulatorSeed = 2000
     data_directory: str = ""
     """Where the non-lenses are kept; that of the first run where none is given."""
 
@@ -62,11 +53,9 @@ def main(options: RareLensOptions) -> None:
     scores = recall.make_scorer(networks)
     directory = options.data_directory or data.directory
     negatives = recall.score_non_lenses(scores, data, options.non_lenses, options.seed, directory)
-    camera = instrument_named(data.instrument), data.size, data.supersampling
-    rule = Rule(float(data.min_theta_e), float(data.min_snr))
     groups: dict[str, dict[str, np.ndarray]] = {}
     for number, kind in enumerate(DRAWN):
-        groups |= split_groups(kind, *score_kind(options, scores, kind, number, rule, *camera))
+        groups |= split_groups(kind, *score_kind(options, scores, data, number))
     limits = {rate: recall.find_thresholds(negatives, rate) for rate in options.rates}
     result: dict[str, Any] = {
         "runs": [str(path) for path in options.runs],
@@ -87,39 +76,25 @@ def main(options: RareLensOptions) -> None:
 
 
 def score_kind(
-    options: RareLensOptions,
-    scores: recall.Scorer,
-    kind: str,
-    number: int,
-    rule: Rule,
-    instrument: Instrument,
-    size: int,
-    supersampling: int,
+    options: RareLensOptions, scores: recall.Scorer, data: LensData, number: int
 ) -> tuple[dict[str, np.ndarray], ...]:
     """Return truth and scores of scenes of a kind; of compound ones, those of the nearer source alone too."""
-    compound = kind in COMPOUND_KINDS
-    seed = options.seed + 1 + number
-
-    def make(index: np.ndarray) -> tuple[dict, np.ndarray, np.ndarray | None]:
-        rng = np.random.default_rng([seed, int(index[0])])
-        kinds = rng.choice(len(ALL_KINDS), len(index), p=shares((kind,))[0]).astype(np.int32)
-        keys = recall.make_keys(seed, index)
-        s, truth = edit_scene.parameters(keys, kinds, rule, instrument, size, supersampling, compound)
-        refuse_unfound(truth, rule)
-        image = functools.partial(edit_scene.images, keys, s)
-        both, near = (np.array(a, np.float32) for a in ((1, 1), (1, 0)))
-        seen = scores(jax.device_get(image(both, instrument, size, supersampling)))
-        alone = scores(jax.device_get(image(near, instrument, size, supersampling))) if compound else None
-        return jax.device_get(truth), seen, alone
-
-    parts = list(recall.map_chunks(make, options.lenses, kind))
-    n = options.lenses
-    truth = {name: np.concatenate([part[0][name] for part in parts])[:n] for name in parts[0][0]}
-    first = {"score": np.concatenate([part[1] for part in parts], 1)[:, :n], **truth}
-    if not compound:
-        return (first,)
-    near = np.concatenate([part[2] for part in parts], 1)[:, :n]
-    return first, {**truth, "score": near, "snr": truth["snr_1"]}
+    compound = DRAWN[number] in COMPOUND_KINDS
+    changes: dict[str, recall.Change] = {"both": (lambda s: s, np.ones(2, np.float32))}
+    if compound:
+        changes["near"] = (lambda s: s, np.array((1, 0), np.float32))
+    truth, scored = recall.score_scenes(
+        scores,
+        data,
+        Rule(float(data.min_theta_e), float(data.min_snr)),
+        shares((DRAWN[number],))[0],
+        changes,
+        count=options.lenses,
+        seed=options.seed + 1 + number,
+        compound=compound,
+    )
+    whole = {**truth, "score": scored["both"]}
+    return (whole, {**truth, "score": scored["near"], "snr": truth["snr_1"]}) if compound else (whole,)
 
 
 def split_groups(

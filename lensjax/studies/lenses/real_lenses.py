@@ -17,10 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from lensjax.data.batches.augment import as_float
 from lensjax.data.store.datasets import Source
@@ -32,7 +31,7 @@ from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.studies import common
 from lensjax.studies.common import format_spread
-from lensjax.studies.lenses import real_images, ring_profiles
+from lensjax.studies.lenses import real_images, recall, ring_profiles
 from lensjax.studies.lenses.real_images import RealImages
 from lensjax.types import Float
 
@@ -43,16 +42,14 @@ METHODS = ("attention", "grad_cam", "occlusion", "integrated_gradients", "abs_in
 
 @dataclass(frozen=True)
 class RealLensOptions:
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folders of train.py, seeds of one configuration."""
+    runs: common.Runs
     lenses: Path
     """Folder like lens_hst: a folder a lens, an HDF5 a filter, tables/ with Einstein radii."""
     galaxies: Path
     """Folder with real-galaxy catalogues and their stamps."""
     rings: Path
     """.npz of ring galaxies and others, or its folder."""
-    out: Path
-    """Folder of the tables and the figure."""
+    out: common.Out
     methods: tuple[str, ...] = METHODS
     """Maps whose energy is measured at the Einstein radius; none for no maps."""
     chunk: int = 8
@@ -124,7 +121,7 @@ def score_networks(
         "threshold": threshold.tolist(),
         "auroc": {name: summarise_auroc(*pair) for name, pair in comparisons.items()},
         "trivial": summarise_flux(images),
-        "above": {name: measure_share_above(x, threshold) for name, x in rates.items()},
+        "above": {name: recall.summarise_recall(x > threshold[:, None]) for name, x in rates.items()},
         "drop": measure_drop(scores["lenses"], scores["without_arcs"]),
         "position": measure_positions(moved, images),
         "scores": scores,
@@ -190,15 +187,6 @@ def summarise_flux(images: RealImages) -> dict[str, dict[str, dict[str, Any]]]:
         name: {key: summarise_auroc(a[key][None], b[key][None]) for key in real_images.TRIVIAL}
         for name, (a, b) in pairs.items()
     }
-
-
-def measure_share_above(
-    scores: Float[np.ndarray, "r n"], threshold: Float[np.ndarray, " r"]
-) -> dict[str, Any]:
-    """Return the share above each network's threshold; the interval is Wilson's, of their mean of n."""
-    each, n = (scores > threshold[:, None]).mean(1), scores.shape[1]
-    low, high = intervals.wilson(float(each.mean()) * n, n)
-    return {"n": n, "each": each.tolist(), "mean": float(each.mean()), "low": low, "high": high}
 
 
 def measure_drop(lenses: Float[np.ndarray, "r n"], without: Float[np.ndarray, "r n"]) -> dict[str, Any]:
@@ -323,8 +311,8 @@ def auroc_lines(result: Mapping[str, Any]) -> list[str]:
 
 def rate_lines(result: Mapping[str, Any]) -> list[str]:
     """Return a table of shares above the threshold that 1 % of the simulated non-lenses pass."""
-    recall = format_spread([row["recall"] for row in result["simulated"]], 3)
-    rows = [("simulated lenses", str(result["simulated"][0]["n"]), recall, "")]
+    simulated = format_spread([row["recall"] for row in result["simulated"]], 3)
+    rows = [("simulated lenses", str(result["simulated"][0]["n"]), simulated, "")]
     for name, row in result["above"].items():
         rows.append((name, str(row["n"]), format_spread(row["each"], 3), format_range(row)))
     head = ("above the threshold that 1 in 100 simulated non-lenses passes", "n", "share", "by image")

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 
 from lensjax.inspection import examples, maps
 from lensjax.inspection.restore import restore
@@ -23,8 +21,7 @@ from lensjax.studies.lenses.real_images import find_peak_of_light
 
 @dataclass(frozen=True)
 class RealPositionOptions:
-    run: Annotated[Path, tyro.conf.Positional]
-    """Folder of train.py."""
+    run: common.Run
     inputs: tuple[Path, ...]
     """Files, as for explain.py."""
     pixel_scale: float | None = None

@@ -39,17 +39,13 @@ class RealVariantOptions:
     galaxies: Path
     """Their half that is not held out is what the variants with real negatives train on."""
     rings: Path
-    out: Path
-    """Folder of the runs and the table."""
+    out: common.Out
     seeds: int = 3
     only: tuple[str, ...] = ()
     """Names of some variants; all where none is given."""
-    train: int | None = None
-    """Training images; the configuration's where none is given. Fewer images and epochs make a quick look."""
-    epochs: int | None = None
-    """Passes over them; the configuration's where none is given."""
-    jobs: int = 1
-    """Trainings at once, each on its share of the cores."""
+    train: common.Train = None
+    epochs: common.Epochs = None
+    jobs: common.Jobs = 1
     directory: str = ""
     """Where the simulations are kept, instead of the configuration's folder."""
     chunk: int = 8
@@ -105,10 +101,10 @@ def summarise_network(result: Mapping[str, Any]) -> dict[str, float]:
         "AUROC, lenses, without arcs": area["lenses against the same without arcs"]["mean"],
         "AUROC, rings, others": area["rings against other galaxies (DECaLS)"]["mean"],
         "recall, simulations": result["simulated"][0]["recall"],
-        "recall, lenses": above["lenses"]["mean"],
-        "passing, without arcs": above["the same without arcs"]["mean"],
-        "passing, galaxies": above["galaxies"]["mean"],
-        "passing, rings": above["ring galaxies (DECaLS)"]["mean"],
+        "recall, lenses": above["lenses"]["recall"],
+        "passing, without arcs": above["the same without arcs"]["recall"],
+        "passing, galaxies": above["galaxies"]["recall"],
+        "passing, rings": above["ring galaxies (DECaLS)"]["recall"],
         "position error, ″": errors[0] if errors else float(np.nan),
     }
 

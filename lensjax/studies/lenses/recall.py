@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,18 @@ from lensjax.inspection.maps import predictor
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime import logs
 from lensjax.runtime.errors import UserError
+from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
+from lensjax.simulate.lenses.compound_lenses import refuse_unfound
+from lensjax.simulate.lenses.evidence import Rule
+from lensjax.simulate.lenses.instruments import instrument_named
+from lensjax.simulate.lenses.kinds import ALL_KINDS
 from lensjax.studies import common
 from lensjax.types import Bool, Float
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # images [n h w c] -> scores [networks n]
+Change = tuple[Callable[[dict], dict], np.ndarray]
+"""A change of the parameters of a scene, and what light of its (at most two) sources stays."""
 CHUNK = 64
 
 
@@ -77,6 +84,48 @@ def score_non_lenses(
         rows = range(start, min(start + 1024, count))
         parts.append(scores(np.stack([source[row]["image"] for row in rows])))
     return np.concatenate(parts, 1)
+
+
+def score_scenes(
+    scores: Scorer,
+    data: LensData,
+    rule: Rule,
+    shares: Float[np.ndarray, "k"],
+    changes: Mapping[str, Change],
+    *,
+    count: int,
+    seed: int,
+    measure: Callable[[dict], dict] = lambda s: {},
+    compound: bool = False,
+) -> tuple[dict[str, np.ndarray], dict[str, Float[np.ndarray, "r n"]]]:
+    """Simulate scenes, score each as every change makes it; return their truth, and scores by change.
+
+    Args:
+      shares: of the kinds of `ALL_KINDS`, from the first on.
+      seed: of the simulator.
+      measure: numbers of a scene's parameters that join its truth.
+      compound: whether the kinds are compound lenses.
+    """
+    instrument, size, rays = instrument_named(data.instrument), data.size, data.supersampling
+
+    def make(index: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        rng = np.random.default_rng([seed, int(index[0])])
+        kinds = rng.choice(len(shares), len(index), p=shares).astype(np.int32)
+        keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(index.astype(np.uint32))
+        s, truth = edit_scene.parameters(keys, kinds, rule, instrument, size, rays, compound)
+        if compound:
+            refuse_unfound(truth, rule)
+        truth |= jax.vmap(measure)(s)
+        scored = {}
+        for name, (change, sources) in changes.items():
+            image = edit_scene.images(keys, jax.vmap(change)(s), sources, instrument, size, rays)
+            scored[name] = scores(jax.device_get(image))
+        return jax.device_get(truth), scored
+
+    what = ", ".join(name for name, share in zip(ALL_KINDS, shares, strict=False) if share)
+    parts = list(map_chunks(make, count, what))
+    truth = {name: np.concatenate([part[0][name] for part in parts])[:count] for name in parts[0][0]}
+    return truth, {name: np.concatenate([part[1][name] for part in parts], 1)[:, :count] for name in changes}
 
 
 def find_thresholds(negatives: Float[np.ndarray, "r n"], fpr: float) -> Float[np.ndarray, "r"]:
@@ -134,11 +183,6 @@ def map_chunks(make: Callable[[np.ndarray], Any], count: int, what: str) -> Iter
         )
 
 
-def make_keys(seed: int, index: np.ndarray) -> Any:
-    """Return a key for each scene, by its number."""
-    return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(index.astype(np.uint32))
-
-
 def format_recall(result: dict[str, Any]) -> str:
     """Format `0.712 (0.690–0.733) ± 0.021` for a table; the last only with several networks."""
     if np.isnan(result["recall"]):
@@ -148,6 +192,5 @@ def format_recall(result: dict[str, Any]) -> str:
 
 
 def format_change(row: dict[str, Any], digits: int = 2) -> str:
-    """Format `+0.12 (-0.03 to +0.27)`, a mean change with its interval."""
-    mean, low, high = (f"{row[name]:+.{digits}f}" for name in ("mean", "low", "high"))
-    return f"{mean} ({low} to {high})"
+    """Format a result of `summarise_change`."""
+    return common.format_change(row["mean"], row["low"], row["high"], digits)

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from lensjax.evaluation import predict
 from lensjax.inspection import default_methods, examples, maps, result_files
@@ -39,15 +37,12 @@ METRICS = (
 
 @dataclass(frozen=True)
 class SeedSpreadOptions:
-    config: Annotated[Path, tyro.conf.Positional]
-    """Configuration file."""
-    out: Path
-    """Folder of the runs and the tables."""
+    config: common.ConfigFile
+    out: common.Out
     seeds: int = 5
     test: int = 20_600
     """Held-out simulations; half of them lenses, so that 10,000 are not."""
-    test_seed: int = 1000
-    """Of the simulator; no training set has it."""
+    test_seed: common.SimulatorSeed = 1000
     lenses: int = 96
     """Lenses whose maps are scored."""
     methods: tuple[str, ...] = ()

@@ -11,14 +11,11 @@ table.json, selection.png.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import jax
 import numpy as np
-import tyro
 
 from lensjax.config import LensData
 from lensjax.report.figures import recall as figures
@@ -26,8 +23,8 @@ from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.evidence import Rule
-from lensjax.simulate.lenses.instruments import instrument_named
-from lensjax.simulate.lenses.kinds import LENS_KINDS, LENS_WEIGHTS, RING
+from lensjax.simulate.lenses.instruments import Instrument, instrument_named
+from lensjax.simulate.lenses.kinds import LENS_WEIGHTS, RING
 from lensjax.studies import common
 from lensjax.studies.lenses import recall
 
@@ -48,10 +45,8 @@ BOTH, NO_SOURCE = np.ones(2, np.float32), np.zeros(2, np.float32)
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folders of trained networks, of one experiment over several seeds say."""
-    out: Path
-    """Folder of the tables and the figure."""
+    runs: common.Runs
+    out: common.Out
     lenses: int = 3000
     """Simulated lenses, in the kinds' usual shares."""
     non_lenses: int = 20_000
@@ -63,8 +58,7 @@ class SelectionOptions:
     min_snr: float = 10.0
     bins: int = 8
     """Points of a curve, with as many lenses each."""
-    seed: int = 3000
-    """Of the simulator; no training set has it."""
+    seed: common.SimulatorSeed = 3000
     data_directory: str = ""
     """Where the non-lenses are kept; that of the first run where none is given."""
 
@@ -81,7 +75,19 @@ def main(options: SelectionOptions) -> None:
     threshold = recall.find_thresholds(negatives, options.fpr)
     if np.isnan(threshold).any():
         raise UserError(f"--fpr is {recall.describe_resolution(options.non_lenses, options.fpr)}.")
-    truth, scored = score_variants(options, data, scores)
+    instrument = instrument_named(data.instrument)
+    truth, scored = recall.score_scenes(
+        scores,
+        data,
+        Rule(options.min_theta_e, options.min_snr),
+        np.array(LENS_WEIGHTS),
+        list_changes(instrument),
+        count=options.lenses,
+        seed=options.seed,
+        measure=lambda s: {
+            f"{which}_colour": edit_scene.colour(s, which, instrument) for which in ("source", "lens")
+        },
+    )
     result = {
         "runs": [str(path) for path in options.runs],
         "data": asdict(data),
@@ -95,9 +101,9 @@ def main(options: SelectionOptions) -> None:
     common.save_study(options.out, table_lines(result), result, [figure])
 
 
-def list_changes(instrument: Any) -> dict[str, tuple[Callable[[dict], dict], np.ndarray]]:
+def list_changes(instrument: Instrument) -> dict[str, recall.Change]:
     """Return every way a scene is made: its change of parameters, and what light of the source stays."""
-    found: dict[str, tuple[Callable[[dict], dict], np.ndarray]] = {
+    found: dict[str, recall.Change] = {
         "as it is": (lambda s: s, BOTH),
         "source removed": (lambda s: s, NO_SOURCE),
         "lens galaxy removed": (edit_scene.without_galaxy, BOTH),
@@ -110,33 +116,6 @@ def list_changes(instrument: Any) -> dict[str, tuple[Callable[[dict], dict], np.
     for offset in OFFSETS:
         found[f"offset {offset:g}"] = (functools.partial(edit_scene.at_distance, distance=offset), BOTH)
     return found
-
-
-def score_variants(
-    options: SelectionOptions, data: LensData, scores: recall.Scorer
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return the truth of every lens, and its scores [networks n] in every variant."""
-    instrument, size, rays = instrument_named(data.instrument), data.size, data.supersampling
-    rule, changes = Rule(options.min_theta_e, options.min_snr), list_changes(instrument)
-
-    def make(index: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        rng = np.random.default_rng([options.seed, int(index[0])])
-        kinds = rng.choice(len(LENS_KINDS), len(index), p=np.array(LENS_WEIGHTS)).astype(np.int32)
-        keys = recall.make_keys(options.seed, index)
-        s, truth = edit_scene.parameters(keys, kinds, rule, instrument, size, rays)
-        for which in ("source", "lens"):
-            of = functools.partial(edit_scene.colour, which=which, instrument=instrument)
-            truth[f"{which}_colour"] = jax.vmap(of)(s)
-        scored = {}
-        for name, (change, sources) in changes.items():
-            image = edit_scene.images(keys, jax.vmap(change)(s), sources, instrument, size, rays)
-            scored[name] = scores(jax.device_get(image))
-        return jax.device_get(truth), scored
-
-    parts = list(recall.map_chunks(make, options.lenses, f"lenses in {len(changes)} variants"))
-    n = options.lenses
-    truth = {name: np.concatenate([part[0][name] for part in parts])[:n] for name in parts[0][0]}
-    return truth, {name: np.concatenate([p[1][name] for p in parts], 1)[:, :n] for name in changes}
 
 
 def analyse(

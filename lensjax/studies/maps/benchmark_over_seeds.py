@@ -15,10 +15,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from lensjax.report import benchmark as report
 from lensjax.report.names import LOWER_IS_BETTER, NEUTRAL, score_label
@@ -33,10 +32,8 @@ ABOUT_THE_NETWORK = ("max_sensitivity", "randomised", "labels_shuffled", *NEUTRA
 
 @dataclass(frozen=True)
 class BenchmarkStudyOptions:
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Workdirs of train.py: one experiment, several seeds."""
-    out: Path
-    """Folder of the table, and of the benchmarks that are made."""
+    runs: common.Runs
+    out: common.Out
     examples: int = 24
     """Held-out examples with a true mask, of benchmarks that are made."""
     chunk: int = 8

@@ -40,8 +40,7 @@ WHAT = ("auroc", "accuracy")
 class CompareVariantsOptions:
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder of `train.py --ablate`: variants, and in each of them seeds."""
-    out: Path
-    """Folder of the table."""
+    out: common.Out
     methods: tuple[str, ...] = ("attention", "grad_cam", "input_x_gradient", "integrated_gradients(steps=16)")
     """As for explain.py; a network without a gate has no attention."""
     scores: tuple[str, ...] = ("energy_inside", "average_precision")
@@ -142,8 +141,7 @@ def format_difference(rows: VariantRows, variant: str, key: str) -> str:
     mean, low, high = difference(rows, variant, key)
     if variant == next(iter(rows)) or not np.isfinite(mean):
         return ""
-    # One seed has a difference and no interval.
-    return f"{mean:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if np.isfinite(low) else "")
+    return common.format_change(mean, low, high, 3)
 
 
 def draw_variants(path: Path, rows: VariantRows, score: str) -> Path:

@@ -16,11 +16,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import jax
 import numpy as np
-import tyro
 from jax.tree_util import Partial
 
 from lensjax.config import Config
@@ -55,10 +54,8 @@ PairRow = dict[str, Any]
 
 @dataclass(frozen=True)
 class EditOptions:
-    config: Annotated[Path, tyro.conf.Positional]
-    """Configuration file."""
-    out: Path
-    """Folder of the runs and the table."""
+    config: common.ConfigFile
+    out: common.Out
     seeds: int = 5
     ablation: str = ""
     """A name in ABLATIONS of that file: what is edited is that variant of the configuration."""
@@ -72,8 +69,7 @@ class EditOptions:
     """Explanation whose maps are blamed, as for explain.py."""
     most: int = 64
     """Mistakes of a network that are explained, at most."""
-    jobs: int = 1
-    """Trainings at once, each on its share of the cores."""
+    jobs: common.Jobs = 1
     chunk: int = 8
 
 
@@ -413,10 +409,7 @@ def smallest_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def format_difference(before: Sequence[Any], after: Sequence[Any], digits: int) -> str:
     """Format the mean paired difference, with Student's interval over the seeds."""
     change = np.subtract(after, before).astype(float)
-    if len(change) < 2:
-        return f"{change.mean():+.{digits}f}"
-    low, high = intervals.mean_interval(change)
-    return f"{change.mean():+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    return common.format_change(float(change.mean()), *intervals.mean_interval(change), digits)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:

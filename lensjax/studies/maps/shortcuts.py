@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from lensjax.config import Config, Data
 from lensjax.config_io import load_config_file
@@ -46,10 +45,8 @@ BINS = 32
 
 @dataclass(frozen=True)
 class ShortcutOptions:
-    config: Annotated[Path, tyro.conf.Positional]
-    """Configuration file."""
-    out: Path
-    """Folder of the runs and the table."""
+    config: common.ConfigFile
+    out: common.Out
     seeds: int = 5
     runs: tuple[Path, ...] = ()
     """Workdirs of trained runs to evaluate instead of training; no control is trained then."""
@@ -59,8 +56,7 @@ class ShortcutOptions:
     """Held-out examples with evidence whose maps are held against the true mask."""
     methods: tuple[str, ...] = MAPS
     """Of those maps, as for explain.py."""
-    jobs: int = 1
-    """Trainings at once, each on its share of the cores."""
+    jobs: common.Jobs = 1
     chunk: int = 16
 
 
