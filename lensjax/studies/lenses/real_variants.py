@@ -1,6 +1,6 @@
 """What moves the number on real lenses: variants of one configuration over several seeds, in one table.
 
-    lensjax study real-variants configs/lens_hst_study.py --lenses DATA/lens_hst \
+    lensjax study real-variants configs/lens_hst_study.py --lenses DATA/lens_hst \\
         --galaxies DATA/galaxies_hst_cosmos --rings DATA/galaxies_decals_rings --out runs/real_variants
 
 VARIANTS of the configuration file are edits of it. Each is trained with train.py (a finished run is kept) and
