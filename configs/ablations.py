@@ -1,6 +1,6 @@
 """Edits of an experiment on events, one line each: `ABLATIONS[name](config) -> config`.
 
-    python -m lensjax.studies.events.talk_table configs/gravity_spy_study.py --out runs/events_study
+    lensjax study talk-table configs/gravity_spy_study.py --out runs/events_study
 
 runs them all over several seeds. Names of the talk: "3D" attention has one kernel for all windows, "2D" has
 one a window. All have 99,000 to 115,000 weights, those that average over space (`gated_windows` and its

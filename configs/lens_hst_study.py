@@ -1,9 +1,7 @@
 """`lens_hst.py` at a size that trains in minutes on one core, and what is varied in it.
 
-    python -m lensjax.studies.lenses.real_variants configs/lens_hst_study.py \
-        --lenses ../shared/data/lens_hst \
-        --galaxies ../shared/data/galaxies_hst_cosmos --rings ../shared/data/galaxies_decals_rings \
-        --out runs/real_variants
+    lensjax study real-variants configs/lens_hst_study.py --lenses DATA/lens_hst \
+        --galaxies DATA/galaxies_hst_cosmos --rings DATA/galaxies_decals_rings --out runs/real_variants
 
 trains and compares VARIANTS, edits of the configuration, on real lenses: 3,000 simulations, six epochs and
 smaller batches, half as many steps as of the full training. The study fills in the folder of `negatives`.

@@ -1,6 +1,6 @@
 """Four ways to say where a lens is, trained alike: the same images, epochs and about as many weights.
 
-    python -m lensjax.studies.lenses.position_designs --out runs/where
+    lensjax study where --out runs/where
 
 trains and compares them. WAYS are edits of the first, a position head with attention (the demo's network):
 

@@ -1,6 +1,6 @@
 """What the studies share: train over seeds, predict and explain, write one table, find the real data.
 
-In the order of a study: `run_study`; `load_lens_config`, `load_edits`, `plan_runs`, `train_runs`;
+In the order of a study: `make_command`; `load_lens_config`, `load_edits`, `plan_runs`, `train_runs`;
 `held_out_simulations`, `predict_source`, `predict_images`, `read_methods`, `make_maps`; `format_spread`,
 `format_change`, `markdown_table`, `save_study`. Apart: `real_data_folder`.
 """
@@ -33,6 +33,8 @@ from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names, defined_in
 from lensjax.training.subprocesses import train_all
 
+# ---- options that several commands have ----
+
 Help = tyro.conf.arg
 ConfigFile = Annotated[Path, tyro.conf.Positional, Help(help="Configuration file.")]
 Runs = Annotated[
@@ -46,28 +48,29 @@ Train = Annotated[
     int | None, Help(help="Training images, fewer for a quick look; the configuration's by default.")
 ]
 Epochs = Annotated[int | None, Help(help="Passes over them; the configuration's if none.")]
+
 Edit = Callable[[Config], Config]
 NamedSeed = tuple[str, int]
 """Name of a variant, and seed."""
 REAL_DATA = "LENSJAX_REAL_DATA"
 
 
-def run_study(
-    name: str,
-    main: Callable[[Any], None],
-    options: type,
-    description: str | None,
-    arguments: Sequence[str] | None,
-) -> None:
-    """Run the command `lensjax study NAME`; its runs and data sets are kept, so that it can go on."""
-    run_command(
-        main,
-        options,
-        prog=f"lensjax study {name}",
-        description=description,
-        arguments=arguments,
-        interrupted="interrupted; the same command goes on from what is saved.",
-    )
+def make_command(
+    name: str, main: Callable[[Any], None], options: type, description: str | None
+) -> Callable[..., None]:
+    """Return `run(arguments=None)`, the command `lensjax study NAME` of a study's module."""
+
+    def run(arguments: Sequence[str] | None = None) -> None:
+        run_command(
+            main,
+            options,
+            prog=f"lensjax study {name}",
+            description=description,
+            arguments=arguments,
+            interrupted="interrupted; the same command goes on from what is saved.",
+        )
+
+    return run
 
 
 # ---- configurations and runs ----

@@ -53,7 +53,7 @@ def test_the_plane_alone_names_its_commonest_class():
     train = source([BLIP, BLIP, CHIRP, SCRATCHY, SCRATCHY], [0, 0, 0, 3, 3])
     found = talk_table.guess_from_plane(train, source([BLIP, CHIRP, SCRATCHY, SCRATCHY], [0, 0, 3, 3]))
     assert found["accuracy"] == 0.75
-    assert "0.750 (" in talk_table.plane_line(found, 4)
+    assert "0.750 (" in talk_table.describe_plane(found, 4)
 
 
 def rows():
@@ -65,7 +65,7 @@ def rows():
 
 
 def test_the_table_has_spread_and_interval():
-    head, _, line = talk_table.table_lines(rows())
+    head, _, line = talk_table.tabulate_ablations(rows())
     assert head.startswith("| network | parameters | s/epoch |")
     assert "0.850 ± 0.071" in line and "3.0 ± 1.4 of 40 (3–20 %)" in line and "Blip 3, Tomte 3" in line
 
@@ -122,13 +122,13 @@ def test_a_border_control_is_told_apart_by_what_the_border_holds():
     other = {"view": "event", "right": [True, True, True]}
     found = talk_table.measure_border({"border": [row], "event": [other]}, test)
     assert found == {"border": {"evidence": [1.0], "none": [0.0], "n": [1, 2]}}
-    assert "0.000 on the 2 events without" in talk_table.border_lines(found)[0]
+    assert "0.000 on the 2 events without" in talk_table.describe_border(found)[0]
 
 
 def test_places_are_told_beside_the_middle():
     row = {"peak_time_error_median_ms": 5.0, "peak_frequency_error_median_octaves": 0.2}
     row |= {"centre_time_error_median_ms": 15.0, "centre_frequency_error_median_octaves": 1.5}
-    assert talk_table.place_lines({"joint": [row, row]}) == [
+    assert talk_table.describe_places({"joint": [row, row]}) == [
         "joint: median error of the peak 5.0 ± 0.0 ms and 0.20 ± 0.00 octaves; of a constant prediction "
         "at the image centre 15.0 ms and 1.50."
     ]

@@ -130,8 +130,8 @@ def test_scores_of_a_network_and_what_follows(files, tmp_path):
     middle = result["position"]["the image centre, from the origin"]
     assert 0.1 < middle["median"][0] < 0.5  # cutouts were moved off their lenses
     row = real_variants.summarise_network(result)
-    assert len(real_variants.variant_lines({"base": [row, row], "psf": [row]})) == 4
-    text = "\n".join(real.table_lines(result))
+    assert len(real_variants.tabulate_variants({"base": [row, row], "psf": [row]})) == 4
+    text = "\n".join(real.tabulate_results(result))
     assert "lenses against galaxies | 6 + 8" in text and "ring galaxies (DECaLS) | 3" in text
 
 

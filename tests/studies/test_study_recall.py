@@ -133,7 +133,7 @@ def test_without_companions_all_else_stays(lens):
 def test_the_table_of_kinds_says_what_the_removal_did():
     each = np.array([[-1.0, 1.0, 3.0], [-2.0, 2.0, 3.0]])
     row = recall.summarise_change(each) | {"lens": recall.summarise_recall(each > 0)}
-    lines = isolated.table_lines(
+    lines = isolated.tabulate_kinds(
         {"companions": row, isolated.REMOVED: row}, recall.summarise_change(each - 1), 2
     )
     assert "| companions | +1.00 (" in lines[-4] and "0.667" in lines[-4]

@@ -117,11 +117,11 @@ def test_a_network_is_tried_and_the_table_written(tmp_path):
     found = {"alone": guesses, "swapped": swapped, "mass": {name: [row] for name, row in mass.items()}}
     found |= {"pairs": {k: [v] for k, v in shortcuts.measure_pairs(trained, test, 4).items()}}
     found |= {"trained": {"border only": [control, control]}}
-    text = "\n".join(shortcuts.table_lines(found, test, LensData()))
+    text = "\n".join(shortcuts.tabulate_shortcuts(found, test, LensData()))
     assert "| border only, trained |" in text and "names the background" in text and "detector" not in text
-    events = "\n".join(shortcuts.table_lines(found, test, EventData()))
+    events = "\n".join(shortcuts.tabulate_shortcuts(found, test, EventData()))
     assert "detector | not in simulated data" in events
-    path = pictures.draw_dots(tmp_path / "a.png", shortcuts.figure_rows(found), {"accuracy": "accuracy"})
+    path = pictures.draw_dots(tmp_path / "a.png", shortcuts.make_figure_rows(found), {"accuracy": "accuracy"})
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
@@ -184,7 +184,7 @@ def test_the_table_of_edits_is_written(tmp_path):
     label, of = source().label, np.ones(8, bool)
     row = edits.compare_answers(label, 1 - label, source(), of)
     assert row["accuracy_before"] == 1 and row["accuracy_after"] == 0 and row["errors_after"] == 8
-    assert edits.format_difference([0.5, 0.7], [0.6, 0.8], 2) == "+0.10 (+0.10 to +0.10)"
+    assert edits.format_pairs([0.5, 0.7], [0.6, 0.8], 2) == "+0.10 (+0.10 to +0.10)"
     spec = "blamed(file='runs/x/blame-1234.npz',edit=remove,share=0.05)"
     assert edits.shorten(spec) == "blamed(blame-1234,edit=remove,share=0.05)"
     small = {
@@ -203,7 +203,7 @@ def test_the_table_of_edits_is_written(tmp_path):
         "smallest": [small],
     }
     found |= {"rows": [row, row], "another_seed": [row, row]}
-    text = "\n".join(edits.table_lines(found, 8))
+    text = "\n".join(edits.tabulate_edits(found, 8))
     assert "← applied" in text and "mistakes, Chirp" in text and "another seed alone" in text
     edits.draw_edits(tmp_path, found, np.linspace(-1, 1, 64, dtype=np.float32).reshape(4, 4, 4))
     assert (tmp_path / "table.png").exists() and (tmp_path / "blame.png").exists()
@@ -234,7 +234,7 @@ def test_maps_are_compared_seed_by_seed():
     mean, low, high = maps.difference(rows, "loss", "grad_cam: energy_inside")
     assert mean == pytest.approx(0.15) and low < 0.15 < high
     assert maps.format_difference(rows, "loss", "attention: energy_inside") == ""
-    table = "\n".join(maps.table_lines(rows, {"random: energy_inside": 0.05}, ("energy_inside",)))
+    table = "\n".join(maps.tabulate_variants(rows, {"random: energy_inside": 0.05}, ("energy_inside",)))
     assert "| loss | 0.900 ± 0.000 |" in table and "+0.150 (" in table and "random 0.050" in table
     alone = {name: each[:1] for name, each in rows.items()}
     assert maps.format_difference(alone, "loss", "grad_cam: energy_inside") == "+0.200"

@@ -94,7 +94,7 @@ def test_a_network_is_scored_for_what_where_and_evidence(unet):
     assert row["read"] == "position" and row["map"] == "restored light"
     assert set(where.WHAT) | set(where.WHERE) | set(where.EVIDENCE) <= set(row)
     assert row["median_psf"] == pytest.approx(row["median_arcsec"] / 0.2)
-    middle = where.centre_errors(test, shown, LensData())
+    middle = where.measure_centre_errors(test, shown, LensData())
     assert middle["median_arcsec"] == pytest.approx(0.2)  # two pixels of 0.1"
 
 
@@ -104,9 +104,9 @@ def test_the_table_has_every_way_and_the_picture_is_drawn(tmp_path, unet):
     row = where.compare_readings(unet, test, shown, chunk=2)[0]
     rows = {
         "unet, position": [row, row | {"auroc": 0.5}],
-        "middle": [where.centre_errors(test, shown, LensData())],
+        "middle": [where.measure_centre_errors(test, shown, LensData())],
     }
-    lines = where.table_lines(rows, test, len(shown), {"unet": 1234})
+    lines = where.tabulate_designs(rows, test, len(shown), {"unet": 1234})
     assert "3 lenses, 3 non-lenses" in lines[0] and "unet 1,234" in lines[1]
     assert lines[-1].startswith("| middle | – | – | 0.200 ") and "±" in lines[-2]
     path = pictures.draw_dots(tmp_path / "a.png", rows, {"auroc": "AUROC", "median_arcsec": "error"})
@@ -121,7 +121,7 @@ def test_flags_of_a_network_and_their_table(unet):
         flag_study.flag_predictions(unet, test, range(6), "random", chunk=3)
     found = flag_study.detection(flag, margin, test.label, limit=1.0, recall=0.5)
     about = {"run": "x", "evidence": "gradient", "images": "all"}
-    lines = flag_study.table_lines([about | found], 0.5)
+    lines = flag_study.tabulate_flags([about | found], 0.5)
     assert lines[-1].startswith("| x | gradient | all | ") and lines[-1].endswith("% |")
 
 

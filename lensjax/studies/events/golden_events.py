@@ -8,7 +8,6 @@ were set with these pictures in view: a development number, not a held-out one; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +51,7 @@ def main(options: GoldenEventOptions) -> None:
     print(f"{right} of {len(items)} right ({low:.2f}–{high:.2f})")
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study golden`."""
-    common.run_study("golden", main, GoldenEventOptions, __doc__, arguments)
-
+run = common.make_command("golden", main, GoldenEventOptions, __doc__)
 
 if __name__ == "__main__":
     run()

@@ -11,7 +11,6 @@ the explanations' positive part inside its track is printed beside chance and ma
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -144,10 +143,7 @@ def main(options: RealEventOptions) -> None:
     print_shares(trained, items)
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study real-events`."""
-    common.run_study("real-events", main, RealEventOptions, __doc__, arguments)
-
+run = common.make_command("real-events", main, RealEventOptions, __doc__)
 
 if __name__ == "__main__":
     run()

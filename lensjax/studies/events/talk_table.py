@@ -65,8 +65,8 @@ def main(options: TalkTableOptions) -> None:
     train_set, test_set = datasets.load(folder, "train"), datasets.load(folder, "test")
     control = guess_from_plane(train_set, test_set)
     border = measure_border(rows, test_set)
-    lines = [*table_lines(rows), "", *window_lines(rows), "", *place_lines(rows)]
-    lines += [plane_line(control, len(test_set)), *border_lines(border)]
+    lines = [*tabulate_ablations(rows), "", *tabulate_windows(rows), "", *describe_places(rows)]
+    lines += [describe_plane(control, len(test_set)), *describe_border(border)]
     # Right or wrong event by event served the border's control; it is in each run's test_predictions.npz.
     short = {
         name: [{k: v for k, v in row.items() if k != "right"} for row in each] for name, each in rows.items()
@@ -139,7 +139,7 @@ def guess_from_plane(train_set: datasets.Source, test_set: datasets.Source) -> d
     return {"accuracy": float(metrics.accuracy(table)), "macro_f1": float(metrics.macro_f1(table))}
 
 
-def border_lines(border: dict[str, Any]) -> list[str]:
+def describe_border(border: dict[str, Any]) -> list[str]:
     """Return a sentence for each network that sees the outer quarters alone."""
     return [
         f"{name}: accuracy {format_spread(found['none'], 3)} on the {found['n'][1]} events without evidence "
@@ -148,7 +148,7 @@ def border_lines(border: dict[str, Any]) -> list[str]:
     ]
 
 
-def place_lines(rows: SeedRows) -> list[str]:
+def describe_places(rows: SeedRows) -> list[str]:
     """Return a sentence for each network that says where the peak is."""
     lines = []
     for name, each in rows.items():
@@ -163,7 +163,7 @@ def place_lines(rows: SeedRows) -> list[str]:
     return lines
 
 
-def plane_line(control: dict[str, float], count: int) -> str:
+def describe_plane(control: dict[str, float], count: int) -> str:
     """Return a sentence on the Q plane alone."""
     low, high = intervals.wilson(round(control["accuracy"] * count), count)
     return (
@@ -172,7 +172,7 @@ def plane_line(control: dict[str, float], count: int) -> str:
     )
 
 
-def table_lines(rows: SeedRows) -> list[str]:
+def tabulate_ablations(rows: SeedRows) -> list[str]:
     """Return a line an ablation: mean ± s.d. over seeds, Wilson interval of the mean chirp errors."""
     cells = []
     for name, each in rows.items():
@@ -197,7 +197,7 @@ def count_commonest(lists: Sequence[Sequence[str]], most: int = 3) -> str:
     return ", ".join(f"{name} {count}" for name, count in total.most_common(most))
 
 
-def window_lines(rows: SeedRows) -> list[str]:
+def tabulate_windows(rows: SeedRows) -> list[str]:
     """Return Markdown: networks that decide window by window, in each window and by vote."""
     deciding = {name: [row["windows"] for row in each] for name, each in rows.items() if "windows" in each[0]}
     if not deciding:
@@ -217,10 +217,7 @@ def window_lines(rows: SeedRows) -> list[str]:
     return markdown_table(head, cells)
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study talk-table`."""
-    common.run_study("talk-table", main, TalkTableOptions, __doc__, arguments)
-
+run = common.make_command("talk-table", main, TalkTableOptions, __doc__)
 
 if __name__ == "__main__":
     run()

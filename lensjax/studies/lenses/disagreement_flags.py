@@ -64,7 +64,7 @@ def main(options: FlagOptions) -> None:
     rows: list[dict[str, Any]] = []
     for workdir in options.runs:
         rows += measure_flags(restore(workdir), options)
-    lines = [*mean_lines(rows, options.recall), *table_lines(rows, options.recall)]
+    lines = [*tabulate_means(rows, options.recall), *tabulate_flags(rows, options.recall)]
     common.save_study(options.out, lines, {"rows": rows, "options": asdict(options)})
 
 
@@ -112,7 +112,7 @@ def flag_predictions(
     return found[0], metrics.class_scores(predicted.logits)[:, 1]
 
 
-def mean_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
+def tabulate_means(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
     """Return Markdown: mean ± standard deviation over runs that lie in one folder; nothing where none do."""
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -135,7 +135,7 @@ def mean_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
     ]
 
 
-def table_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
+def tabulate_flags(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
     """Return Markdown, with 95 % intervals."""
     table = []
     for row in rows:
@@ -152,10 +152,7 @@ def table_lines(rows: Sequence[Mapping[str, Any]], recall: float) -> list[str]:
     ]
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study flags`."""
-    common.run_study("flags", main, FlagOptions, __doc__, arguments)
-
+run = common.make_command("flags", main, FlagOptions, __doc__)
 
 if __name__ == "__main__":
     run()

@@ -9,7 +9,6 @@ artefacts stay. Writes table.md and table.json.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +52,7 @@ def main(options: IsolatedGalaxyOptions) -> None:
         for name, each in scored.items()
     }
     change = recall.summarise_change(scored[REMOVED] - scored[KINDS[COMPANIONS]])
-    lines = table_lines(rows, change, len(networks))
+    lines = tabulate_kinds(rows, change, len(networks))
     common.save_study(options.out, lines, {"rows": rows, "change": change})
 
 
@@ -76,7 +75,7 @@ def score_kind(
     )[1]
 
 
-def table_lines(rows: dict[str, Any], change: dict[str, Any], networks: int) -> list[str]:
+def tabulate_kinds(rows: dict[str, Any], change: dict[str, Any], networks: int) -> list[str]:
     """Return Markdown: the mean logit of every kind, and what the removal did."""
     labels = {name: name.replace("_", " ") for name in rows} | {REMOVED: f"{KINDS[COMPANIONS]}, {REMOVED}"}
     cells = [
@@ -95,10 +94,7 @@ def table_lines(rows: dict[str, Any], change: dict[str, Any], networks: int) -> 
     ]
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study isolated`."""
-    common.run_study("isolated", main, IsolatedGalaxyOptions, __doc__, arguments)
-
+run = common.make_command("isolated", main, IsolatedGalaxyOptions, __doc__)
 
 if __name__ == "__main__":
     run()

@@ -73,7 +73,9 @@ def main(options: PositionDesignOptions) -> None:
     finished = train_designs(options, configs)
     test = common.held_out_simulations(data, options.test, options.test_seed)
     lenses = np.flatnonzero(test.label == 1)[: options.lenses]
-    rows: dict[str, list[Measured]] = {CENTRE: [{"read": "always", **centre_errors(test, lenses, data)}]}
+    rows: dict[str, list[Measured]] = {
+        CENTRE: [{"read": "always", **measure_centre_errors(test, lenses, data)}]
+    }
     parameters = {}
     for way, seed in configs:
         trained = restore(finished[way, seed])
@@ -87,7 +89,7 @@ def main(options: PositionDesignOptions) -> None:
         "energy": "energy on the arcs",
     }
     figure = figures.draw_dots(options.out / "table.png", rows, panels)
-    lines = table_lines(rows, test, len(lenses), parameters)
+    lines = tabulate_designs(rows, test, len(lenses), parameters)
     result = {"data": asdict(data), "parameters": parameters, "rows": rows}
     common.save_study(options.out, lines, result, [figure])
 
@@ -143,7 +145,7 @@ def compare_readings(
         if trained.has_position:
             readings = {"position": predictions.position[lenses]}
         for read, place in readings.items():
-            where = error_quantiles(place, test, lenses, trained.pixel_scale or np.nan)
+            where = measure_error_quantiles(place, test, lenses, trained.pixel_scale or np.nan)
             rows.append({"read": read, "map": name, **{k: summary[k] for k in WHAT}, **where, **scores})
     return rows
 
@@ -168,7 +170,7 @@ def restore_light(trained: Trained, lenses: Sequence[Item], chunk: int) -> np.nd
     return np.asarray(jax.jit(lambda x: jax.lax.map(light, x, batch_size=chunk))(images))
 
 
-def error_quantiles(
+def measure_error_quantiles(
     place: np.ndarray, test: datasets.Source, lenses: np.ndarray, pixel_scale: float
 ) -> Measured:
     """Return quantiles of the distance to the true place, in arcsec and in widths of each image's own PSF."""
@@ -179,12 +181,14 @@ def error_quantiles(
     return {f"{q}_{unit}": float(np.quantile(v, p)) for unit, v in both.items() for q, p in quantiles}
 
 
-def centre_errors(test: datasets.Source, lenses: np.ndarray, data: LensData) -> Measured:
+def measure_centre_errors(test: datasets.Source, lenses: np.ndarray, data: LensData) -> Measured:
     """Return the errors of a constant prediction at the image centre."""
-    return error_quantiles(np.full((len(lenses), 2), 0.5), test, lenses, datasets.pixel_scale(data) or np.nan)
+    return measure_error_quantiles(
+        np.full((len(lenses), 2), 0.5), test, lenses, datasets.pixel_scale(data) or np.nan
+    )
 
 
-def table_lines(
+def tabulate_designs(
     rows: Mapping[str, Sequence[Measured]],
     test: datasets.Source,
     lenses: int,
@@ -210,10 +214,7 @@ def table_lines(
     ]
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study where`."""
-    common.run_study("where", main, PositionDesignOptions, __doc__, arguments)
-
+run = common.make_command("where", main, PositionDesignOptions, __doc__)
 
 if __name__ == "__main__":
     run()

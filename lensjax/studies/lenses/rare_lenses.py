@@ -72,7 +72,7 @@ def main(options: RareLensOptions) -> None:
         "published": PUBLISHED,
     }
     figure = figures.draw_kinds(options.out / "recall.png", result["kinds"], options.rates, PUBLISHED)
-    common.save_study(options.out, table_lines(result, options.rates), result, [figure])
+    common.save_study(options.out, tabulate_recall(result, options.rates), result, [figure])
 
 
 def score_kind(
@@ -126,7 +126,7 @@ def summarise_group(
     return {"kind": name, "n": int(every.size), **medians, "rates": rates}
 
 
-def table_lines(result: dict[str, Any], rates: Sequence[float]) -> list[str]:
+def tabulate_recall(result: dict[str, Any], rates: Sequence[float]) -> list[str]:
     """Return Markdown: a row a kind, a column a rate."""
     names = [f"{rate:g}" for rate in rates]
     rows = []
@@ -151,10 +151,7 @@ def table_lines(result: dict[str, Any], rates: Sequence[float]) -> list[str]:
     ]
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study rare`."""
-    common.run_study("rare", main, RareLensOptions, __doc__, arguments)
-
+run = common.make_command("rare", main, RareLensOptions, __doc__)
 
 if __name__ == "__main__":
     run()

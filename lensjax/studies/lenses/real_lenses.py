@@ -74,7 +74,7 @@ def write_results(options: RealLensOptions, result: dict[str, Any], images: Real
     write_lenses(options.out / "lenses.csv", result, images)
     numbers = {key: value for key, value in result.items() if key not in ("scores", "profiles", "is_ring")}
     numbers |= {"runs": [str(run) for run in options.runs]}
-    common.save_study(options.out, table_lines(result), numbers, [figure])
+    common.save_study(options.out, tabulate_results(result), numbers, [figure])
 
 
 def score_networks(
@@ -163,12 +163,12 @@ def summarise_auroc(positive: Float[np.ndarray, "r p"], negative: Float[np.ndarr
     label = np.repeat([1, 0], [positive.shape[1], negative.shape[1]])
     each = [rank_metrics.auroc(row, label) for row in values]
     delong = [intervals.auroc_interval(row[:, None], label[:, None] == 1) for row in values]
-    low, high = intervals.bootstrap(mean_auroc, (values.T, label), strata=label)
+    low, high = intervals.bootstrap(average_auroc, (values.T, label), strata=label)
     counts = {"n_positive": positive.shape[1], "n_negative": negative.shape[1]}
     return {"each": each, "delong": delong, "mean": float(np.mean(each)), "low": low, "high": high, **counts}
 
 
-def mean_auroc(columns: Float[np.ndarray, "n r"], label: np.ndarray) -> float:
+def average_auroc(columns: Float[np.ndarray, "n r"], label: np.ndarray) -> float:
     """Return the mean AUROC of the columns, which are networks."""
     return float(np.mean([rank_metrics.auroc(column, label) for column in columns.T]))
 
@@ -270,23 +270,23 @@ def write_lenses(path: Path, result: dict[str, Any], images: RealImages) -> None
             writer.writerow([name, lenses.filter[i], f"{lenses.theta_e[i]:.3f}", *means, int(found[i])])
 
 
-def table_lines(result: Mapping[str, Any]) -> list[str]:
+def tabulate_results(result: Mapping[str, Any]) -> list[str]:
     """Return Markdown of everything that was found."""
     networks, drop = len(result["simulated"]), result["drop"]
     lines = [
         f"{networks} network{'s' if networks > 1 else ''}; mean ± s.d. over them, "
         "95 % intervals over images.",
         "",
-        *auroc_lines(result),
+        *tabulate_auroc(result),
         "",
-        *rate_lines(result),
+        *tabulate_rates(result),
         "",
-        *position_lines(result["position"]),
+        *tabulate_positions(result["position"]),
         "",
         f"Without its lopsided light a lens's log odds fall by {drop['median']:.2f} "
         f"({format_range(drop, 2)}; median), for {drop['fell']} of {drop['n']} lenses.",
     ]
-    return [*lines, "", *map_lines(result["maps"])] if "maps" in result else lines
+    return [*lines, "", *tabulate_map_energy(result["maps"])] if "maps" in result else lines
 
 
 def format_range(row: Mapping[str, Any], digits: int = 3) -> str:
@@ -294,7 +294,7 @@ def format_range(row: Mapping[str, Any], digits: int = 3) -> str:
     return f"{row['low']:.{digits}f} – {row['high']:.{digits}f}"
 
 
-def auroc_lines(result: Mapping[str, Any]) -> list[str]:
+def tabulate_auroc(result: Mapping[str, Any]) -> list[str]:
     """Return a table of the networks' AUROC beside what flux alone gives."""
     names = list(next(iter(result["trivial"].values())))
     simulated = result["simulated"]
@@ -309,7 +309,7 @@ def auroc_lines(result: Mapping[str, Any]) -> list[str]:
     return common.markdown_table(head, rows)
 
 
-def rate_lines(result: Mapping[str, Any]) -> list[str]:
+def tabulate_rates(result: Mapping[str, Any]) -> list[str]:
     """Return a table of shares above the threshold that 1 % of the simulated non-lenses pass."""
     simulated = format_spread([row["recall"] for row in result["simulated"]], 3)
     rows = [("simulated lenses", str(result["simulated"][0]["n"]), simulated, "")]
@@ -319,7 +319,7 @@ def rate_lines(result: Mapping[str, Any]) -> list[str]:
     return common.markdown_table(head, rows)
 
 
-def position_lines(errors: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def tabulate_positions(errors: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return a table of position errors."""
     rows = [
         (name, format_spread(row["median"], 3), format_range(row), format_spread(row["p90"], 3))
@@ -329,7 +329,7 @@ def position_lines(errors: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return common.markdown_table(head, rows)
 
 
-def map_lines(energy: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def tabulate_map_energy(energy: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return a table of energy at the Einstein radius; p-values are of the mean over the networks' maps."""
     rows = []
     for name, row in energy.items():
@@ -344,10 +344,7 @@ def map_lines(energy: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study real-lenses`."""
-    common.run_study("real-lenses", main, RealLensOptions, __doc__, arguments)
-
+run = common.make_command("real-lenses", main, RealLensOptions, __doc__)
 
 if __name__ == "__main__":
     run()

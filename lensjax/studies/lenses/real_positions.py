@@ -7,7 +7,6 @@ The peak is the brightest pixel, within 1″ of the middle of the cutout, of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +53,7 @@ def main(options: RealPositionOptions) -> None:
         )
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study real-positions`."""
-    common.run_study("real-positions", main, RealPositionOptions, __doc__, arguments)
-
+run = common.make_command("real-positions", main, RealPositionOptions, __doc__)
 
 if __name__ == "__main__":
     run()

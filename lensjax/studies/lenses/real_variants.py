@@ -60,14 +60,14 @@ def main(options: RealVariantOptions) -> None:
         [*networks.values()], options.lenses, options.galaxies, options.rings, held_out=True
     )
     base, _ = common.load_lens_config(options.config)
-    test = datasets.load(datasets.prepare(with_folders(base, options).data), "test")
+    test = datasets.load(datasets.prepare(set_folders(base, options).data), "test")
     rows: dict[str, list[dict[str, float]]] = {}
     for (name, _), network in networks.items():
         numbers = summarise_network(score_networks([network], images, options.chunk, test))
         rows.setdefault(name, []).append(numbers)
     panels = {name: name for name in next(iter(rows.values()))[0]}
     figure = figures.draw_dots(options.out / "table.png", rows, panels, lines=2)
-    common.save_study(options.out, variant_lines(rows), {"base": asdict(base), "rows": rows}, [figure])
+    common.save_study(options.out, tabulate_variants(rows), {"base": asdict(base), "rows": rows}, [figure])
 
 
 def plan_variants(options: RealVariantOptions) -> dict[common.NamedSeed, Config]:
@@ -79,10 +79,10 @@ def plan_variants(options: RealVariantOptions) -> dict[common.NamedSeed, Config]
     base, _ = common.load_lens_config(options.config)
     edits = common.load_edits(options.config, "VARIANTS", "variant", options.only)
     configs = common.plan_runs(sized(base, options.train, options.epochs), edits, options.seeds)
-    return {run: with_folders(config, options) for run, config in configs.items()}
+    return {run: set_folders(config, options) for run, config in configs.items()}
 
 
-def with_folders(config: Config, options: RealVariantOptions) -> Config:
+def set_folders(config: Config, options: RealVariantOptions) -> Config:
     """Return the same, real galaxies and simulations where the command says that they are."""
     data = config.data
     assert isinstance(data, LensData)  # as `plan_variants` has seen; no edit changes it
@@ -109,7 +109,7 @@ def summarise_network(result: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def variant_lines(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
+def tabulate_variants(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
     """Return one line a variant: mean ± standard deviation over its seeds of every column."""
     names = list(next(iter(rows.values()))[0])
     cells = [
@@ -119,10 +119,7 @@ def variant_lines(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str
     return common.markdown_table(("variant", "seeds", *names), cells)
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study real-variants`."""
-    common.run_study("real-variants", main, RealVariantOptions, __doc__, arguments)
-
+run = common.make_command("real-variants", main, RealVariantOptions, __doc__)
 
 if __name__ == "__main__":
     run()

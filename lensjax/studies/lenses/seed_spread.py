@@ -72,7 +72,7 @@ def main(options: SeedSpreadOptions) -> None:
         "metrics": metrics,
         "maps": scores,
     }
-    lines = [*metric_lines(metrics), "", *map_lines(scores, len(lenses))]
+    lines = [*tabulate_metrics(metrics), "", *tabulate_maps(scores, len(lenses))]
     common.save_study(options.out, lines, result)
 
 
@@ -84,7 +84,7 @@ def score_methods(
     return result_files.score_table(maps.score(lenses, found), 0)
 
 
-def metric_lines(metrics: Sequence[dict[str, Any]]) -> list[str]:
+def tabulate_metrics(metrics: Sequence[dict[str, Any]]) -> list[str]:
     """Return Markdown: mean, standard deviation and range over the seeds."""
     first = metrics[0]
     rows = []
@@ -99,7 +99,7 @@ def metric_lines(metrics: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def map_lines(scores: Sequence[list[dict[str, Any]]], count: int) -> list[str]:
+def tabulate_maps(scores: Sequence[list[dict[str, Any]]], count: int) -> list[str]:
     """Return Markdown: each method's mean over lenses, then mean ± standard deviation over the seeds."""
     names = [name for name, value in scores[0][0].items() if isinstance(value, tuple)]
     rows = []
@@ -113,10 +113,7 @@ def map_lines(scores: Sequence[list[dict[str, Any]]], count: int) -> list[str]:
     ]
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study seeds`."""
-    common.run_study("seeds", main, SeedSpreadOptions, __doc__, arguments)
-
+run = common.make_command("seeds", main, SeedSpreadOptions, __doc__)
 
 if __name__ == "__main__":
     run()

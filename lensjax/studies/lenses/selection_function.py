@@ -11,7 +11,6 @@ table.json, selection.png.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -98,7 +97,7 @@ def main(options: SelectionOptions) -> None:
         **analyse(truth, scored, threshold, data, options.bins),
     }
     figure = figures.draw_selection(options.out / "selection.png", result, AXES)
-    common.save_study(options.out, table_lines(result), result, [figure])
+    common.save_study(options.out, tabulate_selection(result), result, [figure])
 
 
 def list_changes(instrument: Instrument) -> dict[str, recall.Change]:
@@ -187,7 +186,7 @@ def compare_variants(
     }
 
 
-def table_lines(result: dict[str, Any]) -> list[str]:
+def tabulate_selection(result: dict[str, Any]) -> list[str]:
     """Return everything that was found, as Markdown tables."""
     cuts, swap, changes = result["cuts"], result["colour_swap"], result["changes"]
     lines = [
@@ -203,11 +202,11 @@ def table_lines(result: dict[str, Any]) -> list[str]:
             "The same scenes with a blue and with a red source of the same VIS magnitude (so the red one is "
             "brighter in redder bands, and fainter in bluer ones):",
             "",
-            *common.markdown_table(head, change_rows(swap)),
+            *common.markdown_table(head, format_changes(swap)),
             "",
         ]
     head = ("change", "recall before", "after", "Δ recall", "Δ logit")
-    lines += common.markdown_table(head, change_rows(changes))
+    lines += common.markdown_table(head, format_changes(changes))
     for name, points in result["curves"].items():
         rows = []
         for point in points:
@@ -217,7 +216,7 @@ def table_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def change_rows(changes: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
+def format_changes(changes: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
     """Return the cells of changes: recall before and after, and the paired differences."""
     return [
         (
@@ -231,10 +230,7 @@ def change_rows(changes: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
     ]
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study selection`."""
-    common.run_study("selection", main, SelectionOptions, __doc__, arguments)
-
+run = common.make_command("selection", main, SelectionOptions, __doc__)
 
 if __name__ == "__main__":
     run()

@@ -87,7 +87,7 @@ def average_tables(tables: Sequence[list[MethodRow]]) -> list[MethodRow]:
         row: MethodRow = {"method": each[0]["method"], "n": each[0]["n"], "spread": {}}
         row |= {"baseline": True} if is_row_baseline(each[0]) else {}
         for name in score_names(each):
-            values = np.array([mean_score(one, name) for one in each])
+            values = np.array([read_mean_score(one, name) for one in each])
             row[name] = (float(values.mean()), float(values.min()), float(values.max()))
             if len(values) > 1:
                 row["spread"][name] = float(values.std(ddof=1))
@@ -116,12 +116,12 @@ def list_trusted(tables: Sequence[list[MethodRow]]) -> list[str]:
         sign = -1 if name in LOWER_IS_BETTER else 1
         above: list[set[str]] = []
         for table in tables:
-            worth = {row["method"]: sign * mean_score(row, name) for row in table}
+            worth = {row["method"]: sign * read_mean_score(row, name) for row in table}
             trivial = max(worth[row["method"]] for row in table if is_row_baseline(row))
             methods = [row["method"] for row in table if not is_row_baseline(row)]
             above.append({method for method in methods if worth[method] > trivial})
         mean = {
-            row["method"]: np.mean([mean_score(t[i], name) for t in tables])
+            row["method"]: np.mean([read_mean_score(t[i], name) for t in tables])
             for i, row in enumerate(tables[0])
         }
         best = sorted(set.intersection(*above), key=lambda method: -sign * mean[method])
@@ -129,15 +129,12 @@ def list_trusted(tables: Sequence[list[MethodRow]]) -> list[str]:
     return [f"Better than every trivial map in each of {len(tables)} networks, best first:", "", *lines]
 
 
-def mean_score(row: MethodRow, name: str) -> float:
+def read_mean_score(row: MethodRow, name: str) -> float:
     value = row.get(name, [np.nan])[0]
     return np.nan if value is None else float(value)
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study benchmark`."""
-    common.run_study("benchmark", main, BenchmarkStudyOptions, __doc__, arguments)
-
+run = common.make_command("benchmark", main, BenchmarkStudyOptions, __doc__)
 
 if __name__ == "__main__":
     run()

@@ -64,7 +64,7 @@ def main(options: CompareVariantsOptions) -> None:
                 read_test_scores(trained) | score_maps(trained, options, options.methods)
             )
     controls = score_maps(trained, options, tuple(TRIVIAL))
-    lines = table_lines(rows, controls, options.scores)
+    lines = tabulate_variants(rows, controls, options.scores)
     figure = draw_variants(options.out / "table.png", rows, options.scores[0])
     common.save_study(options.out, lines, {"rows": rows, "controls": controls}, [figure])
 
@@ -113,7 +113,7 @@ def score_maps(trained: Trained, options: CompareVariantsOptions, methods: Seque
     }
 
 
-def table_lines(rows: VariantRows, controls: Mapping[str, float], scores: Sequence[str]) -> list[str]:
+def tabulate_variants(rows: VariantRows, controls: Mapping[str, float], scores: Sequence[str]) -> list[str]:
     """Return Markdown, one table a score."""
     first = next(iter(rows))
     methods = list(
@@ -154,10 +154,7 @@ def draw_variants(path: Path, rows: VariantRows, score: str) -> Path:
     return figures.draw_dots(path, rows, panels)
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study maps`."""
-    common.run_study("maps", main, CompareVariantsOptions, __doc__, arguments)
-
+run = common.make_command("maps", main, CompareVariantsOptions, __doc__)
 
 if __name__ == "__main__":
     run()

@@ -131,7 +131,7 @@ def main(options: EditOptions) -> None:
     }
     drawn = draw_edits(options.out, found, input_transforms.blame_map(str(blame)))
     result = {"base": asdict(base)} | found | {"blame": str(blame)}
-    common.save_study(options.out, table_lines(found, int((~seen).sum())), result, drawn)
+    common.save_study(options.out, tabulate_edits(found, int((~seen).sum())), result, drawn)
 
 
 def load_base(options: EditOptions) -> Config:
@@ -323,7 +323,7 @@ def draw_edits(out: Path, found: Mapping[str, Any], blame: np.ndarray) -> list[P
 # ---- tables -----------------------------------------------------------------------------------------------
 
 
-def table_lines(found: Mapping[str, Any], count: int) -> list[str]:
+def tabulate_edits(found: Mapping[str, Any], count: int) -> list[str]:
     """Return what each edit flips, the smallest edits, and what training with the chosen one changed."""
     flips, rows = found["flips"], found["rows"]
     first = next(iter(flips.values()))
@@ -355,7 +355,7 @@ def table_lines(found: Mapping[str, Any], count: int) -> list[str]:
         ("macro_f1", "macro-F1", 3),
     ):
         a, b = ([row[f"{key}_{when}"] for row in rows] for when in ("before", "after"))
-        change = format_difference(a, b, digits)
+        change = format_pairs(a, b, digits)
         scores.append((name, format_spread(a, digits), format_spread(b, digits), change))
     keys = ("fixed", "broken", "others_fixed", "others_broken")
     moved = [
@@ -367,7 +367,7 @@ def table_lines(found: Mapping[str, Any], count: int) -> list[str]:
     return [
         *lines,
         "",
-        *smallest_lines(found["smallest"]),
+        *describe_smallest_edits(found["smallest"]),
         "",
         f"Applied to all data and trained again: `{names}`; on the test split, mean ± s.d. over seeds.",
         "",
@@ -383,7 +383,7 @@ def shorten(spec: str) -> str:
     return before + Path(rest.partition("'")[0]).stem + rest.partition("'")[2] if rest else spec
 
 
-def smallest_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def describe_smallest_edits(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a sentence on the smallest edits; nothing where none was looked for."""
     if not rows:
         return []
@@ -406,16 +406,13 @@ def smallest_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [lines[0] + "."]
 
 
-def format_difference(before: Sequence[Any], after: Sequence[Any], digits: int) -> str:
+def format_pairs(before: Sequence[Any], after: Sequence[Any], digits: int) -> str:
     """Format the mean paired difference, with Student's interval over the seeds."""
     change = np.subtract(after, before).astype(float)
     return common.format_change(float(change.mean()), *intervals.mean_interval(change), digits)
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study edits`."""
-    common.run_study("edits", main, EditOptions, __doc__, arguments)
-
+run = common.make_command("edits", main, EditOptions, __doc__)
 
 if __name__ == "__main__":
     run()

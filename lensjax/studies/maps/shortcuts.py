@@ -85,8 +85,8 @@ def main(options: ShortcutOptions) -> None:
                 parts[part].setdefault(key, []).append({"run": str(workdir), "seed": seed} | row)
     found = {"alone": guess_without_images(train_set, test, base.model.classes)} | parts
     panels = {"accuracy": "accuracy on held-out examples"}
-    figure = figures.draw_dots(options.out / "table.png", figure_rows(found), panels)
-    lines = table_lines(found, test, data)
+    figure = figures.draw_dots(options.out / "table.png", make_figure_rows(found), panels)
+    lines = tabulate_shortcuts(found, test, data)
     common.save_study(options.out, lines, {"base": asdict(base)} | found, [figure])
 
 
@@ -265,7 +265,7 @@ def tell_apart(
 # ---- tables -----------------------------------------------------------------------------------------------
 
 
-def table_lines(found: Mapping[str, Any], test: datasets.Source, data: Data) -> list[str]:
+def tabulate_shortcuts(found: Mapping[str, Any], test: datasets.Source, data: Data) -> list[str]:
     """Return Markdown: what each shortcut alone buys, what swaps cost, pairs, and maps."""
     left, named = "where no evidence is left in it", "names the background's class"
     alone = [
@@ -320,7 +320,7 @@ def format_interval(rows: Sequence[Measured]) -> str:
     return f"{low:.3f}–{high:.3f}"
 
 
-def figure_rows(found: Mapping[str, Any]) -> MeasuredRows:
+def make_figure_rows(found: Mapping[str, Any]) -> MeasuredRows:
     """Return one line a row of the figure."""
     rows: MeasuredRows = {
         f"{name} alone" if name != "chance" else name: [row] for name, row in found["alone"].items()
@@ -329,10 +329,7 @@ def figure_rows(found: Mapping[str, Any]) -> MeasuredRows:
     return rows | {f"tested on: {name}": each for name, each in found["swapped"].items()}
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run `lensjax study shortcuts`."""
-    common.run_study("shortcuts", main, ShortcutOptions, __doc__, arguments)
-
+run = common.make_command("shortcuts", main, ShortcutOptions, __doc__)
 
 if __name__ == "__main__":
     run()
