@@ -18,7 +18,7 @@ COLOURS = (BLUE, "#c77700", "#2e7d32", "#7b3fa0", "#00838f")
 def draw_real_lenses(path: Path, result: Mapping[str, Any]) -> Path:
     """Draw the mean score of the networks, less their thresholds, and profiles in Einstein radii."""
     profiles = result.get("profiles", {})
-    figure = blank(11 if profiles else 6, 4.6)
+    figure = blank(11.0 if profiles else 6.0, 4.6)
     axes = figure.subplots(1, 2 if profiles else 1, squeeze=False)[0]
     draw_scores(axes[0], result)
     if profiles:

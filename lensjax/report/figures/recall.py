@@ -60,7 +60,7 @@ def draw_selection(path: Path, result: Mapping[str, Any], labels: Mapping[str, s
     """Draw a panel a curve, `labels` on the axes, then the colour swap and what removals do to recall."""
     panels, columns = len(result["curves"]) + 1, 3
     lines = -(-panels // columns)
-    figure = blank(11, 2.9 * lines)
+    figure = blank(11.0, 2.9 * lines)
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for axis, (name, points) in zip(axes, result["curves"].items(), strict=False):
         draw_curve(axis, points, labels[name], result["cuts"].get(name))

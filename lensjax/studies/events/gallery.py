@@ -1,7 +1,9 @@
 """Draw simulated events of every class, a row each, beside real ones.
 
-lensjax simulate events --out glitches.png
-lensjax simulate events --golden DATA/gravity_spy_golden
+    lensjax simulate events --out glitches.png
+    lensjax simulate events --golden DATA/gravity_spy_golden
+
+True masks are outlined and true positions marked, unless --plain is given.
 """
 
 from __future__ import annotations
