@@ -8,10 +8,10 @@ fed. Stored halves of noise in memory; the fastest of three turns counts.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from lensjax.data.batches import pipeline
 from lensjax.data.store import writer
-from lensjax.data.store.dataset_specs import lens_spec
 from lensjax.data.store.datasets import Source
+from lensjax.runtime.command_line import run_command
 from lensjax.simulate.lenses.evidence import TRUTH
 
 CASES: tuple[tuple[tuple[int, ...], tuple[str, ...], int], ...] = (
@@ -36,8 +36,16 @@ CASES: tuple[tuple[tuple[int, ...], tuple[str, ...], int], ...] = (
 MEMORY = 400_000_000
 
 
-def fastest(turn: Callable[[], int], seconds: float) -> float:
-    """What `turn` makes a second."""
+@dataclass(frozen=True)
+class DataBenchmarkOptions:
+    threads: tuple[int, ...] = (pipeline.READ.num_threads,)
+    """Threads that read; lensjax's own number by default."""
+    seconds: float = 2.0
+    """Of a turn."""
+
+
+def measure_rate(turn: Callable[[], int], seconds: float) -> float:
+    """Return what `turn` makes a second."""
     turn()
     best = 0.0
     for _ in range(3):
@@ -48,8 +56,8 @@ def fastest(turn: Callable[[], int], seconds: float) -> float:
     return best
 
 
-def written(count: int = 3000) -> float:
-    """Images a second into a data set of `count` images."""
+def measure_writing(seconds: float) -> dict[str, float]:
+    """Return images a second into a file: encoded by lensjax, and by TFDS."""
     size, rng = 66, np.random.default_rng(0)
     images = rng.standard_normal((64, size, size, 4), np.float32)
 
@@ -64,16 +72,26 @@ def written(count: int = 3000) -> float:
                 "truth": {name: np.float32(number) for name in TRUTH},
             }
 
-    settings: dict[str, Any] = {"train": count, "validation": 1, "test": 1, "seed": 0, "lens_fraction": 0.5}
-    spec = lens_spec(instrument="euclid", size=size, supersampling=2, **settings, generate=examples)
+    def rate(encoded: Callable[[Any], bytes], folder: str) -> float:
+        endless = examples()
+        writer = array_record_module.ArrayRecordWriter(str(Path(folder) / "records"), "group_size:1")
+
+        def turn() -> int:
+            writer.write(encoded(builders.encode(next(endless), recipe)))
+            return 1
+
+        found = measure_rate(turn, seconds)
+        writer.close()
+        return found
+
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         writer.write_folder(spec, Path(folder), tqdm(disable=True))
         return (count + 2) / (time.perf_counter() - start)
 
 
-def source(shape: tuple[int, ...]) -> Source:
-    """Noise, as many images as `MEMORY` bytes hold."""
+def make_source(shape: tuple[int, ...]) -> Source:
+    """Return noise, as many images as `MEMORY` bytes hold."""
     count = MEMORY // (2 * int(np.prod(shape)))
     return Source(
         image=np.random.default_rng(0).standard_normal((count, *shape), np.float32).astype(np.float16),
@@ -84,33 +102,29 @@ def source(shape: tuple[int, ...]) -> Source:
     )
 
 
-def fed(data: Source, augment: Sequence[str], batch: int, seconds: float) -> float:
-    """Images a second of training batches."""
+def measure_feeding(data: Source, augment: Sequence[str], batch: int, seconds: float) -> float:
+    """Return images a second of training batches."""
     batches = pipeline.train_iterator(data, batch, 0, augment)
-    return fastest(lambda: len(next(batches)["index"]), seconds)
+    return measure_rate(lambda: len(next(batches)["index"]), seconds)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def main(options: DataBenchmarkOptions) -> None:
+    """Print the rates of writing and of feeding."""
+    rates = measure_writing(options.seconds)
+    print(
+        f"written, 66 × 66 × 4 and {len(TRUTH)} true numbers: {rates['lensjax']:,.0f} a second, "
+        f"{rates['TFDS']:,.0f} by TFDS's encoding, {rates['lensjax'] / rates['TFDS']:.1f}×\n"
     )
-    default = pipeline.READ.num_threads
-    parser.add_argument(
-        "--threads", nargs="+", type=int, default=[default], help=f"lensjax has {default} here"
-    )
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
-    arguments = parser.parse_args()
-    print(f"written, 66 × 66 × 4 and {len(TRUTH)} true numbers: {written():,.0f} a second\n")
-    print(f"| images | augmentation | batch |{''.join(f' {n} thread(s) |' for n in arguments.threads)}")
-    print("|---|---|---|" + "---|" * len(arguments.threads))
+    print(f"| images | augmentation | batch |{''.join(f' {n} thread(s) |' for n in options.threads)}")
+    print("|---|---|---|" + "---|" * len(options.threads))
     for shape, augment, batch in CASES:
-        data, found = source(shape), []
-        for threads in arguments.threads:
+        data, found = make_source(shape), []
+        for threads in options.threads:
             pipeline.READ = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4)
-            found.append(fed(data, augment, batch, arguments.seconds))
+            found.append(measure_feeding(data, augment, batch, options.seconds))
         size = " × ".join(map(str, shape))
         print(f"| {size} | {', '.join(augment) or '–'} | {batch} |{''.join(f' {x:,.0f} |' for x in found)}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, DataBenchmarkOptions, prog="python benchmarks/data.py", description=__doc__)

@@ -11,14 +11,18 @@ GPU all use it, the peak is its memory, and sums are those of float32, not of it
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from lensjax.runtime.command_line import run_command
+from lensjax.runtime.errors import UserError
+from lensjax.specs import check_names
 
 HERE = Path(__file__).parent
 TASKS = {
@@ -33,6 +37,14 @@ SAME = ("occlusion_2d", "occlusion_3d", "grad_cam", "integrated_gradients")
 """Tasks without random numbers."""
 
 
+@dataclass(frozen=True)
+class ExplainBenchmarkOptions:
+    tasks: tuple[str, ...] = tuple(TASKS)
+    """Maps that are timed."""
+    repeats: int = 5
+    """The fastest of them counts."""
+
+
 class Worker:
     """A tool in its own process: `run` gives seconds, `peak` MiB, and `map FILE` saves its maps."""
 
@@ -43,32 +55,37 @@ class Worker:
         self.setting = self.answer()
 
     def answer(self) -> object:
+        """Read one answer of the worker."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit("error: a worker ended; its message is above.")
+            raise UserError("a worker ended; its message is above.")
         return json.loads(line)
 
     def ask(self, what: str) -> object:
+        """Tell the worker what to do, and return its answer."""
         assert self.process.stdin is not None
         self.process.stdin.write(what + "\n")
         self.process.stdin.flush()
         return self.answer()
 
     def close(self) -> None:
+        """End the worker."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
 
 
-def difference(one: Path, other: Path) -> float:
+def measure_difference(one: Path, other: Path) -> float:
+    """Return the largest difference of two files of maps, relative to the largest value."""
     a, b = np.load(one, allow_pickle=False), np.load(other, allow_pickle=False)
     return float(np.abs(a - b).max() / np.abs(b).max())
 
 
-def compare(task: str, peer: str, repeats: int, folder: Path) -> str:
+def compare_tools(task: str, peer: str, repeats: int, folder: Path) -> str:
+    """Return a line of the table: lensjax and a peer, taking turns."""
     workers = {tool: Worker(tool, task, folder / "weights.npz") for tool in ("lensjax", peer)}
-    seconds = {tool: min(float(str(worker.ask("run"))) for _ in range(1)) for tool, worker in workers.items()}
+    seconds = {tool: float(str(worker.ask("run"))) for tool, worker in workers.items()}
     for _ in range(repeats - 1):
         for tool, worker in workers.items():
             seconds[tool] = min(seconds[tool], float(str(worker.ask("run"))))
@@ -76,7 +93,7 @@ def compare(task: str, peer: str, repeats: int, folder: Path) -> str:
     for tool, worker in workers.items():
         worker.ask(f"map {folder / tool}.npy")
         worker.close()
-    same = f"{difference(folder / 'lensjax.npy', folder / f'{peer}.npy'):.0e}" if task in SAME else ""
+    same = f"{measure_difference(folder / 'lensjax.npy', folder / f'{peer}.npy'):.0e}" if task in SAME else ""
     ours, theirs = seconds["lensjax"] * 1e3, seconds[peer] * 1e3
     return (
         f"| {task} | {peer} ({workers[peer].setting}) | {ours:.1f} | {theirs:.1f} | {theirs / ours:.1f}× | "
@@ -84,21 +101,17 @@ def compare(task: str, peer: str, repeats: int, folder: Path) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
+def main(options: ExplainBenchmarkOptions) -> None:
+    """Print one line a task and peer."""
+    check_names("task", options.tasks, TASKS)
     print("| task | peer (its best setting) | lensjax, ms | peer, ms | ratio | peak MiB | differ by |")
     print("|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "weights.npz", seed=0)
-        for task in arguments.tasks:
+        for task in options.tasks:
             for peer in TASKS[task]:
-                print(compare(task, peer, arguments.repeats, Path(folder)), flush=True)
+                print(compare_tools(task, peer, options.repeats, Path(folder)), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, ExplainBenchmarkOptions, prog="python benchmarks/explain.py", description=__doc__)

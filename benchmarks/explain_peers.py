@@ -27,8 +27,8 @@ from torch import nn
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def network(dims: int) -> nn.Sequential:
-    """The shared weights, channels first."""
+def make_network(dims: int) -> nn.Sequential:
+    """Return the network with the shared weights, channels first."""
     conv, pool = (nn.Conv2d, nn.MaxPool2d) if dims == 2 else (nn.Conv3d, nn.MaxPool3d)
     layers: list[nn.Module] = []
     *convolutions, (dense, bias) = weights(dims)
@@ -43,11 +43,13 @@ def network(dims: int) -> nn.Sequential:
     return nn.Sequential(*layers, mean, nn.Flatten(), last).eval().to(DEVICE)
 
 
-def first(x: np.ndarray) -> torch.Tensor:
+def channels_first(x: np.ndarray) -> torch.Tensor:
+    """Return images as PyTorch has them, on the device."""
     return torch.from_numpy(np.moveaxis(x, -1, 1).copy()).to(DEVICE)
 
 
-def last(x: torch.Tensor) -> np.ndarray:
+def channels_last(x: torch.Tensor) -> np.ndarray:
+    """Return maps as NumPy arrays, channels last."""
     return np.moveaxis(x.detach().cpu().numpy(), 1, -1)
 
 
@@ -55,27 +57,27 @@ def captum_task(task: str, batch: int) -> Callable[[], np.ndarray]:
     from captum.attr import IntegratedGradients, LayerGradCam, NoiseTunnel, Occlusion, Saliency
 
     dims = dims_of(task)
-    model, x = network(dims), first(images(task))
+    model, x = make_network(dims), channels_first(images(task))
     if task.startswith("occlusion"):
         shape, strides = (x.shape[1], *(WINDOW,) * dims), (x.shape[1], *(STRIDE,) * dims)
         occlusion = Occlusion(model)
         with torch.no_grad():
-            return lambda: last(
+            return lambda: channels_last(
                 occlusion.attribute(
                     x, shape, strides, baselines=0, target=CLASS, perturbations_per_eval=batch
                 )
             )[..., 0]
     if task == "grad_cam":
         grad_cam = LayerGradCam(model, model[-5])  # the last ReLU
-        return lambda: last(grad_cam.attribute(x, target=CLASS))[..., 0]
+        return lambda: channels_last(grad_cam.attribute(x, target=CLASS))[..., 0]
     if task == "integrated_gradients":
         ig = IntegratedGradients(model)
-        return lambda: last(
+        return lambda: channels_last(
             ig.attribute(x, target=CLASS, n_steps=STEPS, method="gausslegendre", internal_batch_size=batch)
         )
     tunnel = NoiseTunnel(Saliency(model))
     width = SIGMA * float(x.max() - x.min())
-    return lambda: last(
+    return lambda: channels_last(
         tunnel.attribute(
             x, nt_type="smoothgrad", nt_samples=SAMPLES, nt_samples_batch_size=batch, stdevs=width,
             target=CLASS, abs=False,
@@ -86,12 +88,12 @@ def captum_task(task: str, batch: int) -> Callable[[], np.ndarray]:
 def saliency_task(task: str, batch: int) -> Callable[[], np.ndarray]:
     import saliency.core as saliency
 
-    model, x = network(2), images(task)
+    model, x = make_network(2), images(task)
 
     def call(batch_of_images, call_model_args=None, expected_keys=None):
-        tensor = first(np.asarray(batch_of_images, np.float32)).requires_grad_(True)
+        tensor = channels_first(np.asarray(batch_of_images, np.float32)).requires_grad_(True)
         gradient = torch.autograd.grad(model(tensor)[:, CLASS].sum(), tensor)[0]
-        return {saliency.INPUT_OUTPUT_GRADIENTS: last(gradient)}
+        return {saliency.INPUT_OUTPUT_GRADIENTS: channels_last(gradient)}
 
     if task == "integrated_gradients":
         ig = saliency.IntegratedGradients()
@@ -107,11 +109,11 @@ def lime_task(task: str, batch: int) -> Callable[[], np.ndarray]:
 
     lime_image.tqdm = iter  # it has no option against its progress bar
 
-    model, x = network(2), images(task)[0].astype(np.float64)
+    model, x = make_network(2), images(task)[0].astype(np.float64)
 
     def classify(batch_of_images):
         with torch.no_grad():
-            return model(first(np.asarray(batch_of_images, np.float32))).cpu().numpy()
+            return model(channels_first(np.asarray(batch_of_images, np.float32))).cpu().numpy()
 
     def run() -> np.ndarray:
         explained = lime_image.LimeImageExplainer(random_state=0).explain_instance(
@@ -129,8 +131,8 @@ BATCHES = {"captum": (1, 8, 32, 128, 512), "saliency": (8, 32, 64), "lime": (10,
 MAKERS = {"captum": captum_task, "saliency": saliency_task, "lime": lime_task}
 
 
-def best(tool: str, task: str) -> tuple[Callable[[], np.ndarray], str]:
-    """The fastest batch setting, by two runs each."""
+def choose_setting(tool: str, task: str) -> tuple[Callable[[], np.ndarray], str]:
+    """Return the fastest batch setting, by two runs each."""
     if task == "grad_cam" or (tool == "saliency" and task == "smooth_grad"):
         return MAKERS[tool](task, 1), "no setting"
     timed = []
@@ -152,7 +154,7 @@ def device_peak() -> float | None:
 if __name__ == "__main__":
     # Sums in float32 proper, as on the CPU: a GPU's own choice keeps three digits.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    run, setting = best(sys.argv[1], sys.argv[2])
+    run, setting = choose_setting(sys.argv[1], sys.argv[2])
     if DEVICE == "cuda":
         torch.cuda.reset_peak_memory_stats()  # what trying the settings took is none of the best one's
     serve(run, setting, device_peak)

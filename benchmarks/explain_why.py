@@ -43,8 +43,8 @@ NETWORK = {
 }
 
 
-def multiplications(dims: int) -> tuple[int, int]:
-    """Of one window, in all convolutions: of a full evaluation, and of the cells that it changes."""
+def count_multiplications(dims: int) -> tuple[int, int]:
+    """Count, of one window, in all convolutions: of a full evaluation, and of the cells that it changes."""
     model, params = network(dims)
     stack = describe(model.config, params, lambda logits: logits[CLASS])  # type: ignore[attr-defined]
     space = SHAPE[dims][:-1]
@@ -63,8 +63,8 @@ def multiplications(dims: int) -> tuple[int, int]:
     return whole, changed
 
 
-def milliseconds(run: Callable[[], jax.Array]) -> float:
-    """The fastest of five; the first run, which compiles, is not timed."""
+def measure_milliseconds(run: Callable[[], jax.Array]) -> float:
+    """Return the time of the fastest of five; the first run, which compiles, is not timed."""
     jax.block_until_ready(run())
     seconds = []
     for _ in range(5):
@@ -74,32 +74,34 @@ def milliseconds(run: Callable[[], jax.Array]) -> float:
     return 1e3 * min(seconds)
 
 
-def nearly_nothing(image: jax.Array) -> jax.Array:
+def score_nearly_nothing(image: jax.Array) -> jax.Array:
+    """Return a score that costs nothing."""
     return jnp.tanh(image).sum()
 
 
-def both_ways(name: str, run: Callable[[], jax.Array]) -> None:
+def time_both_ways(name: str, run: Callable[[], jax.Array]) -> None:
     """Print the time of the host's loop and of one program."""
     taken = []
     for host in (True, False):
         with patch("lensjax.explain.engine.batch.loops_on_host", lambda host=host: host):
-            taken.append(milliseconds(run))
+            taken.append(measure_milliseconds(run))
     print(f"{name}: host's loop {taken[0]:.1f} ms, one program {taken[1]:.1f} ms", flush=True)
 
 
 def main() -> None:
+    """Print the multiplications, then the times."""
     jax_setup.prepare(gradients=True)
     for dims in (2, 3):
-        whole, changed = multiplications(dims)
+        whole, changed = count_multiplications(dims)
         print(
             f"occlusion, {dims}D: {changed:,} of {whole:,} multiplications a window, 1/{whole / changed:.1f}"
         )
     images = np.random.default_rng(0).normal(size=(64, 8, 8, 1)).astype(np.float32)
     for name, options in LOOPS.items():
         run = partial(
-            batched(METHODS[name], chunk=8), nearly_nothing, images, key=jax.random.key(0), **options
+            batched(METHODS[name], chunk=8), score_nearly_nothing, images, key=jax.random.key(0), **options
         )
-        both_ways(f"{name} of tanh, 64 images", run)
+        time_both_ways(f"{name} of tanh, 64 images", run)
     model, params = network(2)
     one, images = Partial(Apply(model), jax.device_put(params)), the_images("smooth_grad")  # type: ignore[arg-type]
 
@@ -110,7 +112,7 @@ def main() -> None:
         for chunk in (1, len(images)):
             explain = batched(METHODS[name], chunk=chunk)
             run = partial(explain, score, images, key=jax.random.key(0), **options)
-            both_ways(f"{name} of the network, {len(images)} images, {chunk} at a time, {options}", run)
+            time_both_ways(f"{name} of the network, {len(images)} images, {chunk} at a time, {options}", run)
 
 
 if __name__ == "__main__":

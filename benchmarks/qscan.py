@@ -10,21 +10,30 @@ out of which the official windows are cut.
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import numpy as np
 
+from lensjax.runtime.command_line import run_command
+from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.qtransform import ScanConfig, plan, q_scan
 
 warnings.simplefilter("ignore")  # gwpy is told of deprecations
 
 
-def blocks(config: ScanConfig, events: int) -> np.ndarray:
-    """White noise with a sine-Gaussian of SNR 15 in the middle, at any frequency and Q."""
+@dataclass(frozen=True)
+class QScanBenchmarkOptions:
+    size: tuple[int, int] = (140, 170)
+    """Pixels of a window."""
+    events: int = 6
+
+
+def make_blocks(config: ScanConfig, events: int) -> np.ndarray:
+    """Return white noise with a sine-Gaussian of SNR 15 in the middle, at any frequency and Q."""
     rng = np.random.default_rng(0)
     t = np.arange(config.samples) / config.sample_rate - config.duration / 2
     made = rng.standard_normal((events, config.samples))
@@ -35,8 +44,8 @@ def blocks(config: ScanConfig, events: int) -> np.ndarray:
     return made.astype(np.float32)
 
 
-def by_gwpy(block: np.ndarray, config: ScanConfig, grids: list[dict]) -> list:
-    """The loudest plane on each grid, [time frequency]; a grid without a span covers the longest window."""
+def scan_by_gwpy(block: np.ndarray, config: ScanConfig, grids: list[dict]) -> list:
+    """Return the loudest plane on each grid, [time frequency]; without a span, of the longest window."""
     from gwpy.segments import Segment
     from gwpy.signal.qtransform import q_scan as scan
     from gwpy.timeseries import TimeSeries
@@ -50,8 +59,8 @@ def by_gwpy(block: np.ndarray, config: ScanConfig, grids: list[dict]) -> list:
     return [gram.interpolate(outseg=Segment(*s), **g) for s, g in zip(spans, grids, strict=True)]
 
 
-def pixels(config: ScanConfig, rows: int) -> list[dict]:
-    """Grids through the middles of the pixels in time, with `rows` in log frequency."""
+def make_grids(config: ScanConfig, rows: int) -> list[dict]:
+    """Return grids through the middles of the pixels in time, with `rows` in log frequency."""
     step = [window / config.shape[1] for window in config.windows]
     return [
         {"tres": s, "fres": rows, "logf": True, "span": ((s - w) / 2, (s + w) / 2)}
@@ -59,18 +68,18 @@ def pixels(config: ScanConfig, rows: int) -> list[dict]:
     ]
 
 
-def likeness(energy: np.ndarray, block: np.ndarray, config: ScanConfig) -> float:
-    """Least correlation of a window with gwpy's, this one on a grid fine enough to read the pixels from."""
+def measure_likeness(energy: np.ndarray, block: np.ndarray, config: ScanConfig) -> float:
+    """Return the least correlation of a window with gwpy's, whose grid is fine enough to read pixels from."""
     found, at = [], np.log(plan(config).pixel_frequency)
-    for mine, grid in zip(energy, by_gwpy(block, config, pixels(config, 2000)), strict=True):
+    for mine, grid in zip(energy, scan_by_gwpy(block, config, make_grids(config, 2000)), strict=True):
         frequency = np.log(grid.frequencies.value)
         theirs = [np.interp(at, frequency, column) for column in grid.value[: config.shape[1]]]
         found.append(np.corrcoef(mine.ravel(), np.stack(theirs, 1).ravel())[0, 1])
     return min(found)
 
 
-def best(work: Callable[[], object], repeats: int = 3) -> float:
-    """Least CPU seconds of `repeats` calls."""
+def measure_cpu_seconds(work: Callable[[], object], repeats: int = 3) -> float:
+    """Return the least CPU seconds of `repeats` calls."""
     taken = []
     for _ in range(repeats):
         start = time.process_time()
@@ -79,28 +88,29 @@ def best(work: Callable[[], object], repeats: int = 3) -> float:
     return min(taken)
 
 
-def main() -> None:
-    """Prints one line a method."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--size", type=int, nargs=2, default=(140, 170))
-    parser.add_argument("--events", type=int, default=6)
-    options = parser.parse_args()
-    config = ScanConfig(shape=tuple(options.size))
-    data = blocks(config, options.events)
+def main(options: QScanBenchmarkOptions) -> None:
+    """Print one line a method."""
+    config = ScanConfig(shape=options.size)
+    data = make_blocks(config, options.events)
     several = jax.jit(lambda x: jax.lax.map(lambda block: q_scan(block, config).energy, x))
     for energy, block in zip(np.asarray(several(data)), data, strict=True):  # before any timing
-        if (alike := likeness(energy, block, config)) < 0.99:
-            raise SystemExit(f"pictures correlate by {alike:.3f} only: nothing to compare")
+        if (alike := measure_likeness(energy, block, config)) < 0.99:
+            raise UserError(f"pictures correlate by {alike:.3f} only: nothing to compare")
 
-    ours = best(lambda: jax.block_until_ready(several(data))) / len(data)
+    ours = measure_cpu_seconds(lambda: jax.block_until_ready(several(data))) / len(data)
     height, width = config.shape
     print(f"{height} x {width} pixels, {config.duration:g} s at {config.sample_rate:g} Hz, CPU")
     print(f"lensjax                {1 / ours:6.2f} events a CPU second")
-    ways = {"as lensjax": pixels(config, config.shape[0]), "as the pictures": [{"tres": 0.002, "fres": 0.5}]}
+    ways = {
+        "as lensjax": make_grids(config, config.shape[0]),
+        "as the pictures": [{"tres": 0.002, "fres": 0.5}],
+    }
     for name, grids in ways.items():
-        theirs = best(lambda g=grids: [by_gwpy(block, config, g) for block in data]) / len(data)
+        theirs = measure_cpu_seconds(
+            lambda g=grids: [scan_by_gwpy(block, config, g) for block in data]
+        ) / len(data)
         print(f"gwpy, {name:16s} {1 / theirs:6.2f} events a CPU second: lensjax is {theirs / ours:.0f} x")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, QScanBenchmarkOptions, prog="python benchmarks/qscan.py", description=__doc__)

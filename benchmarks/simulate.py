@@ -11,26 +11,36 @@ what is not found, look-alikes, artefacts, truth and copies come on top.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from lensjax.simulate.lenses.lenses import Scene, examples, simulate
 from scipy.ndimage import gaussian_filter
 
+from lensjax.runtime.command_line import run_command
+from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import optics, render
-from lensjax.simulate.lenses.examples import examples, simulate
-from lensjax.simulate.lenses.instruments import INSTRUMENTS, Instrument
-from lensjax.simulate.lenses.scene import Scene
+from lensjax.simulate.lenses.instruments import Instrument, instrument_named
 from tests.oracles.lenstronomy_images import lenstronomy_image, scene_arguments
 
 
-def with_noise(
+@dataclass(frozen=True)
+class SimulateBenchmarkOptions:
+    instrument: str = "euclid"
+    size: int = 64
+    """Pixels on a side."""
+    supersampling: int = 2
+    scenes: int = 12
+
+
+def add_noise(
     rng: np.random.Generator, flux: np.ndarray, sigma: np.ndarray, instrument: Instrument
 ) -> np.ndarray:
-    """Noise as lensjax adds it, in NumPy and SciPy."""
+    """Add noise as lensjax adds it, in NumPy and SciPy."""
     planes = []
     for c, band in enumerate(instrument.bands):
         kept = optics.variance_factor(band.correlation)
@@ -40,8 +50,10 @@ def with_noise(
     return np.arcsinh(np.stack(planes, -1) / sigma)
 
 
-def shared_rays(arguments: dict, instrument: Instrument, size: int, supersampling: int) -> np.ndarray:
-    """lenstronomy's profiles, each evaluated once and scaled to the bands; its convolution a band."""
+def render_with_shared_rays(
+    arguments: dict, instrument: Instrument, size: int, supersampling: int
+) -> np.ndarray:
+    """Render lenstronomy's profiles, each evaluated once and scaled to the bands; its convolution a band."""
     from lenstronomy.ImSim.Numerics.convolution import PixelKernelConvolution
     from lenstronomy.LensModel.lens_model import LensModel
     from lenstronomy.LightModel.Profiles.sersic import SersicElliptic
@@ -66,8 +78,8 @@ def shared_rays(arguments: dict, instrument: Instrument, size: int, supersamplin
     return np.moveaxis(convolved.reshape(-1, size, supersampling, size, supersampling).sum((2, 4)), 0, -1)
 
 
-def cpu_seconds_each(work: Callable[[int], object], number: int, repeats: int = 3) -> float:
-    """Best CPU time a call over `repeats` rounds of `number` calls."""
+def measure_cpu_seconds(work: Callable[[int], object], number: int, repeats: int = 3) -> float:
+    """Return the best CPU time a call over `repeats` rounds of `number` calls."""
     rounds = []
     for _ in range(repeats):
         start = time.process_time()
@@ -77,8 +89,10 @@ def cpu_seconds_each(work: Callable[[int], object], number: int, repeats: int = 
     return min(rounds)
 
 
-def rendered(scenes: list[Scene], instrument: Instrument, size: int, fine: int) -> Callable[[], jax.Array]:
-    """A call that makes the images of the scenes again, one by one as `examples` does on the CPU."""
+def compile_images(
+    scenes: list[Scene], instrument: Instrument, size: int, fine: int
+) -> Callable[[], jax.Array]:
+    """Return a call that makes the images of the scenes again, one by one as `examples` does on the CPU."""
 
     def image(key: jax.Array, s: dict[str, jax.Array]) -> jax.Array:
         view = render.camera(s["fwhm"], instrument, size, fine)
@@ -93,8 +107,10 @@ def rendered(scenes: list[Scene], instrument: Instrument, size: int, fine: int) 
     return lambda: compiled(keys, stacked)
 
 
-def supplied(instrument: str, size: int, fine: int, chunk: int = 64, chunks: int = 10) -> tuple[float, float]:
-    """CPU seconds an example, and examples a second of wall time, once compiled and running."""
+def measure_supply(
+    instrument: str, size: int, fine: int, chunk: int = 64, chunks: int = 10
+) -> tuple[float, float]:
+    """Return CPU seconds an example, and examples a second of wall time, once compiled and running."""
     supply = examples(instrument, size, 10**6, 0, supersampling=fine, chunk=chunk)
     for _ in range(4 * chunk):
         next(supply)
@@ -106,40 +122,34 @@ def supplied(instrument: str, size: int, fine: int, chunk: int = 64, chunks: int
     return used / (chunks * chunk), chunks * chunk / passed
 
 
-def main() -> None:
-    """Prints one line a method."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--instrument", default="euclid", choices=INSTRUMENTS)
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--supersampling", type=int, default=2)
-    parser.add_argument("--scenes", type=int, default=12)
-    options = parser.parse_args()
-    instrument, size, fine = INSTRUMENTS[options.instrument], options.size, options.supersampling
+def main(options: SimulateBenchmarkOptions) -> None:
+    """Print one line a method."""
+    instrument, size, fine = instrument_named(options.instrument), options.size, options.supersampling
 
     keys = jax.random.split(jax.random.key(0), options.scenes)
     scenes = [jax.device_get(simulate(key, "arc", instrument, size, fine)) for key in keys]
     arguments = [scene_arguments(scene.parameters, instrument, fine, lensed=True) for scene in scenes]
     for scene, given in zip(scenes, arguments, strict=True):  # the same images, before any timing
-        for image in (lenstronomy_image, shared_rays):
+        for image in (lenstronomy_image, render_with_shared_rays):
             error = np.abs(image(given, instrument, size, fine) - scene.flux).max() / scene.flux.max()
             if error > 1e-4:
-                raise SystemExit(f"images differ by {error:.1e} of the peak: nothing to compare")
+                raise UserError(f"images differ by {error:.1e} of the peak: nothing to compare")
 
     rng = np.random.default_rng(0)
 
     def by(image: Callable) -> Callable[[int], np.ndarray]:
-        return lambda i: with_noise(
+        return lambda i: add_noise(
             rng, image(arguments[i], instrument, size, fine), scenes[i].sigma, instrument
         )
 
-    again = rendered(scenes, instrument, size, fine)
-    ours = cpu_seconds_each(lambda _: jax.block_until_ready(again()), 4) / options.scenes
-    supply, a_second = supplied(options.instrument, size, fine)
+    again = compile_images(scenes, instrument, size, fine)
+    ours = measure_cpu_seconds(lambda _: jax.block_until_ready(again()), 4) / options.scenes
+    supply, a_second = measure_supply(options.instrument, size, fine)
 
     print(f"{options.instrument}, {size} px, {len(instrument.bands)} bands, supersampling {fine}, CPU")
     print(f"lensjax, same scenes          {1 / ours:6.0f} images a CPU second")
-    for name, image in (("a model a band", lenstronomy_image), ("rays shared", shared_rays)):
-        theirs = cpu_seconds_each(by(image), options.scenes)
+    for name, image in (("a model a band", lenstronomy_image), ("rays shared", render_with_shared_rays)):
+        theirs = measure_cpu_seconds(by(image), options.scenes)
         print(
             f"lenstronomy, {name:16s} {1 / theirs:6.0f} images a CPU second: lensjax is {theirs / ours:.1f} x"
         )
@@ -149,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, SimulateBenchmarkOptions, prog="python benchmarks/simulate.py", description=__doc__)

@@ -11,8 +11,6 @@ convolutions for both).
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lensjax.runtime import jax_setup
+from lensjax.runtime.command_line import run_command
+from lensjax.runtime.errors import UserError
+from lensjax.specs import check_names
 
 CLASSES = ("a", "b")
 
@@ -41,7 +42,20 @@ NETS = {
 }
 
 
-def jax_step(net: Net, batch: int) -> Callable[[], object]:
+@dataclass(frozen=True)
+class TrainBenchmarkOptions:
+    net: tuple[str, ...] = tuple(NETS)
+    """Reference networks."""
+    batch: int | None = None
+    """Examples a step; 64 images or 8 events by default."""
+    repeats: int = 9
+    """The fastest of them counts."""
+    plain: bool = False
+    """Leave out lensjax's compiler flags."""
+
+
+def make_jax_step(net: Net, batch: int) -> Callable[[], object]:
+    """Return a call that makes one step with lensjax."""
     import jax
 
     from lensjax.config import AttentionConfig, Config, LossConfig, ModelConfig, OptimConfig
@@ -61,7 +75,7 @@ def jax_step(net: Net, batch: int) -> Callable[[], object]:
     )
     config = Config(model=model, loss=LossConfig({"cross_entropy": 1.0}), optim=OptimConfig(clip_norm=0.0))
     network, optimiser = build(model), make_optimiser(config.optim, 1000)
-    images, labels = data(net, batch)
+    images, labels = make_batch(net, batch)
     examples = {"image": jax.device_put(images), "label": labels, "valid": np.ones(batch, bool)}
     state = jax.jit(lambda x: init_state(config, network, optimiser, x))(images[:1])
     step = jax.jit(make_train_step(config, network, optimiser), donate_argnums=0)
@@ -74,12 +88,13 @@ def jax_step(net: Net, batch: int) -> Callable[[], object]:
     return run
 
 
-def torch_step(net: Net, batch: int, channels_last: bool) -> Callable[[], object]:
+def make_torch_step(net: Net, batch: int, channels_last: bool) -> Callable[[], object]:
+    """Return a call that makes one step with PyTorch."""
     import torch
     from torch import nn
 
-    network, dims = torch_network(net), len(net.shape) - 1
-    images, labels = data(net, batch)
+    network, dims = make_torch_network(net), len(net.shape) - 1
+    images, labels = make_batch(net, batch)
     last = torch.channels_last if dims == 2 else torch.channels_last_3d
     layout = last if channels_last else torch.contiguous_format
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -98,7 +113,8 @@ def torch_step(net: Net, batch: int, channels_last: bool) -> Callable[[], object
     return run
 
 
-def torch_network(net: Net):
+def make_torch_network(net: Net):
+    """Return the same network in PyTorch."""
     from torch import nn
 
     if len(net.shape) == 3:
@@ -119,14 +135,15 @@ def torch_network(net: Net):
     return nn.Sequential(*layers, mean, nn.Flatten(), nn.Linear(net.features[-1], len(CLASSES)))
 
 
-def data(net: Net, batch: int) -> tuple[np.ndarray, np.ndarray]:
+def make_batch(net: Net, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and labels of noise."""
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch, *net.shape)).astype(np.float32)
     return images, rng.integers(0, len(CLASSES), batch).astype(np.int32)
 
 
-def fastest(steps: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Milliseconds of the fastest repeat of each, taking turns, after a first run that compiles."""
+def measure_milliseconds(steps: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Return milliseconds of the fastest repeat of each, taking turns, after a first run that compiles."""
     for step in steps.values():
         step()
     best = dict.fromkeys(steps, float("inf"))
@@ -138,35 +155,32 @@ def fastest(steps: dict[str, Callable[[], object]], repeats: int) -> dict[str, f
     return best
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--net", nargs="+", choices=list(NETS), default=list(NETS))
-    parser.add_argument("--batch", type=int, help="examples a step; 64 images or 8 events unless told")
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--plain", action="store_true", help="without lensjax's compiler flags")
-    arguments = parser.parse_args()
-    jax_setup.prepare(gradients=not arguments.plain, exact=False)
+def main(options: TrainBenchmarkOptions) -> None:
+    """Compare the networks, one after another."""
+    check_names("network", options.net, NETS)
+    jax_setup.prepare(gradients=not options.plain, exact=False)
     try:
         import torch
     except ImportError:
-        sys.exit("error: this compares with PyTorch, which is not installed: pip install torch==2.13.0")
+        raise UserError(
+            "this compares with PyTorch, which is not installed: pip install torch==2.13.0"
+        ) from None
     import jax
 
     print(f"jax {jax.__version__}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"jax on {jax.devices()[0].device_kind}, PyTorch on a GPU: {torch.cuda.is_available()}")
-    for name in arguments.net:
+    for name in options.net:
         net = NETS[name]
-        compare(net, arguments.batch or net.batch, arguments.repeats)
+        compare_steps(net, options.batch or net.batch, options.repeats)
 
 
-def compare(net: Net, batch: int, repeats: int) -> None:
-    best = fastest(
+def compare_steps(net: Net, batch: int, repeats: int) -> None:
+    """Print the times of one network, and the ratio."""
+    best = measure_milliseconds(
         {
-            "lensjax": jax_step(net, batch),
-            "PyTorch, contiguous": torch_step(net, batch, channels_last=False),
-            "PyTorch, channels last": torch_step(net, batch, channels_last=True),
+            "lensjax": make_jax_step(net, batch),
+            "PyTorch, contiguous": make_torch_step(net, batch, channels_last=False),
+            "PyTorch, channels last": make_torch_step(net, batch, channels_last=True),
         },
         repeats,
     )
@@ -178,4 +192,4 @@ def compare(net: Net, batch: int, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, TrainBenchmarkOptions, prog="python benchmarks/train.py", description=__doc__)

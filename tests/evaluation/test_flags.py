@@ -100,12 +100,12 @@ def test_like_is_compared_with_like():
 
 
 def test_runs_of_a_folder_are_averaged():
-    from lensjax.studies.lenses.flags import COLUMNS, mean_lines
+    from lensjax.studies.lenses.disagreement_flags import COLUMNS, tabulate_means
 
     def row(run, value):
         about = {"run": run, "evidence": "grad_cam", "images": "all", "flagged": 0.5}
         return about | dict.fromkeys(COLUMNS, value)
 
-    assert mean_lines([row("a/seed0", 0.5), row("b/seed0", 0.6)], 0.8) == []
-    lines = mean_lines([row("a/seed0", 0.5), row("a/seed1", 0.7), row("a/seed2", np.nan)], 0.8)
+    assert tabulate_means([row("a/seed0", 0.5), row("b/seed0", 0.6)], 0.8) == []
+    lines = tabulate_means([row("a/seed0", 0.5), row("a/seed1", 0.7), row("a/seed2", np.nan)], 0.8)
     assert lines[-2].startswith("| a | grad_cam | all | 0.600 ± 0.141 |") and "50.0 ± 0.0 %" in lines[-2]

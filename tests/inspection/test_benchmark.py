@@ -25,8 +25,7 @@ from lensjax.inspection.default_methods import default_methods
 from lensjax.inspection.restore import restore
 from lensjax.models import published
 from lensjax.report import benchmark as report
-from lensjax.report.score_table import find_winner
-from lensjax.studies.maps import benchmark as study
+from lensjax.studies.maps import benchmark_over_seeds as study
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUTH = {"energy_inside", "pointing", "rank_accuracy", "average_precision", "pointing_near", "iou"}
@@ -88,7 +87,7 @@ def test_seeds_are_put_together(benchmark, tiny_run, tmp_path):
             row["iou"][0] = 0.5 + shift + 0.1 * (row["method"] == "gradient")
         (tmp_path / f"seed{seed}").mkdir()
         (tmp_path / f"seed{seed}" / "benchmark.json").write_text(json.dumps(found))
-    study.main(study.Command((Path("runs/seed0"), Path("runs/seed1")), tmp_path))
+    study.main(study.BenchmarkStudyOptions((Path("runs/seed0"), Path("runs/seed1")), tmp_path))
     rows = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
     assert rows[0]["iou"] == pytest.approx([0.7, 0.6, 0.8])
     assert rows[0]["spread"]["iou"] == pytest.approx(0.2 / np.sqrt(2))
@@ -99,9 +98,9 @@ def test_seeds_are_put_together(benchmark, tiny_run, tmp_path):
 
 def test_seeds_of_other_methods_or_names_are_refused(tmp_path):
     with pytest.raises(ValueError, match="its own name"):
-        study.main(study.Command((Path("a/seed0"), Path("b/seed0")), tmp_path))
+        study.main(study.BenchmarkStudyOptions((Path("a/seed0"), Path("b/seed0")), tmp_path))
     with pytest.raises(ValueError, match="hold other methods"):
-        study.over_seeds([[{"method": "gradient"}], [{"method": "lime"}]])
+        study.average_tables([[{"method": "gradient"}], [{"method": "lime"}]])
 
 
 def test_all_methods_are_compared_that_a_network_allows(tiny_run):

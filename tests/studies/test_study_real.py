@@ -12,11 +12,12 @@ from lensjax.config import AttentionConfig, Config, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
 from lensjax.inspection.restore import Trained
 from lensjax.models import build
-from lensjax.studies.lenses import annuli, real, real_scores, real_tables, real_variants
-from lensjax.studies.lenses import real_inputs as inputs
-from lensjax.training.restore_run import blank_state
+from lensjax.studies.lenses import real_images as inputs
+from lensjax.studies.lenses import real_lenses as real
+from lensjax.studies.lenses import real_variants
+from lensjax.studies.lenses import ring_profiles as annuli
 
-SCALE, EDGES = 0.05, annuli.ring_edges()
+SCALE, EDGES = 0.05, annuli.make_ring_edges()
 CONFIG = Config(
     data=LensData(instrument="hst_f814w", size=32, train=1, validation=1, test=1),
     model=ModelConfig(features=(4, 6), hidden=8, attention=AttentionConfig(at=("stage2",))),
@@ -33,11 +34,11 @@ def rings(radii, side=96, noise=0.0, centre=(0.5, 0.5)):
 
 
 def test_a_profile_is_one_where_a_map_knows_nothing():
-    flat = annuli.profiles(np.ones((2, 96, 96)), np.full((2, 2), 0.5), SCALE, EDGES)
+    flat = annuli.measure_profiles(np.ones((2, 96, 96)), np.full((2, 2), 0.5), SCALE, EDGES)
     np.testing.assert_allclose(flat, 1)
-    assert not annuli.profiles(-np.ones((1, 96, 96)), np.full((1, 2), 0.5), SCALE, EDGES).any()
+    assert not annuli.measure_profiles(-np.ones((1, 96, 96)), np.full((1, 2), 0.5), SCALE, EDGES).any()
     at = (0.4, 0.55)
-    found = annuli.profiles(rings([1.1], centre=at), np.array([at]), SCALE, EDGES)[0]
+    found = annuli.measure_profiles(rings([1.1], centre=at), np.array([at]), SCALE, EDGES)[0]
     assert found.argmax() == 5 and found[5] > 5  # the ring from 1.0 to 1.2
 
 
@@ -45,22 +46,26 @@ def test_energy_at_the_own_radius_is_told_from_a_common_profile():
     rng = np.random.default_rng(1)
     radii = rng.uniform(0.5, 1.9, 30)
     at = np.full((30, 2), 0.5)
-    knows = annuli.compare(annuli.profiles(rings(radii, noise=0.3), at, SCALE, EDGES), radii, EDGES)
+    knows = annuli.compare_radii(
+        annuli.measure_profiles(rings(radii, noise=0.3), at, SCALE, EDGES), radii, EDGES
+    )
     assert knows["own"] > knows["swapped"] and knows["p_swapped"] < 1e-3 and knows["p_rings"] < 1e-3
     # A map that is bright at 1.1″ in every lens beats random rings if radii lie there, but knows no lens.
-    common = annuli.profiles(rings(np.full(30, 1.1), noise=0.3), at, SCALE, EDGES)
-    assert annuli.compare(common, rng.permutation(radii), EDGES)["p_swapped"] > 0.01
+    common = annuli.measure_profiles(rings(np.full(30, 1.1), noise=0.3), at, SCALE, EDGES)
+    assert annuli.compare_radii(common, rng.permutation(radii), EDGES)["p_swapped"] > 0.01
     near = rng.uniform(1.01, 1.19, 30)
-    same = annuli.compare(common, near, EDGES)
+    same = annuli.compare_radii(common, near, EDGES)
     assert same["p_rings"] < 1e-3 and same["p_swapped"] == 1.0
-    none = annuli.compare(common, np.full(30, np.nan), EDGES)
+    none = annuli.compare_radii(common, np.full(30, np.nan), EDGES)
     assert none["n"] == 0 and np.isnan(none["own"])
 
 
 def test_p_values_are_uniform_where_nothing_is_known():
     rng = np.random.default_rng(0)
     found = [
-        annuli.compare(rng.exponential(size=(12, 11)), rng.uniform(0.3, 2, 12), EDGES, draws=200, seed=i)
+        annuli.compare_radii(
+            rng.exponential(size=(12, 11)), rng.uniform(0.3, 2, 12), EDGES, draws=200, seed=i
+        )
         for i in range(200)
     ]
     for name in ("p_rings", "p_swapped"):
@@ -71,7 +76,7 @@ def test_p_values_are_uniform_where_nothing_is_known():
 def test_a_profile_in_einstein_radii_has_its_peak_at_one():
     radii, scaled = np.array([0.6, 1.0, np.nan, 1.6]), np.linspace(0, 2, 21)
     maps = rings(np.nan_to_num(radii, nan=1.0))
-    found = annuli.scaled_profile(maps, np.full((4, 2), 0.5), radii, SCALE, scaled)
+    found = annuli.measure_scaled_profiles(maps, np.full((4, 2), 0.5), radii, SCALE, scaled)
     assert found.shape == (3, 20) and np.isnan(found[2, -1])
     assert set(np.nanargmax(found, axis=1)) <= {8, 9, 10}
 
@@ -83,12 +88,12 @@ def test_what_is_lopsided_is_taken_out_and_nothing_else():
     flux = 200 * np.exp(-radius / 6) + rng.normal(0, 1, (64, 64))
     arc = 40 * np.exp(-((radius - 14) ** 2) / 4) * (columns > 38) * (np.abs(rows - 30) < 8)
     with_arc, without = (np.arcsinh(x)[None, ..., None].astype(np.float32) for x in (flux + arc, flux))
-    cleaned = inputs.without_lopsided(with_arc, SCALE)
+    cleaned = inputs.remove_lopsided_light(with_arc, SCALE)
     left = np.sinh(cleaned - 0.0)[0, ..., 0] - flux
     assert np.abs(left[arc > 10]).mean() < 0.15 * arc[arc > 10].mean()
-    untouched = inputs.without_lopsided(without, SCALE)
+    untouched = inputs.remove_lopsided_light(without, SCALE)
     assert (untouched != without).mean() < 0.05
-    np.testing.assert_allclose(inputs.peak_of_light(with_arc[0], SCALE) * 64 - 0.5, (30, 33), atol=1)
+    np.testing.assert_allclose(inputs.find_peak_of_light(with_arc[0], SCALE) * 64 - 0.5, (30, 33), atol=1)
 
 
 @pytest.fixture(scope="module")
@@ -115,18 +120,18 @@ def trained(folder: Path, seed: int, config: Config = CONFIG) -> Trained:
 def test_scores_of_a_network_and_what_follows(files, tmp_path):
     runs = [trained(tmp_path / "seed0", 0)]
     places = files / "lenses", files / "galaxies", files / "rings.npz"
-    images = real_scores.read(runs, *places)
+    images = inputs.read_real_images(runs, *places)
     assert len(images.lenses) == 6 and len(images.galaxies) == 8 and images.is_ring.sum() == 3
-    held_out = real_scores.read(runs, *places, held_out=True)
+    held_out = inputs.read_real_images(runs, *places, held_out=True)
     assert 0 < len(held_out.galaxies) < 8 and set(held_out.galaxy_ids) < set(images.galaxy_ids)
-    result = real_scores.scored(runs, images, 8)
+    result = real.score_networks(runs, images, 8)
     # A threshold of one's own simulations: 2 of 200 non-lenses pass.
     assert result["simulated"][0]["n_negative"] == 200
-    middle = result["position"]["the middle, from the origin"]
+    middle = result["position"]["the image centre, from the origin"]
     assert 0.1 < middle["median"][0] < 0.5  # cutouts were moved off their lenses
-    row = real_variants.outcome(result)
-    assert len(real_tables.variant_lines({"base": [row, row], "psf": [row]})) == 4
-    text = "\n".join(real_tables.table_lines(result))
+    row = real_variants.summarise_network(result)
+    assert len(real_variants.tabulate_variants({"base": [row, row], "psf": [row]})) == 4
+    text = "\n".join(real.tabulate_results(result))
     assert "lenses against galaxies | 6 + 8" in text and "ring galaxies (DECaLS) | 3" in text
 
 
@@ -134,10 +139,12 @@ def test_scores_of_a_network_and_what_follows(files, tmp_path):
 def test_the_whole_study_of_two_networks(files, tmp_path):
     runs = [trained(tmp_path / f"seed{i}", i) for i in range(2)]
     places = files / "lenses", files / "galaxies", files / "rings.npz"
-    images = real_scores.read(runs, *places)
-    result = real.study(runs, images, ("attention", "grad_cam", "abs_input"), 8)
-    command = real.Command(tuple(run.workdir for run in runs), *places, tmp_path / "out")
-    real.write(command, result, images)
+    images = inputs.read_real_images(runs, *places)
+    result = real.score_networks(runs, images, 8)
+    methods = ("attention", "grad_cam", "abs_input")
+    result["maps"], result["profiles"] = real.measure_map_energy(runs, images, methods, 8)
+    options = real.RealLensOptions(tuple(run.workdir for run in runs), *places, tmp_path / "out")
+    real.write_results(options, result, images)
     text = (tmp_path / "out" / "table.md").read_text()
     assert "grad_cam" in text and "5 lenses" in text
     saved = json.loads((tmp_path / "out" / "table.json").read_text())
@@ -150,14 +157,14 @@ def test_runs_that_do_not_belong_together_are_refused(files, tmp_path):
     places = files / "lenses", files / "galaxies", files / "rings.npz"
     run = trained(tmp_path / "a", 0)
     with pytest.raises(ValueError, match="no run was given"):
-        real_scores.read([], *places)
+        inputs.read_real_images([], *places)
     coarse = dataclasses.replace(run, pixel_scale=0.1)
     with pytest.raises(ValueError, match="another size or scale"):
-        real_scores.read([run, coarse], *places)
+        inputs.read_real_images([run, coarse], *places)
     with pytest.raises(ValueError, match="no lens finder of one band"):
-        real_scores.read([dataclasses.replace(run, bands=("Y", "J"))], *places)
+        inputs.read_real_images([dataclasses.replace(run, bands=("Y", "J"))], *places)
     with pytest.raises(ValueError, match=r"no test_predictions.npz"):
-        real_scores.simulations(dataclasses.replace(run, workdir=tmp_path))
+        real.read_own_simulations(dataclasses.replace(run, workdir=tmp_path))
     with pytest.raises(ValueError, match="is no .npz with images and ring"):
         inputs.read_rings(tmp_path, 32)
     with pytest.raises(ValueError, match="the network wants 64"):
@@ -165,10 +172,10 @@ def test_runs_that_do_not_belong_together_are_refused(files, tmp_path):
 
 
 def test_variants_are_planned_seed_by_seed_with_the_folders_of_the_command(tmp_path):
-    command = real_variants.Command(
+    options = real_variants.RealVariantOptions(
         Path("configs/lens_hst_study.py"), Path("l"), Path("g"), Path("r"), tmp_path, seeds=2, directory="d"
     )
-    configs = real_variants.plan(command)
+    configs = real_variants.plan_variants(options)
     assert [seed for _, seed in configs] == [0] * 6 + [1] * 6
     negatives = {name: config.data.negatives for (name, _), config in configs.items()}
     assert negatives.pop("real_negatives") == "g" and not any(negatives.values())
@@ -176,6 +183,6 @@ def test_variants_are_planned_seed_by_seed_with_the_folders_of_the_command(tmp_p
     for config in configs.values():
         assert config_from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
     with pytest.raises(ValueError, match="unknown variant x: choose from base"):
-        real_variants.plan(dataclasses.replace(command, only=("x",)))
-    few = real_variants.plan(dataclasses.replace(command, train=20, epochs=1))
+        real_variants.plan_variants(dataclasses.replace(options, only=("x",)))
+    few = real_variants.plan_variants(dataclasses.replace(options, train=20, epochs=1))
     assert {(c.data.train, c.optim.epochs) for c in few.values()} == {(20, 1)}

@@ -12,8 +12,10 @@ from lensjax.evaluation.intervals import wilson
 from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.examples import simulate
 from lensjax.simulate.lenses.instruments import EUCLID, HST_F814W
-from lensjax.studies.lenses import isolated, rare, selection
-from lensjax.studies.lenses import recall as R
+from lensjax.studies.lenses import isolated_galaxies as isolated
+from lensjax.studies.lenses import rare_lenses as rare
+from lensjax.studies.lenses import recall
+from lensjax.studies.lenses import selection_function as selection
 
 SIZE, RAYS = 32, 1
 PLAIN = np.ones(2, np.float32)
@@ -33,39 +35,42 @@ def again():
 
 def test_thresholds_are_exact_ranks():
     negatives = np.stack([np.arange(1000.0), np.arange(1000.0)[::-1] - 3])
-    np.testing.assert_array_equal(R.thresholds(negatives, 1e-2), [989, 986])
-    np.testing.assert_array_equal(R.thresholds(negatives, 1e-3), [998, 995])
-    assert np.isnan(R.thresholds(negatives, 1e-4)).all()
-    assert ((negatives > R.thresholds(negatives, 1e-2)[:, None]).sum(1) == 10).all()
-    assert R.resolution(1000, 1e-2) == "10 of 1,000 non-lenses pass"
-    assert R.resolution(1000, 1e-3).startswith("1 of 1,000 non-lenses pass: too few")
-    assert R.resolution(1000, 1e-4) == "undefined: 1,000 non-lenses cannot resolve 0.0001, 10,000 are needed"
+    np.testing.assert_array_equal(recall.find_thresholds(negatives, 1e-2), [989, 986])
+    np.testing.assert_array_equal(recall.find_thresholds(negatives, 1e-3), [998, 995])
+    assert np.isnan(recall.find_thresholds(negatives, 1e-4)).all()
+    assert ((negatives > recall.find_thresholds(negatives, 1e-2)[:, None]).sum(1) == 10).all()
+    assert recall.describe_resolution(1000, 1e-2) == "10 of 1,000 non-lenses pass"
+    assert recall.describe_resolution(1000, 1e-3).startswith("1 of 1,000 non-lenses pass: too few")
+    assert (
+        recall.describe_resolution(1000, 1e-4)
+        == "undefined: 1,000 non-lenses cannot resolve 0.0001, 10,000 are needed"
+    )
 
 
 def test_recall_counts_what_is_strictly_above():
     scores = np.array([[0.0, 1.0, 2.0, 3.0, 9.0], [0.0, 0.0, 0.0, 3.0, -9.0]])
     keep = np.array([True, True, True, True, False])
-    found = R.recall_at(scores, np.array([1.0, 0.0]), keep)
+    found = recall.measure_recall(scores, np.array([1.0, 0.0]), keep)
     assert found["each"] == [0.5, 0.25] and found["recall"] == 0.375 and found["n"] == 4
     assert (found["low"], found["high"]) == wilson(1.5, 4)
     assert found["sd"] == pytest.approx(0.25 / np.sqrt(2))
-    nothing = R.recall_at(scores, np.array([1.0, np.nan]), keep)
-    assert np.isnan(nothing["recall"]) and R.cell(nothing) == "–"
-    assert np.isnan(R.recall_at(scores, np.zeros(2), np.zeros(5, bool))["recall"])
+    nothing = recall.measure_recall(scores, np.array([1.0, np.nan]), keep)
+    assert np.isnan(nothing["recall"]) and recall.format_recall(nothing) == "–"
+    assert np.isnan(recall.measure_recall(scores, np.zeros(2), np.zeros(5, bool))["recall"])
 
 
 def test_a_paired_change_is_the_mean_over_the_same_lenses():
     change = np.array([[1.0, 0.0, -1.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
-    found = R.paired(change)
+    found = recall.summarise_change(change)
     assert found["mean"] == 0.25 and found["each"] == [0.25, 0.25] and found["low"] <= 0.25 <= found["high"]
-    constant = R.paired(np.full((2, 9), 0.5))
+    constant = recall.summarise_change(np.full((2, 9), 0.5))
     assert constant["low"] == constant["mean"] == constant["high"] == 0.5
 
 
 def test_a_curve_has_as_many_lenses_a_bin():
     x = np.arange(12.0)[::-1]
     scores = np.where(x > 5, 1.0, -1.0)[None]
-    points = selection.curve(x, scores, np.zeros(1), x < 8, 4)
+    points = selection.measure_curve(x, scores, np.zeros(1), x < 8, 4)
     assert [point["n"] for point in points] == [2, 2, 2, 2]
     assert [point["recall"] for point in points] == [0, 0, 0, 1]
     assert points[-1]["x"] == 6.5 and (points[0]["from"], points[0]["to"]) == (0, 1)
@@ -128,8 +133,10 @@ def test_without_companions_all_else_stays(lens):
 
 def test_the_table_of_kinds_says_what_the_removal_did():
     each = np.array([[-1.0, 1.0, 3.0], [-2.0, 2.0, 3.0]])
-    row = R.paired(each) | {"lens": R.recall(each > 0)}
-    lines = isolated.table_lines({"companions": row, isolated.REMOVED: row}, R.paired(each - 1), 2)
+    row = recall.summarise_change(each) | {"lens": recall.summarise_recall(each > 0)}
+    lines = isolated.tabulate_kinds(
+        {"companions": row, isolated.REMOVED: row}, recall.summarise_change(each - 1), 2
+    )
     assert "| companions | +1.00 (" in lines[-4] and "0.667" in lines[-4]
     assert lines[-3].startswith("| companions, companions removed |")
     assert "network by network +0.00, +0.00" in lines[-1]
@@ -137,15 +144,15 @@ def test_the_table_of_kinds_says_what_the_removal_did():
 
 @pytest.mark.slow
 def test_isolated_end_to_end(tiny_run, tmp_path):
-    isolated.main(isolated.Command((tiny_run,), tmp_path, scenes=4))
+    isolated.main(isolated.IsolatedGalaxyOptions((tiny_run,), tmp_path, scenes=4))
     table = json.loads((tmp_path / "table.json").read_text())
     assert len(table["rows"]) == 8 and table["change"]["n"] == 4 and table["change"]["mean"] != 0
 
 
 @pytest.mark.slow
 def test_rare_lenses_end_to_end(tiny_run, tmp_path, capsys):
-    command = rare.Command((tiny_run, tiny_run), tmp_path, lenses=8, non_lenses=40, rates=(0.1, 1e-3))
-    rare.main(command)
+    options = rare.RareLensOptions((tiny_run, tiny_run), tmp_path, lenses=8, non_lenses=40, rates=(0.1, 1e-3))
+    rare.main(options)
     table = json.loads((tmp_path / "table.json").read_text())
     kinds = {row["kind"]: row for row in table["kinds"]}
     assert {"single", "ring, blue", "ring, red", "compound_arcs", "double_ring"} <= set(kinds)
@@ -165,8 +172,8 @@ def test_rare_lenses_end_to_end(tiny_run, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_selection_end_to_end(tiny_run, tmp_path):
-    command = selection.Command((tiny_run,), tmp_path, lenses=24, non_lenses=40, fpr=0.2, bins=3)
-    selection.main(command)
+    options = selection.SelectionOptions((tiny_run,), tmp_path, lenses=24, non_lenses=40, fpr=0.2, bins=3)
+    selection.main(options)
     table = json.loads((tmp_path / "table.json").read_text())
     assert set(table["curves"]) == {*selection.QUANTITIES, "psf", "offset"}
     assert sum(point["n"] for point in table["curves"]["theta_e"]) == 24
@@ -183,8 +190,8 @@ def test_selection_end_to_end(tiny_run, tmp_path):
 @pytest.mark.slow
 def test_what_cannot_be_is_refused(tiny_run, tmp_path):
     with pytest.raises(ValueError, match="no run was given"):
-        R.restored(())
-    few = selection.Command((tiny_run,), tmp_path, lenses=8, non_lenses=40, fpr=1e-3)
+        recall.restore_lens_finders(())
+    few = selection.SelectionOptions((tiny_run,), tmp_path, lenses=8, non_lenses=40, fpr=1e-3)
     with pytest.raises(ValueError, match="40 non-lenses cannot resolve"):
         selection.main(few)
     with pytest.raises(ValueError, match="--bins 0"):

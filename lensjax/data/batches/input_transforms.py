@@ -232,7 +232,7 @@ def blame_map(file: str) -> Float[np.ndarray, "*s"]:
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"blamed(file='{file}') is no .npz with an array `map` ({str(error)[:80]}): give the file that "
-            "lensjax.studies.maps.edits wrote."
+            "`lensjax study edits` wrote."
         ) from None
 
 

@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from lensjax.report.figures.studies import BLUE, GREY, RED
+from lensjax.report.figures.panels import BLUE, GREY, make_figure
+from lensjax.report.figures.studies import RED, save_png
 
 COLOURS = (BLUE, "#c77700", "#2e7d32", "#7b3fa0", "#00838f")
 
 
-def save(path: Path, result: Mapping[str, Any]) -> Path:
-    """Left, the mean score of the networks, less their thresholds; right, profiles in Einstein radii."""
+def draw_real_lenses(path: Path, result: Mapping[str, Any]) -> Path:
+    """Draw the mean score of the networks, less their thresholds, and profiles in Einstein radii."""
     profiles = result.get("profiles", {})
-    figure = Figure(figsize=(11 if profiles else 6, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = make_figure(11.0 if profiles else 6.0, 4.6)
     axes = figure.subplots(1, 2 if profiles else 1, squeeze=False)[0]
-    _scores(axes[0], result)
+    draw_scores(axes[0], result)
     if profiles:
-        _profiles(axes[1], profiles)
-    figure.savefig(path, dpi=130)
-    return path
+        draw_profiles(axes[1], profiles)
+    return save_png(figure, path)
 
 
-def variants(path: Path, rows: Mapping[str, Sequence[Mapping[str, float]]]) -> Path:
-    """One panel a column of the table, one line a variant, one dot a seed."""
-    names, columns = list(rows), list(next(iter(rows.values()))[0])
-    figure = Figure(figsize=(13, 1.6 + 0.7 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(2, (len(columns) + 1) // 2, sharey=True).ravel()
-    for axis, column in zip(axes, columns, strict=False):
-        for y, name in enumerate(names):
-            values = np.array([row[column] for row in rows[name]], float)
-            axis.plot(values, np.full(values.shape, y), "o", color=BLUE, alpha=0.45, markersize=4)
-            axis.plot([values.mean()], [y], "|", color=BLUE, markersize=14, markeredgewidth=2)
-        axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-        axis.set_ylim(len(names) - 0.5, -0.5)
-        axis.set_xlabel(column, fontsize=8)
-        axis.grid(axis="x", color=GREY, alpha=0.3)
-    figure.savefig(path, dpi=130)
-    return path
-
-
-def _scores(axis: Axes, result: Mapping[str, Any]) -> None:
+def draw_scores(axis: Axes, result: Mapping[str, Any]) -> None:
+    """Draw the mean score of the networks for every image of every set, less the threshold."""
     scores, ring, cut = result["scores"], result["is_ring"], np.array(result["threshold"])[:, None]
     sets = {
         "real lenses (HST)": scores["lenses"],
@@ -76,8 +55,8 @@ def _scores(axis: Axes, result: Mapping[str, Any]) -> None:
     axis.grid(axis="x", color=GREY, alpha=0.3)
 
 
-def _profiles(axis: Axes, profiles: Mapping[str, np.ndarray]) -> None:
-    """Mean over lenses, with its standard error as a band; what needs no network is dashed."""
+def draw_profiles(axis: Axes, profiles: Mapping[str, np.ndarray]) -> None:
+    """Draw the mean over lenses, with its standard error as a band; what needs no network is dashed."""
     radius = profiles["radius"]
     for number, (name, rows) in enumerate((k, v) for k, v in profiles.items() if k != "radius"):
         count = np.sum(np.isfinite(rows), 0)

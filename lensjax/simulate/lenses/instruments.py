@@ -120,7 +120,7 @@ HSC_GRI = Instrument(
 )
 
 # The same camera with what a network may rely on varied more than it varies in the archive: what that
-# changes on real images is measured by lensjax.studies.lenses.real_variants.
+# changes on real images is measured by `lensjax study real-variants`.
 HST_F814W_NOISE = replace(HST_F814W, name="hst_f814w_noise", noise_factor=(0.7, 6.0))
 HST_F814W_PSF = replace(
     HST_F814W, name="hst_f814w_psf", bands=(replace(HST_F814W.bands[0], fwhm=0.12, fwhm_jitter=0.5),)

@@ -1,1 +1,5 @@
-"""events: see the docstring of each file."""
+"""Studies of gravitational-wave events, one file each.
+
+`gallery` draws what is simulated; `talk_table` trains the talk's ablations; `golden_events` and `real_events`
+try a network trained on simulations on real pictures and on real strain.
+"""

@@ -1,7 +1,6 @@
 """A trained network on real strain: the first detections, and stretches of the same files without a signal.
 
-    python -m lensjax.studies.events.real_events runs/events_demo \
-        [--data /path/to/ligo_strain] [--csv table.csv]
+    lensjax study real-events runs/events_demo [--data DATA/ligo_strain] [--csv table.csv]
 
 GW150914 (H1, L1), LVT151012 (H1) and GW151226 (H1, L1) at their published times, two transients that nobody
 has labelled, and eight times a file at least 3 s from the event. For GW150914 the evidence is known from the
@@ -11,10 +10,8 @@ the explanations' positive part inside its track is printed beside chance and ma
 
 from __future__ import annotations
 
-import argparse
 import csv
-import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -23,16 +20,16 @@ import numpy as np
 
 from lensjax.data.strain.strain import Strain, read_strain
 from lensjax.data.strain.strain_scan import around, block_at, event_at, whitened
-from lensjax.inspection import default_methods
-from lensjax.inspection import maps as explained
+from lensjax.inspection import default_methods, maps
 from lensjax.inspection.restore import Trained, restore
 from lensjax.inspection.strain_events import settings
 from lensjax.runtime import logs
 from lensjax.simulate.events.glitches import MASK_ENERGY, MASK_FRACTION, make_evidence_config
+from lensjax.specs import MethodSpec
 from lensjax.spectrogram.pictures import get_picture_options
 from lensjax.spectrogram.qtransform import measure_asd, q_scan, whiten
+from lensjax.studies import common
 
-DATA = Path(os.environ.get("LENSJAX_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 EVENTS = (
     ("GW150914", "H-H1_LOSC_4_V2-1126259446-32.hdf5", 1126259462.4),
     ("GW150914", "L-L1_LOSC_4_V2-1126259446-32.hdf5", 1126259462.4),
@@ -47,8 +44,17 @@ OFF_SOURCE = (3.5, 8.0, 10.5, 13.0, 20.0, 22.5, 25.0, 28.0)
 TEMPLATE = "GW150914_4_template.hdf5"
 
 
-def all_items(trained: Trained, folder: Path) -> list[explained.Item]:
-    """Events, transients and off-source times of all files; the kind says which."""
+@dataclass(frozen=True)
+class RealEventOptions:
+    run: common.Run
+    data: Path | None = None
+    """Folder of the strain files; ligo_strain of LENSJAX_REAL_DATA where none is given."""
+    csv: Path | None = None
+    """File for the table."""
+
+
+def read_items(trained: Trained, folder: Path) -> list[maps.Item]:
+    """Read events, transients and off-source times of all files; the kind says which."""
     wanted, items = settings(trained), []
     for name, file, gps in logs.progress(EVENTS, "scanning", unit="file"):
         strain = read_strain(folder / file)
@@ -58,20 +64,20 @@ def all_items(trained: Trained, folder: Path) -> list[explained.Item]:
         for kind, time in times:
             image, scan, _ = event_at(strain, time, **wanted)
             note = f"energy {float(scan.peak_energy):6.1f} at {float(scan.peak_frequency):5.0f} Hz"
-            item = explained.Item(f"{strain.detector} {time:.3f}", file, image, kind=kind, notes=(note,))
+            item = maps.Item(f"{strain.detector} {time:.3f}", file, image, kind=kind, notes=(note,))
             if kind == "GW150914":
                 item = replace(
-                    item, mask=track(strain, gps, folder / TEMPLATE, int(scan.plane), wanted["size"])
+                    item, mask=mark_track(strain, gps, folder / TEMPLATE, int(scan.plane), wanted["size"])
                 )
             items.append(item)
     return items
 
 
-def track(strain: Strain, gps: float, template: Path, plane: int, size: tuple[int, int]) -> np.ndarray:
-    """Where the fitted template without noise is loud, by the rule of the simulations: bool [t h w]."""
+def mark_track(strain: Strain, gps: float, template: Path, plane: int, size: tuple[int, int]) -> np.ndarray:
+    """Return where the fitted template alone is loud, by the rule of the simulations: bool [t h w]."""
     local = around(strain, gps)
     white = whitened(local)
-    signal = replace(white, values=fitted(template, local, white.values, gps - white.gps_start))
+    signal = replace(white, values=fit_template(template, local, white.values, gps - white.gps_start))
     block, config, centre = block_at(signal, gps, **get_picture_options(size, "clipped"))
     scan = q_scan(
         jnp.asarray(block), make_evidence_config(config), centre=centre, plane=plane, medians="white"
@@ -79,8 +85,8 @@ def track(strain: Strain, gps: float, template: Path, plane: int, size: tuple[in
     return np.asarray(scan.energy > jnp.maximum(MASK_ENERGY, MASK_FRACTION * scan.peak_energy))
 
 
-def fitted(template: Path, local: Strain, data: np.ndarray, at: float) -> np.ndarray:
-    """The whitened template at the time, phase and amplitude of its loudest match within 0.1 s of `at`."""
+def fit_template(template: Path, local: Strain, data: np.ndarray, at: float) -> np.ndarray:
+    """Return the whitened template at time, phase and amplitude of its loudest match within 0.1 s of `at`."""
     with h5py.File(template) as file:
         both = file["template"][()].astype(np.float64)
     n, noise = len(local.values), measure_asd(local.values, local.sample_rate)
@@ -102,18 +108,15 @@ def fitted(template: Path, local: Strain, data: np.ndarray, at: float) -> np.nda
     )
 
 
-def shares(trained: Trained, items: list[explained.Item]) -> None:
+def print_shares(trained: Trained, items: list[maps.Item]) -> None:
     """Print the share of energy inside the track of each map, of each item with a mask."""
     known = [item for item in items if item.mask is not None]
     names = [
         name for name, *_ in default_methods.default_methods(trained) if name in ("attention", "grad_cam")
     ]
-    methods = default_methods.add_trivial([(name, name, {}) for name in names])
-    predicted = explained.predict(trained, known, len(known))
-    maps = explained.explain(
-        trained, known, predicted, methods, target="Chirp", chunk=2, seed=0, progress=logs.progress
-    )
-    scores = explained.score(known, maps)
+    methods = default_methods.add_trivial([MethodSpec(name, name, {}) for name in names])
+    found, _ = common.make_maps(trained, known, methods, target="Chirp", chunk=2)
+    scores = maps.score(known, found)
     print("\nshare of the positive part inside the template's track (score: log odds of Chirp)")
     print(f"{'':20s}" + "".join(f"{item.id:>20s}" for item in known))
     print(f"{'chance':20s}" + "".join(f"{item.mask.mean():20.3f}" for item in known if item.mask is not None))
@@ -121,20 +124,11 @@ def shares(trained: Trained, items: list[explained.Item]) -> None:
         print(f"{name:20s}" + "".join(f"{value:20.3f}" for value in values["energy_inside"]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--data", type=Path, default=DATA / "ligo_strain")
-    parser.add_argument("--csv", type=Path)
-    arguments = parser.parse_args()
-    try:
-        trained = restore(arguments.run)
-        items = all_items(trained, arguments.data)
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
-    predicted = explained.predict(trained, items, 8)
+def main(options: RealEventOptions) -> None:
+    """Print the class of every stretch, what the off-source times are called, and the shares of the maps."""
+    trained = restore(options.run)
+    items = read_items(trained, common.real_data_folder("ligo_strain", given=options.data))
+    predicted = maps.predict(trained, items, 8)
     chirp = trained.classes.index("Chirp")
     rows = [
         (item.kind, item.id, trained.classes[c], f"{p[c]:.3f}", f"{p[chirp]:.3f}", item.notes[0])
@@ -146,12 +140,14 @@ def main() -> None:
     print(f"off source: {np.sum(off == chirp)} of {len(off)} called Chirp; by class:")
     for c, count in zip(*np.unique(off, return_counts=True), strict=True):
         print(f"  {trained.classes[c]:20s} {count}")
-    if arguments.csv:
-        with arguments.csv.open("w", newline="") as file:
+    if options.csv:
+        with options.csv.open("w", newline="") as file:
             header = ("kind", "event", "class", "probability", "p_chirp", "loudest")
             csv.writer(file).writerows([header, *rows])
-    shares(trained, items)
+    print_shares(trained, items)
 
+
+run = common.make_command("real-events", main, RealEventOptions, __doc__)
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -1,41 +1,52 @@
-"""Draw simulated scenes of every kind: `python -m lensjax.studies.lenses.gallery --instrument euclid`.
+"""Draw simulated scenes of every kind, a row each.
 
-`--kinds compound_arcs double_ring` shows double source planes ("jackpot" lenses) alone.
+    lensjax simulate lenses --instrument euclid --size 64 --out sheet.png
+    lensjax simulate lenses --kinds compound_arcs double_ring
+
+The second draws double source planes ("jackpot" lenses) alone.
 """
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 
-from lensjax.simulate.lenses.examples import simulate
-from lensjax.simulate.lenses.instruments import INSTRUMENTS, get_instrument
+from lensjax.report.figures.contact_sheet import draw_sheet
+from lensjax.runtime.command_line import run_command
+from lensjax.simulate.lenses.instruments import get_instrument
 from lensjax.simulate.lenses.kinds import ALL_KINDS, KINDS
+from lensjax.simulate.lenses.scenes_of_kinds import simulate
+from lensjax.specs import check_names
 
 
-def main() -> None:
-    """Writes a contact sheet, a row for every kind of scene."""
-    name = "python -m lensjax.studies.lenses.gallery"
-    parser = argparse.ArgumentParser(prog=name, description=main.__doc__)
-    parser.add_argument("--instrument", default="euclid", choices=INSTRUMENTS)
-    parser.add_argument("--size", type=int, default=64, help="pixels on a side")
-    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=ALL_KINDS, metavar="KIND",
-                        help=f"of {', '.join(ALL_KINDS)}; all but the compound ones by default")  # fmt: skip
-    parser.add_argument("--columns", type=int, default=10, help="scenes of each kind")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plain", action="store_true", help="draw no outlines and crosses")
-    parser.add_argument("--out", type=Path, default=Path("contact_sheet.png"))
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class LensGalleryOptions:
+    instrument: str = "euclid"
+    """euclid, or another of lensjax.simulate.lenses.instruments."""
+    size: int = 64
+    """Pixels on a side."""
+    kinds: tuple[str, ...] = KINDS
+    """Kinds of scenes; all but the compound ones by default."""
+    columns: int = 10
+    """Scenes of each kind."""
+    seed: int = 0
+    plain: bool = False
+    """Draw no outlines and crosses."""
+    out: Path = Path("contact_sheet.png")
+    """File of the contact sheet."""
 
-    from lensjax.report.figures.contact_sheet import draw_sheet
 
+def main(options: LensGalleryOptions) -> None:
+    """Write a contact sheet, a row for every kind of scene."""
+    check_names("kind", options.kinds, ALL_KINDS)
     instrument = get_instrument(options.instrument)
     rows = {}
     for kind in options.kinds:
-        number = ALL_KINDS.index(kind)
-        keys = jax.random.split(jax.random.fold_in(jax.random.key(options.seed), number), options.columns)
+        key = jax.random.fold_in(jax.random.key(options.seed), ALL_KINDS.index(kind))
+        keys = jax.random.split(key, options.columns)
         rows[kind] = [jax.device_get(simulate(key, kind, instrument, options.size)) for key in keys]
     title = f"{instrument.name}, {options.size} pixels of {instrument.pixel_scale}″, seed {options.seed}"
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -43,5 +54,11 @@ def main() -> None:
     print(f"wrote {options.out}")
 
 
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run `lensjax simulate lenses`."""
+    prog = "lensjax simulate lenses"
+    run_command(main, LensGalleryOptions, prog=prog, description=__doc__, arguments=arguments)
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -1,35 +1,39 @@
 """Class and position of a trained network on files of real lenses, measured from the galaxy's peak of light.
 
-    python -m lensjax.studies.lenses.real_positions runs/hst --pixel-scale 0.05 --inputs FILE [FILE …]
+    lensjax study real-positions runs/hst --pixel-scale 0.05 --inputs FILE [FILE …]
 
 The peak is the brightest pixel, within 1″ of the middle of the cutout, of the first band smoothed by 0.1″.
 """
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lensjax.inspection import examples, maps
 from lensjax.inspection.restore import restore
-from lensjax.studies.lenses.real_inputs import peak_of_light
+from lensjax.studies import common
+from lensjax.studies.lenses.real_images import find_peak_of_light
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--inputs", type=Path, nargs="+", required=True)
-    parser.add_argument("--pixel-scale", type=float)
-    arguments = parser.parse_args()
-    trained = restore(arguments.run)
+@dataclass(frozen=True)
+class RealPositionOptions:
+    run: common.Run
+    inputs: tuple[Path, ...]
+    """Files, as for explain.py."""
+    pixel_scale: float | None = None
+    """Arcseconds a pixel of the files, where they do not say so."""
+
+
+def main(options: RealPositionOptions) -> None:
+    """Print the probability of lens and the distance from the peak of light, file by file."""
+    trained = restore(options.run)
     images, problems = examples.from_files(
         trained,
-        arguments.inputs,
-        source_pixel_scale=arguments.pixel_scale,
+        options.inputs,
+        source_pixel_scale=options.pixel_scale,
         hdus=(),
         centre=None,
         catalogue=None,
@@ -41,7 +45,7 @@ def main() -> None:
         assert trained.pixel_scale is not None and predicted.position is not None
         assert predicted.position_sigma is not None  # a lens finder has a scale and a position
         side = np.array(item.image.shape[:2]) * trained.pixel_scale
-        miss = (predicted.position[i] - peak_of_light(item.image, trained.pixel_scale)) * side
+        miss = (predicted.position[i] - find_peak_of_light(item.image, trained.pixel_scale)) * side
         sigma = np.sqrt(np.mean((predicted.position_sigma[i] * side) ** 2))
         odds = predicted.probabilities[i, 1]
         print(
@@ -49,5 +53,7 @@ def main() -> None:
         )
 
 
+run = common.make_command("real-positions", main, RealPositionOptions, __doc__)
+
 if __name__ == "__main__":
-    main()
+    run()

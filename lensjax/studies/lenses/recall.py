@@ -1,16 +1,15 @@
-"""What the studies of recall share: scores of several networks, thresholds at false-positive rates, recall.
+"""Recall at a false-positive rate: scores of several networks, thresholds, and how tables write both.
 
-A threshold is the exact rank of `lensjax.evaluation.rank_metrics`: the lowest with at most that share of
-non-lenses above it.
+Shared by the studies of rare lenses, of the selection function and of isolated galaxies. A threshold is the
+exact rank of `lensjax.evaluation.rank_metrics`: the lowest with at most that share of non-lenses above it.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,28 @@ import numpy as np
 
 from lensjax.config import LensData
 from lensjax.data.batches.augment import as_float
-from lensjax.data.store import datasets
 from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection.maps import predict_images
 from lensjax.inspection.restore import Trained, restore
 from lensjax.runtime import logs
 from lensjax.runtime.errors import UserError
+from lensjax.simulate.lenses import edit_scene
 from lensjax.simulate.lenses.artefacts import ARTEFACTS
+from lensjax.simulate.lenses.compound_lenses import refuse_unfound
+from lensjax.simulate.lenses.evidence import LensRule
+from lensjax.simulate.lenses.instruments import get_instrument
+from lensjax.simulate.lenses.kinds import ALL_KINDS
+from lensjax.studies import common
 from lensjax.types import Bool, Float
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # images [n h w c] -> scores [networks n]
+Change = tuple[Callable[[dict], dict], np.ndarray]
+"""A change of the parameters of a scene, and what light of its (at most two) sources stays."""
 CHUNK = 64
 
 
-def restored(workdirs: Sequence[Path]) -> tuple[list[Trained], LensData]:
-    """The networks and what their data have in common.
+def restore_lens_finders(workdirs: Sequence[Path]) -> tuple[list[Trained], LensData]:
+    """Return the networks and what their data have in common.
 
     Raises:
       UserError: a run is no lens finder, or the runs see different images.
@@ -57,8 +63,8 @@ def restored(workdirs: Sequence[Path]) -> tuple[list[Trained], LensData]:
     return networks, data
 
 
-def scorer(networks: Sequence[Trained]) -> Scorer:
-    """Logit of lens less logit of non-lens by every network, of images as a data set stores them."""
+def make_scorer(networks: Sequence[Trained]) -> Scorer:
+    """Return a function of stored images: logit of lens less logit of non-lens, by every network."""
     predict = [partial(predict_images, network, chunk=CHUNK) for network in networks]
 
     def scores(images: np.ndarray) -> Float[np.ndarray, "r n"]:
@@ -68,15 +74,12 @@ def scorer(networks: Sequence[Trained]) -> Scorer:
     return scores
 
 
-def non_lens_scores(
+def score_non_lenses(
     scores: Scorer, data: LensData, count: int, seed: int, directory: str
 ) -> Float[np.ndarray, "r n"]:
-    """Scores of held-out non-lenses, made once and kept; `seed` is the simulator's."""
-    held_out = replace(
-        data, train=1, validation=1, test=count, seed=seed, lens_fraction=0.0, kinds=(), light=False,
-        artefacts=ARTEFACTS, directory=directory,
-    )  # fmt: skip
-    source = datasets.load(datasets.prepare(held_out), "test")
+    """Return scores of held-out non-lenses, made once and kept; `seed` is the simulator's."""
+    changes = {"lens_fraction": 0.0, "kinds": (), "artefacts": ARTEFACTS, "directory": directory}
+    source = common.held_out_simulations(data, count, seed, **changes)
     parts = []
     for start in logs.progress(range(0, count, 1024), "non-lenses"):
         rows = range(start, min(start + 1024, count))
@@ -84,14 +87,56 @@ def non_lens_scores(
     return np.concatenate(parts, 1)
 
 
-def thresholds(negatives: Float[np.ndarray, "r n"], fpr: float) -> Float[np.ndarray, "r"]:
-    """A threshold a network; NaN where the non-lenses are too few for the rate."""
+def score_scenes(
+    scores: Scorer,
+    data: LensData,
+    rule: LensRule,
+    shares: Float[np.ndarray, "k"],
+    changes: Mapping[str, Change],
+    *,
+    count: int,
+    seed: int,
+    measure: Callable[[dict], dict] = lambda s: {},
+    compound: bool = False,
+) -> tuple[dict[str, np.ndarray], dict[str, Float[np.ndarray, "r n"]]]:
+    """Simulate scenes, score each as every change makes it; return their truth, and scores by change.
+
+    Args:
+      shares: of the kinds of `ALL_KINDS`, from the first on.
+      seed: of the simulator.
+      measure: numbers of a scene's parameters that join its truth.
+      compound: whether the kinds are compound lenses.
+    """
+    instrument, size, rays = get_instrument(data.instrument), data.size, data.supersampling
+
+    def make(index: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        rng = np.random.default_rng([seed, int(index[0])])
+        kinds = rng.choice(len(shares), len(index), p=shares).astype(np.int32)
+        keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(index.astype(np.uint32))
+        s, truth = edit_scene.draw_parameters(keys, kinds, rule, instrument, size, rays, compound)
+        if compound:
+            refuse_unfound(truth, rule)
+        truth |= jax.vmap(measure)(s)
+        scored = {}
+        for name, (change, sources) in changes.items():
+            image = edit_scene.remake_images(keys, jax.vmap(change)(s), sources, instrument, size, rays)
+            scored[name] = scores(jax.device_get(image))
+        return jax.device_get(truth), scored
+
+    what = ", ".join(name for name, share in zip(ALL_KINDS, shares, strict=False) if share)
+    parts = list(map_chunks(make, count, what))
+    truth = {name: np.concatenate([part[0][name] for part in parts])[:count] for name in parts[0][0]}
+    return truth, {name: np.concatenate([part[1][name] for part in parts], 1)[:, :count] for name in changes}
+
+
+def find_thresholds(negatives: Float[np.ndarray, "r n"], fpr: float) -> Float[np.ndarray, "r"]:
+    """Return a threshold a network; NaN where the non-lenses are too few for the rate."""
     none = np.zeros(negatives.shape[1], int)
     return np.array([rank_metrics.threshold_at_fpr(row, none, fpr) for row in negatives])
 
 
-def resolution(count: int, fpr: float) -> str:
-    """How well `count` non-lenses define a rate, for a reader."""
+def describe_resolution(count: int, fpr: float) -> str:
+    """Say how well `count` non-lenses define a rate."""
     allowed = int(np.floor(fpr * count * (1 + 1e-12)))
     if allowed < 1:
         return f"undefined: {count:,} non-lenses cannot resolve {fpr:g}, {int(np.ceil(1 / fpr)):,} are needed"
@@ -99,8 +144,8 @@ def resolution(count: int, fpr: float) -> str:
     return f"{allowed} of {count:,} non-lenses pass{few}"
 
 
-def recall(found: Bool[np.ndarray, "r n"]) -> dict[str, Any]:
-    """Mean over networks of the share found: Wilson interval for the n lenses, s.d. between networks.
+def summarise_recall(found: Bool[np.ndarray, "r n"]) -> dict[str, Any]:
+    """Return the share found, mean over networks: Wilson interval for the n lenses, s.d. between networks.
 
     The interval is that of the sample of lenses at fixed thresholds; the networks saw the same lenses.
     """
@@ -111,31 +156,25 @@ def recall(found: Bool[np.ndarray, "r n"]) -> dict[str, Any]:
     return {"n": n, "recall": mean, "low": low, "high": high, "sd": spread, "each": each.tolist()}
 
 
-def undefined(networks: int, n: int) -> dict[str, Any]:
-    """`recall` where there is no threshold."""
-    nan = float("nan")
-    return {"n": n, "recall": nan, "low": nan, "high": nan, "sd": nan, "each": [nan] * networks}
-
-
-def recall_at(
+def measure_recall(
     scores: Float[np.ndarray, "r n"], threshold: Float[np.ndarray, "r"], keep: Bool[np.ndarray, "n"]
 ) -> dict[str, Any]:
-    """Recall of the lenses to `keep`, strictly above each network's threshold."""
+    """Return the recall of the lenses to `keep`, strictly above each network's threshold; NaN without one."""
     if np.isnan(threshold).any():
-        return undefined(len(scores), int(keep.sum()))
-    return recall(scores[:, keep] > threshold[:, None])
+        return summarise_recall(np.zeros((len(scores), 0), bool)) | {"n": int(keep.sum())}
+    return summarise_recall(scores[:, keep] > threshold[:, None])
 
 
-def paired(change: Float[np.ndarray, "r n"], seed: int = 0) -> dict[str, Any]:
-    """Mean over lenses and networks of a change, with the bootstrap interval over lenses."""
+def summarise_change(change: Float[np.ndarray, "r n"], seed: int = 0) -> dict[str, Any]:
+    """Return the mean over lenses and networks of a change, with the bootstrap interval over lenses."""
     each = change.mean(0).astype(np.float64)
     mean = float(each.mean()) if each.size else float("nan")
     low, high = intervals.bootstrap(lambda values: float(values.mean()), (each,), seed=seed)
     return {"n": int(each.size), "mean": mean, "low": low, "high": high, "each": change.mean(1).tolist()}
 
 
-def in_chunks(make: Callable[[np.ndarray], Any], count: int, what: str) -> Iterator[Any]:
-    """`make(indices [CHUNK])` for 0 … count − 1 and some more, one thread a core, in order."""
+def map_chunks(make: Callable[[np.ndarray], Any], count: int, what: str) -> Iterator[Any]:
+    """Yield `make(indices [CHUNK])` for 0 … count − 1 and some more, one thread a core, in order."""
     blocks = [np.arange(start, start + CHUNK) for start in range(0, count, CHUNK)]
     # The first alone: threads that start together would all compile.
     first = make(blocks[0])
@@ -145,14 +184,14 @@ def in_chunks(make: Callable[[np.ndarray], Any], count: int, what: str) -> Itera
         )
 
 
-def keys_of(seed: int, index: np.ndarray) -> Any:
-    """A key a scene, by its number."""
-    return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(index.astype(np.uint32))
-
-
-def cell(result: dict[str, Any]) -> str:
-    """`0.712 (0.690–0.733) ± 0.021` for a table; the last only with several networks."""
+def format_recall(result: dict[str, Any]) -> str:
+    """Format `0.712 (0.690–0.733) ± 0.021` for a table; the last only with several networks."""
     if np.isnan(result["recall"]):
         return "–"
     spread = "" if np.isnan(result["sd"]) else f" ± {result['sd']:.3f}"
     return f"{result['recall']:.3f} ({result['low']:.3f}–{result['high']:.3f}){spread}"
+
+
+def format_change(row: dict[str, Any], digits: int = 2) -> str:
+    """Format a result of `summarise_change`."""
+    return common.format_change(row["mean"], row["low"], row["high"], digits)

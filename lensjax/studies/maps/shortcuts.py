@@ -1,8 +1,7 @@
 """What a network might use and should not: how much accuracy each shortcut alone buys, and what a swap costs.
 
-    python -m lensjax.studies.maps.shortcuts configs/gravity_spy_demo.py --out runs/shortcuts --seeds 5
-    python -m lensjax.studies.maps.shortcuts configs/lens_demo.py --out runs/shortcuts_loss --runs \\
-        runs/*/seed0
+    lensjax study shortcuts configs/gravity_spy_demo.py --out runs/shortcuts --seeds 5
+    lensjax study shortcuts configs/lens_demo.py --out runs/shortcuts_loss --runs runs/*/seed0
 
 Trains the configuration, and controls that see only a part of every input, over the seeds (a finished run is
 kept); with --runs it evaluates those networks instead, however they were trained. Writes table.md, table.json
@@ -12,44 +11,42 @@ pairs of equal brightness told apart, and where attention and attribution lie ag
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
-import tyro
 
 from lensjax.config import Config, Data
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import input_transforms
+from lensjax.data.batches.augment import as_float
 from lensjax.data.store import datasets
 from lensjax.evaluation import intervals
-from lensjax.explain import parse
-from lensjax.inspection import examples as items
-from lensjax.inspection import maps as explained
+from lensjax.inspection import examples, maps
 from lensjax.inspection.restore import Trained, restore
-from lensjax.report.figures import studies as pictures
-from lensjax.runtime import jax_setup, logs
+from lensjax.report.figures import studies as figures
+from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names
+from lensjax.studies import common
+from lensjax.studies.common import format_spread, markdown_table
 from lensjax.studies.maps import swaps
-from lensjax.studies.maps.shortcut_tables import Row, Rows, drawn, table_lines
-from lensjax.training.subprocesses import train_all
+from lensjax.types import Bool, Float, Int
 
+Measured = dict[str, Any]
+MeasuredRows = dict[str, list[Measured]]
+"""By name, one row a network."""
 MAPS = ("attention", "grad_cam", "input_x_gradient")
 BINS = 32
 """Of brightness, with equally many training examples in each."""
 
 
 @dataclass(frozen=True)
-class Command:
-    config: Annotated[Path, tyro.conf.Positional]
-    """Configuration file."""
-    out: Path
-    """Folder of the runs and the table."""
+class ShortcutOptions:
+    config: common.ConfigFile
+    out: common.Out
     seeds: int = 5
     runs: tuple[Path, ...] = ()
     """Workdirs of trained runs to evaluate instead of training; no control is trained then."""
@@ -59,86 +56,75 @@ class Command:
     """Held-out examples with evidence whose maps are held against the true mask."""
     methods: tuple[str, ...] = MAPS
     """Of those maps, as for explain.py."""
-    jobs: int = 1
-    """Trainings at once, each on its share of the cores."""
+    jobs: common.Jobs = 1
     chunk: int = 16
 
 
-def main(command: Command) -> None:
+def main(options: ShortcutOptions) -> None:
+    """Train or restore the networks, try every shortcut on them, and write the tables."""
     jax_setup.prepare(gradients=True)
-    base = load_config_file(command.config)
-    configs = plan(command, base)
-    finished = train(command, configs)
-    data = plain(base.data)
+    base = load_config_file(options.config)
+    finished = train_or_find(options, plan_controls(options, base))
+    data = replace(base.data, inputs=())
     folder = datasets.prepare(data)
     train_set, test = datasets.load(folder, "train"), datasets.load(folder, "test")
-    guesses = alone(train_set, test, base.model.classes)
-    trained_rows: Rows = {}
-    swapped: Rows = {}
-    apart: Rows = {}
-    mass: Rows = {}
+    parts: dict[str, MeasuredRows] = {"trained": {}, "swapped": {}, "pairs": {}, "mass": {}}
     for (name, seed), workdir in finished.items():
         trained = restore(workdir)
-        check(trained, data)
-        label = {"run": str(workdir), "seed": seed}
+        check_same_images(trained, data)
         if name != "whole":
-            trained_rows.setdefault(name, []).append(label | control(trained, test, command.chunk))
-            continue
-        for key, row in under_swaps(trained, test, command.chunk).items():
-            swapped.setdefault(key, []).append(label | row)
-        for key, row in pairs(trained, test, command.chunk).items():
-            apart.setdefault(key, []).append(label | row)
-        for key, row in background_mass(trained, test, command).items():
-            mass.setdefault(key, []).append(label | row)
-    found = {"alone": guesses, "trained": trained_rows, "swapped": swapped, "pairs": apart, "mass": mass}
-    lines = table_lines(found, test, data)
-    result = {"command": shlex.join(sys.argv), "environment": logs.environment(), "base": asdict(base)}
-    command.out.mkdir(parents=True, exist_ok=True)
-    logs.write_json(command.out / "table.json", result | found)
-    (command.out / "table.md").write_text("\n".join(lines) + "\n")
-    pictures.dots(command.out / "table.png", drawn(found), {"accuracy": "accuracy on held-out examples"})
-    print("\n".join(lines))
-    print(f"\ntable: {command.out / 'table.md'}\nplot:  {command.out / 'table.png'}")
+            measured = {"trained": {name: measure_control(trained, test, options.chunk)}}
+        else:
+            measured = {
+                "swapped": measure_swaps(trained, test, options.chunk),
+                "pairs": measure_pairs(trained, test, options.chunk),
+                "mass": measure_background(trained, test, options),
+            }
+        for part, rows in measured.items():
+            for key, row in rows.items():
+                parts[part].setdefault(key, []).append({"run": str(workdir), "seed": seed} | row)
+    found = {"alone": guess_without_images(train_set, test, base.model.classes)} | parts
+    panels = {"accuracy": "accuracy on held-out examples"}
+    figure = figures.draw_dots(options.out / "table.png", make_figure_rows(found), panels)
+    lines = tabulate_shortcuts(found, test, data)
+    common.save_study(options.out, lines, {"base": asdict(base)} | found, [figure])
 
 
-def plain(data: Data) -> Data:
-    """The data before any transformation of the inputs."""
-    return replace(data, inputs=())
-
-
-def plan(command: Command, base: Config) -> dict[tuple[str, int], Config]:
-    """Configurations to train by (name, seed), seed by seed; none where runs are given.
+def plan_controls(options: ShortcutOptions, base: Config) -> dict[common.NamedSeed, Config]:
+    """Return the configurations to train by (name, seed), seed by seed; none where runs are given.
 
     Raises:
       UserError: an unknown control.
     """
-    check_names("control", command.controls, swaps.CUTS)
-    if command.runs:
+    check_names("control", options.controls, swaps.CUTS)
+    if options.runs:
         return {}
-    found = {}
-    for seed in range(command.seeds):
-        found["whole", seed] = replace(base, seed=seed)
-        for name in command.controls:
-            specs = (*base.data.inputs, swaps.CUTS[name])
-            found[name, seed] = replace(base, seed=seed, data=replace(base.data, inputs=specs))
-    return found
+
+    def see_part(name: str) -> common.Edit:
+        return lambda config: replace(
+            config, data=replace(config.data, inputs=(*config.data.inputs, swaps.CUTS[name]))
+        )
+
+    edits = {"whole": lambda config: config} | {name: see_part(name) for name in options.controls}
+    return common.plan_runs(base, edits, options.seeds)
 
 
-def train(command: Command, configs: Mapping[tuple[str, int], Config]) -> dict[tuple[str, int], Path]:
-    if command.runs:
-        return {("whole", number): workdir for number, workdir in enumerate(command.runs)}
-    places = [command.out / name.replace(" ", "_") / f"seed{seed}" for name, seed in configs]
-    done = train_all(dict(zip(places, configs.values(), strict=True)), command.jobs)
-    return dict(zip(configs, done, strict=True))
+def train_or_find(
+    options: ShortcutOptions, configs: Mapping[common.NamedSeed, Config]
+) -> dict[common.NamedSeed, Path]:
+    """Train what is missing; where runs are given, return those."""
+    if options.runs:
+        return {("whole", number): workdir for number, workdir in enumerate(options.runs)}
+    return common.train_runs(options.out, configs, options.jobs)
 
 
-def check(trained: Trained, data: Data) -> None:
-    """A run is evaluated on the configuration's test set: its images must be of that kind.
+def check_same_images(trained: Trained, data: Data) -> None:
+    """Check that a run's images are of the kind of the configuration's test set.
 
     Raises:
       UserError: the run was trained on images of another kind.
     """
-    theirs, data = plain(trained.config.data), plain(data)
+    theirs, data = (replace(one, inputs=()) for one in (trained.config.data, data))
     if datasets.image_shape(theirs) != datasets.image_shape(data) or type(theirs) is not type(data):
         raise UserError(f"'{trained.workdir}' was trained on other images than the configuration's.")
 
@@ -146,24 +132,18 @@ def check(trained: Trained, data: Data) -> None:
 # ---- numbers ----------------------------------------------------------------------------------------------
 
 
-def logits_of(trained: Trained, images: Sequence[np.ndarray], chunk: int) -> np.ndarray:
-    """Logits [n k] of images before the run's own transformation of its inputs."""
-    specs, kind = trained.config.data.inputs, trained.domain.stored_type
-    ready = [
-        input_transforms.transform_image(image, specs, str(row), kind) for row, image in enumerate(images)
-    ]
-    return np.asarray(explained.predict_images(trained, ready, chunk).logits)
-
-
-def accuracy(right: np.ndarray) -> Row:
+def measure_accuracy(right: np.ndarray) -> Measured:
+    """Return the share that is right, with its Wilson interval."""
     low, high = intervals.wilson(int(right.sum()), len(right))
     return {"accuracy": float(right.mean()), "low": low, "high": high, "n": len(right)}
 
 
-def alone(train_set: datasets.Source, test: datasets.Source, classes: Sequence[str]) -> dict[str, Row]:
-    """The best guess from one number and nothing else; `chance` always names the commonest class."""
+def guess_without_images(
+    train_set: datasets.Source, test: datasets.Source, classes: Sequence[str]
+) -> dict[str, Measured]:
+    """Return the best guess from one number and nothing else; `chance` always names the commonest class."""
     numbers: dict[str, tuple[np.ndarray, np.ndarray, int | None]] = {
-        "brightness": (swaps.brightness(train_set), swaps.brightness(test), BINS)
+        "brightness": (sum_brightness(train_set), sum_brightness(test), BINS)
     }
     names = {"q_plane": "Q plane", "detector": "detector", "artefact": "artefact", "noise_factor": "depth"}
     for key, name in names.items():
@@ -171,78 +151,185 @@ def alone(train_set: datasets.Source, test: datasets.Source, classes: Sequence[s
             values = train_set.truth[key].astype(float), test.truth[key].astype(float)
             numbers[name] = (*values, BINS if key == "noise_factor" else None)
     commonest = np.bincount(train_set.label, minlength=len(classes)).argmax()
-    found = {"chance": accuracy(test.label == commonest)}
+    found = {"chance": measure_accuracy(test.label == commonest)}
     for name, (train, held, bins) in numbers.items():
-        found[name] = accuracy(swaps.lookup(train, train_set.label, held, bins) == test.label)
+        found[name] = measure_accuracy(guess_from_number(train, train_set.label, held, bins) == test.label)
     return found
 
 
-def control(trained: Trained, test: datasets.Source, chunk: int) -> Row:
-    """Accuracy of a network on what it is trained to see, and where no evidence is left in that."""
-    said = logits_of(trained, swaps.whole(test, np.random.default_rng(0)).images, chunk).argmax(-1)
-    seen = swaps.cut(*trained.config.data.inputs)(test, np.random.default_rng(0))
-    return accuracy(said == test.label) | without_evidence(said == test.label, seen.blank)
+def measure_control(trained: Trained, test: datasets.Source, chunk: int) -> Measured:
+    """Return the accuracy of a network on what it is trained to see, and where no evidence is left."""
+    said = common.predict_images(trained, swaps.read_images(test), chunk).classes
+    seen = swaps.cut_inputs(*trained.config.data.inputs)(test, np.random.default_rng(0))
+    return measure_accuracy(said == test.label) | measure_blank(said == test.label, seen.blank)
 
 
-def without_evidence(right: np.ndarray, blank: np.ndarray | None) -> Row:
-    """The accuracy on examples that lost all their evidence."""
-    return {"blank": accuracy(right[blank])} if blank is not None and blank.any() else {}
+def measure_blank(right: np.ndarray, blank: np.ndarray | None) -> Measured:
+    """Return the accuracy on examples that lost all their evidence."""
+    return {"blank": measure_accuracy(right[blank])} if blank is not None and blank.any() else {}
 
 
-def under_swaps(trained: Trained, test: datasets.Source, chunk: int) -> dict[str, Row]:
-    """Accuracy under every swap, without training anew; the class of the evidence is the right one."""
+def measure_swaps(trained: Trained, test: datasets.Source, chunk: int) -> dict[str, Measured]:
+    """Return the accuracy under every swap, without training; the class of the evidence is the right one."""
     found = {}
     makers = swaps.PLAIN | (swaps.WITH_TRUTH if swaps.has_evidence(test).any() else {})
     for name, make in makers.items():
         made = make(test, np.random.default_rng(0))
-        said = logits_of(trained, made.images, chunk).argmax(-1)
+        said = common.predict_images(trained, made.images, chunk).classes
         right = said == test.label[made.rows]
-        found[name] = accuracy(right) | without_evidence(right, made.blank)
+        found[name] = measure_accuracy(right) | measure_blank(right, made.blank)
         if made.background is not None:
             found[name]["named background"] = float((said == made.background).mean())
     return found
 
 
-def pairs(trained: Trained, test: datasets.Source, chunk: int) -> dict[str, Row]:
-    """Pairs of different classes told apart: of nearly equal brightness, and drawn at random."""
-    logits = logits_of(trained, swaps.whole(test, np.random.default_rng(0)).images, chunk)
-    matched, random = swaps.matched_pairs(swaps.brightness(test), test.label, np.random.default_rng(0))
+def measure_pairs(trained: Trained, test: datasets.Source, chunk: int) -> dict[str, Measured]:
+    """Return the pairs of different classes told apart: of nearly equal brightness, and drawn at random."""
+    logits = common.predict_images(trained, swaps.read_images(test), chunk).logits
+    matched, random = match_pairs(sum_brightness(test), test.label, np.random.default_rng(0))
     return {
-        "pairs of equal brightness": accuracy(swaps.told_apart(logits, test.label, matched)),
-        "pairs at random": accuracy(swaps.told_apart(logits, test.label, random)),
+        "pairs of equal brightness": measure_accuracy(tell_apart(logits, test.label, matched)),
+        "pairs at random": measure_accuracy(tell_apart(logits, test.label, random)),
     }
 
 
-def background_mass(trained: Trained, test: datasets.Source, command: Command) -> dict[str, Row]:
-    """Share of each map's positive part that lies on the background, mean over examples with evidence."""
+def measure_background(
+    trained: Trained, test: datasets.Source, options: ShortcutOptions
+) -> dict[str, Measured]:
+    """Return the share of each map's positive part on the background, mean over examples with evidence."""
     rows = np.flatnonzero(swaps.has_evidence(test))
     specs = trained.config.data.inputs
-    shown = [items.held_out_item(input_transforms.transform(test[int(row)], specs)) for row in rows]
-    shown = [item for item in shown if item.mask is not None and item.mask.any()][: command.examples]
-    if not shown:
+    items = [examples.held_out_item(input_transforms.transform(test[int(row)], specs)) for row in rows]
+    items = [item for item in items if item.mask is not None and item.mask.any()][: options.examples]
+    if not items:
         return {}
-    has_gate = bool(trained.config.model.attention.at)
-    methods = [(text, *parse(text)) for text in command.methods if has_gate or text != "attention"]
-    maps = explained.explain(
-        trained,
-        shown,
-        explained.predict(trained, shown, command.chunk),
-        methods,
-        target="predicted",
-        chunk=min(8, command.chunk),
-        seed=0,
-        progress=logs.progress,
-    )
-    scored = explained.score(shown, maps)
+    methods = common.read_methods(options.methods, trained)
+    chunk = min(8, options.chunk)
+    values, _ = common.make_maps(trained, items, methods, target="predicted", chunk=chunk)
+    scored = maps.score(items, values)
     found = {name: {"background": 1 - float(np.nanmean(s["energy_inside"]))} for name, s in scored.items()}
-    chance = 1 - float(np.mean([item.mask.mean() for item in shown if item.mask is not None]))
+    chance = 1 - float(np.mean([item.mask.mean() for item in items if item.mask is not None]))
     return {"area of the background": {"background": chance}} | found
 
 
+# ---- guesses from one number, and pairs ----
+
+
+def sum_brightness(source: datasets.Source) -> Float[np.ndarray, "n"]:
+    """Return the sum of the values of each image as a network sees it."""
+    return np.array([float(as_float(source[row]["image"]).sum()) for row in range(len(source))])
+
+
+def guess_from_number(
+    train: Float[np.ndarray, "n"],
+    label: Int[np.ndarray, "n"],
+    test: Float[np.ndarray, "m"],
+    bins: int | None = None,
+) -> Int[np.ndarray, "m"]:
+    """Return the commonest class of the training set in each bin of a number, or at each value.
+
+    NaN has a class of its own. Bins hold equally many; a value that training never saw gets the commonest
+    class of all.
+    """
+    if bins:
+        edges = np.quantile(train, np.linspace(0, 1, bins + 1)[1:-1])
+        train, test = (np.searchsorted(edges, x).astype(np.float64) for x in (train, test))
+    known = np.unique(train[~np.isnan(train)])
+    common = {float(key): int(np.bincount(label[train == key]).argmax()) for key in known}
+    unknown = label[np.isnan(train)] if np.isnan(train).any() else label
+    rest = int(np.bincount(unknown).argmax())
+    return np.array([common.get(float(value), rest) for value in test], np.int64)
+
+
+def match_pairs(
+    value: Float[np.ndarray, "n"], label: Int[np.ndarray, "n"], rng: np.random.Generator
+) -> tuple[Int[np.ndarray, "n 2"], Int[np.ndarray, "n 2"]]:
+    """Pair each example with the one of another class nearest in a number, and with one drawn at random."""
+    near, drawn = [], []
+    for row in range(len(label)):
+        others = np.flatnonzero(label != label[row])
+        near.append((row, int(others[np.abs(value[others] - value[row]).argmin()])))
+        drawn.append((row, int(rng.choice(others))))
+    return np.array(near), np.array(drawn)
+
+
+def tell_apart(
+    logits: Float[np.ndarray, "n k"], label: Int[np.ndarray, "n"], pairs: Int[np.ndarray, "p 2"]
+) -> Bool[np.ndarray, "p"]:
+    """Say whether of a pair of classes a and b the one of class a has the larger logit(a) − logit(b)."""
+    i, j = pairs.T
+    a, b = label[i], label[j]
+    return (logits[i, a] - logits[i, b]) > (logits[j, a] - logits[j, b])
+
+
+# ---- tables -----------------------------------------------------------------------------------------------
+
+
+def tabulate_shortcuts(found: Mapping[str, Any], test: datasets.Source, data: Data) -> list[str]:
+    """Return Markdown: what each shortcut alone buys, what swaps cost, pairs, and maps."""
+    left, named = "where no evidence is left in it", "names the background's class"
+    alone = [
+        (name, f"{row['accuracy']:.3f}", format_interval([row]), "") for name, row in found["alone"].items()
+    ]
+    alone += [
+        (f"{name}, trained", *format_accuracy(rows), format_blank(rows))
+        for name, rows in found["trained"].items()
+    ]
+    if "detector" not in found["alone"] and getattr(data, "name", "") == "simulated_events":
+        alone.append(("detector", "not in simulated data", "", ""))
+    swapped = []
+    for name, rows in found["swapped"].items():
+        taken = [row["named background"] for row in rows if "named background" in row]
+        swapped.append((name, *format_accuracy(rows), format_blank(rows), format_spread(taken, 3)))
+    if "evidence removed" not in found["swapped"]:
+        swapped.append(("evidence and background apart", "no true masks in these data", "", "", ""))
+    pairs = [(name, *format_accuracy(rows)) for name, rows in found["pairs"].items()]
+    lines = [
+        f"{len(test):,} held-out examples; mean ± s.d. over networks, Wilson interval of the mean.",
+        "",
+        *markdown_table(("from this alone", "accuracy", "95 %", left), alone),
+        "",
+        *markdown_table(("trained on whole inputs, tested on", "accuracy", "95 %", left, named), swapped),
+        "",
+        *markdown_table(("pairs of two classes", "told apart", "95 %"), pairs),
+    ]
+    mass = [
+        (name, format_spread([row["background"] for row in rows], 3)) for name, rows in found["mass"].items()
+    ]
+    return [*lines, "", *markdown_table(("map", "share on the background"), mass)] if mass else lines
+
+
+def format_accuracy(rows: Sequence[Measured]) -> tuple[str, str]:
+    """Format the accuracy of several networks, and its interval."""
+    return format_spread([row["accuracy"] for row in rows], 3), format_interval(rows)
+
+
+def format_blank(rows: Sequence[Measured]) -> str:
+    """Format the accuracy on examples that lost all their evidence, its interval, and how many they are."""
+    blank = [row["blank"] for row in rows if "blank" in row]
+    if not blank:
+        return ""
+    accuracy, interval = format_accuracy(blank)
+    return f"{accuracy} ({interval}; {blank[0]['n']})"
+
+
+def format_interval(rows: Sequence[Measured]) -> str:
+    """Format the Wilson interval of the mean accuracy on one test set: seeds share its examples."""
+    n = rows[0]["n"]
+    low, high = intervals.wilson(float(np.mean([row["accuracy"] for row in rows])) * n, n)
+    return f"{low:.3f}–{high:.3f}"
+
+
+def make_figure_rows(found: Mapping[str, Any]) -> MeasuredRows:
+    """Return one line a row of the figure."""
+    rows: MeasuredRows = {
+        f"{name} alone" if name != "chance" else name: [row] for name, row in found["alone"].items()
+    }
+    rows |= {f"{name}, trained on that": each for name, each in found["trained"].items()}
+    return rows | {f"tested on: {name}": each for name, each in found["swapped"].items()}
+
+
+run = common.make_command("shortcuts", main, ShortcutOptions, __doc__)
+
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.maps.shortcuts", description=__doc__))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from what is saved.")
+    run()

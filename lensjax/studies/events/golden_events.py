@@ -1,6 +1,6 @@
 """A network trained on simulations alone, on one hand-picked real event of each of the 22 classes.
 
-    python -m lensjax.studies.events.golden runs/events [--data /path/to/golden_rgb_140x170.npz]
+    lensjax study golden runs/events [--data DATA/gravity_spy_golden/golden_rgb_140x170.npz]
 
 Prints what each is taken for, and the share that is right with its Wilson interval. The simulator's ranges
 were set with these pictures in view: a development number, not a held-out one; and one event a class is one.
@@ -8,36 +8,36 @@ were set with these pictures in view: a development number, not a held-out one; 
 
 from __future__ import annotations
 
-import argparse
-import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from lensjax.config import LensChallengeData, LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.gravity_spy.event_files import read_events
 from lensjax.evaluation.intervals import wilson
 from lensjax.event_axes import CLASSES
 from lensjax.inspection import maps
 from lensjax.inspection.restore import restore
+from lensjax.runtime.errors import UserError
+from lensjax.studies import common
 
-DATA = Path(os.environ.get("LENSJAX_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-GOLDEN = DATA / "gravity_spy_golden" / "golden_rgb_140x170.npz"
+
+@dataclass(frozen=True)
+class GoldenEventOptions:
+    run: common.Run
+    data: Path | None = None
+    """The golden set; gravity_spy_golden/golden_rgb_140x170.npz of LENSJAX_REAL_DATA where none is given."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--data", type=Path, default=GOLDEN)
-    arguments = parser.parse_args()
-    trained = restore(arguments.run)
-    data = trained.config.data
-    if isinstance(data, LensData | LensChallengeData):
-        raise SystemExit(f"error: {arguments.run} was trained on images of the sky, not on events.")
-    events, problems = read_events([arguments.data], data.size, data.encoding)
+def main(options: GoldenEventOptions) -> None:
+    """Print what every event is taken for."""
+    trained = restore(options.run)
+    domain = trained.domain
+    if domain.grid is None:
+        raise UserError(f"'{options.run}' was trained on images of the sky: give a run on events.")
+    golden = common.real_data_folder("gravity_spy_golden", "golden_rgb_140x170.npz", given=options.data)
+    events, problems = read_events([golden], domain.data.size, domain.encoding)
     if problems:
-        raise SystemExit(f"error: {problems[0]}")
+        raise UserError(str(problems[0]))
     items = [maps.Item(event.id, event.source, as_float(event.image), event.label) for event in events]
     predicted = maps.predict(trained, items, 8)
     right = 0
@@ -50,5 +50,7 @@ def main() -> None:
     print(f"{right} of {len(items)} right ({low:.2f}–{high:.2f})")
 
 
+run = common.make_command("golden", main, GoldenEventOptions, __doc__)
+
 if __name__ == "__main__":
-    main()
+    run()

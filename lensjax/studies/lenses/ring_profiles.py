@@ -19,15 +19,18 @@ NUMBERS = ("own", "others", "swapped", "p_rings", "p_swapped")
 Profiles = Float[np.ndarray, "n r"]
 
 
-def ring_edges(width: float = WIDTH, outer: float = OUTER) -> Float[np.ndarray, " e"]:
-    """Edges of the rings, arcseconds."""
+def make_ring_edges(width: float = WIDTH, outer: float = OUTER) -> Float[np.ndarray, " e"]:
+    """Return the edges of the rings, arcseconds."""
     return np.arange(0, outer + 1e-9, width)
 
 
-def profiles(
+def measure_profiles(
     maps: Float[np.ndarray, "n h w"], centre: Float[np.ndarray, "n 2"], pixel_scale: float, edges: np.ndarray
 ) -> Profiles:
-    """Mean positive part in each ring about `centre` (fractions), over that of the disc; 0 where a map is."""
+    """Return the mean positive part in each ring about `centre` (fractions), over that of the disc.
+
+    A map without a positive part has 0 everywhere.
+    """
     positive = np.maximum(np.asarray(maps, float), 0)
     shape = np.array(positive.shape[1:])
     rows, columns = np.indices(positive.shape[1:])
@@ -43,13 +46,13 @@ def profiles(
     return found
 
 
-def own_ring(theta_e: Float[np.ndarray, " n"], edges: np.ndarray) -> np.ndarray:
-    """Number of the ring that each Einstein radius lies in; −1 for none."""
+def find_own_ring(theta_e: Float[np.ndarray, " n"], edges: np.ndarray) -> np.ndarray:
+    """Return the number of the ring that each Einstein radius lies in; −1 for none."""
     ring = np.digitize(theta_e, edges) - 1
     return np.where(np.isfinite(theta_e) & (ring < len(edges) - 1), ring, -1)
 
 
-def compare(
+def compare_radii(
     profile: Profiles,
     theta_e: Float[np.ndarray, " n"],
     edges: np.ndarray,
@@ -57,14 +60,14 @@ def compare(
     draws: int = 10_000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Energy in the ring of each lens's own Einstein radius, against what else it could be.
+    """Compare the energy in the ring of each lens's own Einstein radius, with what else it could be.
 
     Returns: `own`, the mean over lenses of the profile there; `others`, of all other rings; `swapped`, with
     the radii exchanged between the lenses, which keeps the average profile: what any map that is brighter in
     the middle gets for nothing. `p_rings` is the share of random rings, one a lens, that do as well;
     `p_swapped` that of random exchanges (one-sided, Phipson & Smyth 2010: never 0).
     """
-    ring = own_ring(theta_e, edges)
+    ring = find_own_ring(theta_e, edges)
     keep = ring >= 0
     profile, ring = profile[keep], ring[keep]
     n, rings = profile.shape
@@ -84,19 +87,19 @@ def compare(
     }
 
 
-def scaled_profile(
+def measure_scaled_profiles(
     maps: Float[np.ndarray, "n h w"],
     centre: Float[np.ndarray, "n 2"],
     theta_e: Float[np.ndarray, " n"],
     pixel_scale: float,
     edges: Float[np.ndarray, " e"],
 ) -> Float[np.ndarray, "k r"]:
-    """`profiles` against radius over Einstein radius, where there is one; NaN beyond the field."""
+    """Return profiles against radius over Einstein radius, where there is one; NaN beyond the field."""
     keep: Bool[np.ndarray, " n"] = np.isfinite(theta_e)
     found = np.full((int(keep.sum()), len(edges) - 1), np.nan)
     for row, (one, at, radius) in enumerate(zip(maps[keep], centre[keep], theta_e[keep], strict=True)):
         inside = edges[1:] * radius <= OUTER
         if inside.any():
             some = np.append(edges[0], edges[1:][inside]) * radius
-            found[row, inside] = profiles(one[None], at[None], pixel_scale, some)[0]
+            found[row, inside] = measure_profiles(one[None], at[None], pixel_scale, some)[0]
     return found

@@ -1,7 +1,7 @@
 """Where the maps of an ablation's networks lie, held against the truth, and what that costs in accuracy.
 
     python train.py configs/gravity_spy_demo.py --ablate explanation_losses --seeds 5 --workdir runs/losses
-    python -m lensjax.studies.maps.maps_of_variants runs/losses --out runs/losses/maps
+    lensjax study maps runs/losses --out runs/losses/maps
 
 Every variant (a subfolder with runs seed0, seed1 …) explains the same held-out examples. Rows are variants,
 columns maps: mean ± standard deviation over the seeds, and the difference from the first variant, paired by
@@ -12,8 +12,6 @@ and table.png.
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,29 +20,27 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from lensjax.explain import TRIVIAL, parse
+from lensjax.explain import TRIVIAL
 from lensjax.explain.scores.localisation import SCORES
-from lensjax.inspection import examples as items
-from lensjax.inspection import maps as explained
+from lensjax.inspection import examples, maps
 from lensjax.inspection.restore import Trained, restore
-from lensjax.report.figures import studies as pictures
-from lensjax.runtime import jax_setup, logs
+from lensjax.report.figures import studies as figures
+from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.specs import check_names
-from lensjax.studies.events.ablation_tables import spread
+from lensjax.studies import common
 from lensjax.training.variants import difference
 
-Row = dict[str, Any]
-Rows = dict[str, list[Row]]
+NetworkRow = dict[str, Any]
+VariantRows = dict[str, list[NetworkRow]]
 WHAT = ("auroc", "accuracy")
 
 
 @dataclass(frozen=True)
-class Command:
+class CompareVariantsOptions:
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder of `train.py --ablate`: variants, and in each of them seeds."""
-    out: Path
-    """Folder of the table."""
+    out: common.Out
     methods: tuple[str, ...] = ("attention", "grad_cam", "input_x_gradient", "integrated_gradients(steps=16)")
     """As for explain.py; a network without a gate has no attention."""
     scores: tuple[str, ...] = ("energy_inside", "average_precision")
@@ -56,27 +52,25 @@ class Command:
     chunk: int = 8
 
 
-def main(command: Command) -> None:
+def main(options: CompareVariantsOptions) -> None:
+    """Explain with every network of every variant, and write the table."""
     jax_setup.prepare(gradients=True)
-    check_names("score", command.scores, SCORES)
-    rows: Rows = {}
-    for variant, workdirs in variants(command.folder, command.only).items():
+    check_names("score", options.scores, SCORES)
+    rows: VariantRows = {}
+    for variant, workdirs in find_runs(options.folder, options.only).items():
         for workdir in workdirs:
             trained = restore(workdir)
-            rows.setdefault(variant, []).append(told(trained) | scored(trained, command, command.methods))
-    controls = scored(trained, command, tuple(TRIVIAL))
-    lines = table_lines(rows, controls, command.scores)
-    command.out.mkdir(parents=True, exist_ok=True)
-    result = {"command": shlex.join(sys.argv), "environment": logs.environment()}
-    logs.write_json(command.out / "table.json", result | {"rows": rows, "controls": controls})
-    (command.out / "table.md").write_text("\n".join(lines) + "\n")
-    draw(command.out / "table.png", rows, command.scores[0])
-    print("\n".join(lines))
-    print(f"\ntable: {command.out / 'table.md'}\nplot:  {command.out / 'table.png'}")
+            rows.setdefault(variant, []).append(
+                read_test_scores(trained) | score_maps(trained, options, options.methods)
+            )
+    controls = score_maps(trained, options, tuple(TRIVIAL))
+    lines = tabulate_variants(rows, controls, options.scores)
+    figure = draw_variants(options.out / "table.png", rows, options.scores[0])
+    common.save_study(options.out, lines, {"rows": rows, "controls": controls}, [figure])
 
 
-def variants(folder: Path, only: Sequence[str]) -> dict[str, list[Path]]:
-    """Finished runs by variant, in the order of the ablation's table.
+def find_runs(folder: Path, only: Sequence[str]) -> dict[str, list[Path]]:
+    """Return finished runs by variant, in the order of the ablation's table.
 
     Raises:
       UserError: no finished runs there, no such variant (lists those there are), or seeds that differ.
@@ -101,35 +95,26 @@ def variants(folder: Path, only: Sequence[str]) -> dict[str, list[Path]]:
     return chosen
 
 
-def told(trained: Trained) -> Row:
-    """What a run's own test came to."""
+def read_test_scores(trained: Trained) -> NetworkRow:
+    """Return what a run's own test came to."""
     return {name: trained.summary["test"].get(name) for name in WHAT}
 
 
-def scored(trained: Trained, command: Command, methods: Sequence[str]) -> Row:
-    """Mean score of each map, "METHOD: SCORE" → number, of the class that is predicted."""
-    shown = items.examples_with_evidence(trained, command.examples)
-    gates = bool(trained.config.model.attention.at)
-    wanted = [(text, *parse(text)) for text in methods if gates or parse(text)[0] != "attention"]
-    predicted = explained.predict(trained, shown, command.chunk)
-    maps = explained.explain(
-        trained,
-        shown,
-        predicted,
-        wanted,
-        target="predicted",
-        chunk=command.chunk,
-        seed=0,
-        progress=logs.progress,
-    )
-    found = explained.score(shown, maps)
+def score_maps(trained: Trained, options: CompareVariantsOptions, methods: Sequence[str]) -> NetworkRow:
+    """Return the mean score of each map, "METHOD: SCORE" → number, of the class that is predicted."""
+    items = examples.examples_with_evidence(trained, options.examples)
+    usable = common.read_methods(methods, trained)
+    values, _ = common.make_maps(trained, items, usable, target="predicted", chunk=options.chunk)
+    found = maps.score(items, values)
     return {
-        f"{text}: {score}": float(np.nanmean(found[text][score])) for text in maps for score in command.scores
+        f"{text}: {score}": float(np.nanmean(found[text][score]))
+        for text in values
+        for score in options.scores
     }
 
 
-def table_lines(rows: Rows, controls: Mapping[str, float], scores: Sequence[str]) -> list[str]:
-    """Markdown, one table a score."""
+def tabulate_variants(rows: VariantRows, controls: Mapping[str, float], scores: Sequence[str]) -> list[str]:
+    """Return Markdown, one table a score."""
     first = next(iter(rows))
     methods = list(
         dict.fromkeys(k.rsplit(": ", 1)[0] for each in rows.values() for k in each[0] if ": " in k)
@@ -137,43 +122,39 @@ def table_lines(rows: Rows, controls: Mapping[str, float], scores: Sequence[str]
     what = [name for name in WHAT if any(row[name] is not None for each in rows.values() for row in each)]
     lines = []
     for score in scores:
-        columns = [*what, *(f"{method}: {score}" for method in methods)]
-        heads = [*what, *methods]
-        lines += [f"| {score.replace('_', ' ')} | {' | '.join(f'{h} | − {first}' for h in heads)} |"]
-        lines += ["|---" * (1 + 2 * len(heads)) + "|"]
+        title, cells = score.replace("_", " "), []
         for variant, each in rows.items():
-            cells = []
-            for column in columns:
-                cells += [spread([row.get(column) for row in each], 3), told_apart(rows, variant, column)]
-            lines.append(f"| {variant} | {' | '.join(cells)} |")
+            line = [variant]
+            for column in [*what, *(f"{method}: {score}" for method in methods)]:
+                line.append(common.format_spread([row.get(column) for row in each], 3))
+                line.append(format_difference(rows, variant, column))
+            cells.append(line)
+        heads = [text for head in [*what, *methods] for text in (head, f"− {first}")]
+        lines += common.markdown_table([title, *heads], cells)
         trivial = [f"{k.rsplit(': ', 1)[0]} {v:.3f}" for k, v in controls.items() if k.endswith(f": {score}")]
-        lines += ["", f"Without a network, {score.replace('_', ' ')}: {', '.join(trivial)}.", ""]
+        lines += ["", f"Without a network, {title}: {', '.join(trivial)}.", ""]
     return lines
 
 
-def told_apart(rows: Rows, variant: str, key: str) -> str:
-    """Minus the first variant, with its interval; nothing where one of the two has no such number."""
+def format_difference(rows: VariantRows, variant: str, key: str) -> str:
+    """Format a variant minus the first, with its interval; nothing where one of the two has no number."""
     mean, low, high = difference(rows, variant, key)
     if variant == next(iter(rows)) or not np.isfinite(mean):
         return ""
-    # One seed has a difference and no interval.
-    return f"{mean:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if np.isfinite(low) else "")
+    return common.format_change(mean, low, high, 3)
 
 
-def draw(path: Path, rows: Rows, score: str) -> Path:
-    """Accuracy and each map's score, a dot a seed."""
+def draw_variants(path: Path, rows: VariantRows, score: str) -> Path:
+    """Draw accuracy and each map's score, a dot a seed."""
     keys = dict.fromkeys(key for each in rows.values() for row in each for key in row)
     panels = {
         key: key for key in WHAT if any(row.get(key) is not None for each in rows.values() for row in each)
     }
     panels |= {key: key.replace(": ", ",\n").replace("_", " ") for key in keys if key.endswith(f": {score}")}
-    return pictures.dots(path, {name.replace("_", " "): each for name, each in rows.items()}, panels)
+    return figures.draw_dots(path, rows, panels)
 
+
+run = common.make_command("maps", main, CompareVariantsOptions, __doc__)
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Command, prog="python -m lensjax.studies.maps.maps_of_variants", description=__doc__))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted.")
+    run()
