@@ -10,7 +10,7 @@ from typing import Any
 from lensjax.config import EventData, LensChallengeData, LensData
 from lensjax.data.batches.augment import as_float
 from lensjax.data.batches.input_transforms import transform_image
-from lensjax.data.images.min_max import from_simulation, picture
+from lensjax.data.images.normalise_band import from_simulation, picture
 from lensjax.data.images.readers import Problem, read_cutouts
 from lensjax.data.store import datasets
 from lensjax.event_axes import CLIP

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lensjax.data.gravity_spy.gravity_spy import read_golden
+from lensjax.data.gravity_spy.training_set import read_golden
 from lensjax.event_axes import CLASSES, PLANES
 from lensjax.simulate.events.glitches import examples
 
