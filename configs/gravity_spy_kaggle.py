@@ -3,7 +3,7 @@
     python train.py configs/gravity_spy_kaggle.py --workdir runs/kaggle --data.path /path/to/gravity-spy
 
 Grouped by event, colours turned back to energy. What is missing, damaged or in two splits is named and left
-out; `--data.on-problem refuse` stops instead. `python -m lensjax.data.gravity_spy.gravity_spy PATH` lists
+out; `--data.on-problem refuse` stops instead. `python -m lensjax.data.gravity_spy.training_set PATH` lists
 what is there.
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lensjax.data.strain.strain import Strain
+from lensjax.data.strain.strain_files import Strain
 
 START = 1_000_000_000
 RATE = 4096.0

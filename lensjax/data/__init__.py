@@ -1,1 +1,6 @@
+"""Data: from files and simulators to batches.
 
+Read in this order: `store` (data sets on disk), `batches` (batches, augmentations, transformed inputs),
+`images` (a user's cutouts of the sky), `surveys` (folders of real lenses and galaxies), `gravity_spy`
+(pictures of events), `strain` (strain of a detector).
+"""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lensjax.data.batches.input_transforms import transform_image
-from lensjax.data.images.min_max import from_simulation, picture
+from lensjax.data.images.normalise_band import from_simulation, picture
 from lensjax.data.images.readers import Problem, read_cutouts
 from lensjax.data.store import datasets
 from lensjax.domain import domain_of

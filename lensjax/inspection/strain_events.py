@@ -11,7 +11,7 @@ import numpy as np
 from lensjax.data.batches.input_transforms import transform_image
 from lensjax.data.images.readers import Problem
 from lensjax.data.strain.open_strain import fetch
-from lensjax.data.strain.strain import Strain, read_strain, whole_stretch
+from lensjax.data.strain.strain_files import Strain, read_strain, whole_stretch
 from lensjax.data.strain.strain_scan import LOCAL, event_at
 from lensjax.data.strain.triggers import (
     BATCH,

@@ -10,8 +10,8 @@ import pytest
 from lensjax.config import AttentionConfig, Config, EventData, GravitySpyData, LensData, ModelConfig
 from lensjax.config_io import config_from_dict
 from lensjax.data.batches import input_transforms, region_fills
-from lensjax.data.images import min_max
-from lensjax.data.store import dataset_specs, datasets, writer
+from lensjax.data.images import normalise_band
+from lensjax.data.store import dataset_specs, datasets
 from lensjax.domain import domain_of
 from lensjax.event_axes import CLASSES
 from lensjax.inspection import examples
@@ -145,7 +145,7 @@ def test_min_max_of_the_flux_is_what_published_networks_take():
     one = example(light=np.abs(image(seed=1)))
     one["image"][..., 1] = 3  # a constant band
     scaled = input_transforms.transform(one, ["min_max(of=flux)"])
-    expected = min_max.from_simulation(one, (0, 1), 1)["image"]
+    expected = normalise_band.from_simulation(one, (0, 1), 1)["image"]
     np.testing.assert_allclose(scaled["image"], expected, rtol=1e-6, atol=1e-7)
     flux = np.sinh(one["image"][..., 0])
     light = np.sinh(one["light"][..., 0]) / np.ptp(flux)
@@ -227,18 +227,18 @@ def fake(count, seed):
 
 
 def test_the_set_is_made_from_the_plain_one_and_kept_beside_it(tmp_path, monkeypatch):
-    plain = dataset_specs.lens_recipe(
+    plain = dataset_specs.lens_spec(
         instrument="euclid", size=16, train=3, validation=2, test=2, seed=1, lens_fraction=0.5,
         supersampling=1, light=True, generate=fake, truth=("theta_e",),
     )  # fmt: skip
     real = datasets.spec_of
-    monkeypatch.setattr(dataset_specs, "lens_recipe", lambda **_: plain)
+    monkeypatch.setattr(dataset_specs, "lens_spec", lambda **_: plain)
     config = LensData(size=16, directory=str(tmp_path), light=True)
     cut = replace(config, inputs=("remove_border(share=0.25)", "blur"))
     before, after = datasets.prepare(config), datasets.prepare(cut)
     assert real(cut).name.startswith(f"{plain.name}-inputs_remove_border_blur_")
     assert before.parent.parent == after.parent.parent and before != after
-    for split in writer.SPLITS:
+    for split in dataset_specs.SPLITS:
         old, new = datasets.load(before, split), datasets.load(after, split)
         assert len(old) == len(new) and new.id.tolist() == old.id.tolist()
         for row in range(len(old)):

@@ -9,9 +9,10 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 from lensjax.data.batches import batch_augment, pipeline
-from lensjax.data.batches.augment import AUGMENTATIONS, KEEP_TYPE, as_float
+from lensjax.data.batches.augment import AUGMENTATIONS, KEEP_TYPE
 from lensjax.data.store.datasets import stack
 from lensjax.losses.objective import widen_images
+from lensjax.ops.stored_images import to_float32
 
 ALL = ("dihedral", "shift", "noise", "band_dropout")
 
@@ -174,7 +175,7 @@ def test_what_only_moves_keeps_the_type_and_is_what_floats_would_be(kind):
     data = replace(data, image=(data.image * 40).astype(kind), light=(data.image * 20).astype(kind))
     moving = ("dihedral", "shift", "band_dropout")
     assert not any(step in KEEP_TYPE for step in (AUGMENTATIONS["noise"], AUGMENTATIONS["brightness"]))
-    floats = replace(data, image=as_float(data.image), light=as_float(data.light))
+    floats = replace(data, image=to_float32(data.image), light=to_float32(data.light))
     for steps in ((), moving[:2], moving):
         batch, expected = (next(pipeline.train_iterator(one, 8, 0, steps)) for one in (data, floats))
         assert batch["image"].dtype == batch["light"].dtype == kind
@@ -190,27 +191,27 @@ def test_moves_by_the_batch_are_those_one_by_one(steps, shape, monkeypatch):
     data = source(20, shape)
     data = replace(data, light=data.image[::-1].copy())
     data.position[::3], data.position[1] = np.nan, (1.2, -0.1)
-    assert batch_augment.suits(data, tuple(AUGMENTATIONS[step] for step in steps))
+    assert batch_augment.can_move(data, tuple(AUGMENTATIONS[step] for step in steps))
     together = list(islice(pipeline.train_iterator(data, 8, 5, steps), 6))
-    monkeypatch.setattr(batch_augment, "suits", lambda source, steps: False)
+    monkeypatch.setattr(batch_augment, "can_move", lambda source, steps: False)
     for batch, expected in zip(together, pipeline.train_iterator(data, 8, 5, steps), strict=False):
         assert_equal(batch, expected)
 
 
 @pytest.mark.parametrize("steps", [("shift", "dihedral"), ("noise",), ("dihedral", "shift", "noise")])
 def test_other_augmentations_go_one_by_one(steps):
-    assert not batch_augment.suits(source(), tuple(AUGMENTATIONS[step] for step in steps))
-    assert not batch_augment.suits(source(shape=(8, 6, 1)), (AUGMENTATIONS["shift"],))
-    assert not batch_augment.suits(source(shape=(2, 8, 8, 1)), (AUGMENTATIONS["flip_columns"],))
+    assert not batch_augment.can_move(source(), tuple(AUGMENTATIONS[step] for step in steps))
+    assert not batch_augment.can_move(source(shape=(8, 6, 1)), (AUGMENTATIONS["shift"],))
+    assert not batch_augment.can_move(source(shape=(2, 8, 8, 1)), (AUGMENTATIONS["flip_columns"],))
 
 
 def test_halves_become_floats_exactly():
     every = np.arange(2**16, dtype=np.uint16).view(np.float16)
     half = every[np.isfinite(every)][:, None]
     out = np.empty(half.shape, np.float32)
-    pipeline.store(out, half)
+    pipeline.copy_into(out, half)
     np.testing.assert_array_equal(out.view(np.int32), half.astype(np.float32).view(np.int32))
-    there = np.asarray(jax.jit(as_float)(half))
+    there = np.asarray(jax.jit(to_float32)(half))
     np.testing.assert_array_equal(there.view(np.int32), out.view(np.int32))
 
 

@@ -8,8 +8,8 @@ import pytest
 from spectrogram_files import png
 
 from lensjax.data.gravity_spy.event_index import class_named
-from lensjax.data.gravity_spy.gravity_spy import read_golden
 from lensjax.data.gravity_spy.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
+from lensjax.data.gravity_spy.training_set import read_golden
 from lensjax.event_axes import CLASSES
 from lensjax.spectrogram.colour_map import VIRIDIS, ColourInverter, colour
 

@@ -14,7 +14,7 @@ import pytest
 from strain_files import RATE, START, noise, strain_of, write
 
 from lensjax.data.strain.open_strain import fetch, file_span
-from lensjax.data.strain.strain import cut, flags_missed, gaps, read_strain, whole_stretches
+from lensjax.data.strain.strain_files import cut, flags_missed, gaps, read_strain, whole_stretches
 
 
 def test_reads_values_axis_detector_and_flags(tmp_path):

@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from lensjax.data.images.noise import sky_and_sigma
 from lensjax.data.images.readers import Cutout, read_cutouts
-from lensjax.data.images.resample import Grid, fill_missing, model_grid, resample
+from lensjax.data.images.resample import PixelGrid, fill_missing, model_grid, resample
 
 BANDS = ["VIS", "Y"]
 
@@ -254,7 +254,7 @@ def test_what_astropy_warns_of_becomes_a_note(tmp_path):
 
 
 def test_grid_fractions_follow_the_convention_of_positions():
-    grid = Grid(2.0, (0.5, 0.5), 10)  # twenty pixels onto ten
+    grid = PixelGrid(2.0, (0.5, 0.5), 10)  # twenty pixels onto ten
     np.testing.assert_allclose(grid.fraction(9.5, 9.5), 0.5)
     np.testing.assert_allclose(grid.fraction(-0.5, 19.5), (0, 1))
 

@@ -14,7 +14,7 @@ from strain_files import RATE, START, noise, strain_of, with_burst, write
 
 from lensjax.config import AttentionConfig, Config, Data, EventData, LensData, ModelConfig
 from lensjax.data.strain import triggers
-from lensjax.data.strain.strain import read_strain
+from lensjax.data.strain.strain_files import read_strain
 from lensjax.data.strain.strain_scan import around, block_at, event_at, whitened
 from lensjax.data.strain.triggers import candidate_lines, candidates, write_candidates
 from lensjax.event_axes import CLASSES

@@ -15,7 +15,7 @@ from jax.tree_util import Partial
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lensjax.config_io import load_config_file
-from lensjax.data.images.min_max import from_simulation, min_max, picture
+from lensjax.data.images.normalise_band import from_simulation, min_max, picture
 from lensjax.data.images.readers import read_cutouts
 from lensjax.explain import METHODS
 from lensjax.inspection.restore import restore

@@ -8,22 +8,21 @@ Images may be float16 (as stored) or float32; what only moves pixels keeps the t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import numpy as np
 
+from lensjax.ops.stored_images import to_float32 as as_float  # noqa: F401 - the name of before
 from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.colour_map import colour
-from lensjax.types import Array, Example, Float, Int, Num, Shaped
+from lensjax.types import Example, Float, Int, Num, Shaped
 
 Augmentation = Callable[[Example, np.random.Generator], Example]
-Images = TypeVar("Images", np.ndarray, Array)
 
 
 def asinh_units(
     flux: Num[np.ndarray, "*s c"], sigma: float | Num[np.ndarray, "c"]
 ) -> Float[np.ndarray, "*s c"]:
-    """Flux to the project's units, asinh(flux / σ), with σ the background noise of each band in flux units.
+    """Convert flux to the project's units, asinh(flux / σ); σ is a band's background noise in flux units.
 
     The inverse hyperbolic sine magnitude of Lupton, Gunn & Szalay 1999, softened at the noise.
     """
@@ -33,20 +32,8 @@ def asinh_units(
     return np.arcsinh(np.asarray(flux, np.float32) / sigma)
 
 
-def flux_units(
-    image: Num[np.ndarray, "*s c"], sigma: float | Num[np.ndarray, "c"]
-) -> Float[np.ndarray, "*s c"]:
-    """The inverse of `asinh_units`: sinh(image) · σ."""
-    return np.sinh(np.asarray(image, np.float32)) * np.asarray(sigma, np.float32)
-
-
-def as_float(image: Num[Images, "*s c"]) -> Float[Images, "*s c"]:
-    """What a network sees of an image as stored, float32: bytes become fractions of 255."""
-    return image * np.float32(1 / 255) if image.dtype == np.uint8 else image.astype(np.float32)
-
-
 def as_pixels(image: Shaped[np.ndarray, "*s c"]) -> np.ndarray:
-    """A view with the bands of a pixel as one opaque item: numpy then copies flipped views 5 times faster."""
+    """View the bands of a pixel as one opaque item: numpy then copies flipped views 5 times faster."""
     bands = image.shape[-1]
     return image.view(np.dtype((np.void, bands * image.itemsize)))[..., 0] if bands > 1 else image[..., 0]
 
@@ -57,40 +44,40 @@ _FLIP = 1 - 2 * _OFFSET
 
 
 def with_light(example: Example, change: Callable[[np.ndarray], np.ndarray]) -> Example:
-    """The same change of the noise-free light, where an example has it."""
+    """Change the noise-free light in the same way, where an example has it."""
     return {**example, "light": change(example["light"])} if "light" in example else example
 
 
 def orient(example: Example, element: int) -> Example:
-    """Symmetry 0 … 7 of the square: transpose if `element & 4`, then flip rows (2) and columns (1)."""
+    """Apply symmetry 0 … 7 of the square: transpose if `element & 4`, then flip rows (2) and columns (1)."""
 
     def turn(image: np.ndarray) -> np.ndarray:
-        return np.moveaxis(oriented(np.moveaxis(image, -1, 0), element), 0, -1)
+        return np.moveaxis(orient_plane(np.moveaxis(image, -1, 0), element), 0, -1)
 
     return {
         **with_light(example, turn),
         "image": turn(example["image"]),
-        "mask": oriented(example["mask"], element),
-        "position": oriented_position(example["position"], np.asarray(element)),
+        "mask": orient_plane(example["mask"], element),
+        "position": orient_position(example["position"], np.asarray(element)),
     }
 
 
-def oriented(plane: Shaped[np.ndarray, "*n h w"], element: int) -> Shaped[np.ndarray, "*n h w"]:
-    """`orient` for the last two axes of an array; a view."""
+def orient_plane(plane: Shaped[np.ndarray, "*n h w"], element: int) -> Shaped[np.ndarray, "*n h w"]:
+    """Apply `orient` to the last two axes of an array; a view."""
     plane = plane.swapaxes(-2, -1) if element & 4 else plane
     return plane[..., :: -1 if element & 2 else 1, :: -1 if element & 1 else 1]
 
 
-def oriented_position(
+def orient_position(
     position: Float[np.ndarray, "*b 2"], element: Int[np.ndarray, "*b"]
 ) -> Float[np.ndarray, "*b 2"]:
-    """`orient` for positions."""
+    """Apply `orient` to positions."""
     position = np.where((element & 4 > 0)[..., None], position[..., ::-1], position)
     return _FLIP[element & 3] * position + _OFFSET[element & 3]
 
 
 def dihedral(example: Example, rng: np.random.Generator) -> Example:
-    """One of the eight rotations and reflections of a square image."""
+    """Apply one of the eight rotations and reflections of a square image."""
     height, width = example["image"].shape[-3:-1]
     if example["image"].ndim != 3:
         raise UserError("'dihedral' is for images [h w c]: it would swap time and frequency of an event.")
@@ -100,7 +87,7 @@ def dihedral(example: Example, rng: np.random.Generator) -> Example:
 
 
 def flips(example: Example, rng: np.random.Generator) -> Example:
-    """Rows, columns, both or neither reversed."""
+    """Reverse rows, columns, both or neither."""
     return orient(example, ORIENTATIONS[flips](rng))
 
 
@@ -140,12 +127,12 @@ def translate(example: Example, rows: int, columns: int) -> Example:
 
 
 def overlap(step: int, size: int) -> tuple[slice, slice]:
-    """Where a line of `size` pixels lands, and what of it, when it is moved by `step`."""
+    """Return where a line of `size` pixels lands when it is moved by `step`, and which of it."""
     return slice(max(step, 0), size + min(step, 0)), slice(max(-step, 0), size - max(step, 0))
 
 
 def shift(example: Example, rng: np.random.Generator, share: float = 1 / 16) -> Example:
-    """`translate` by up to `share` of the image along each axis; a position stays inside the image.
+    """Translate by up to `share` of the image along each axis; a position stays inside the image.
 
     Raises:
       UserError: an event, whose windows are moved by different times.
@@ -162,7 +149,7 @@ def shift_steps(
     shape: tuple[int, ...],
     share: float = 1 / 16,
 ) -> Int[np.ndarray, "*b 2"]:
-    """Pixels down and right for uniform numbers from 0 to 1: `shift`."""
+    """Return the pixels down and right of `shift` for uniform numbers from 0 to 1."""
     size = np.array(shape)
     reach = (size * share).astype(int)
     steps = (draws * (2 * reach + 1)).astype(int) - reach
@@ -172,7 +159,7 @@ def shift_steps(
 
 
 def noise(example: Example, rng: np.random.Generator, largest: float = 1.0) -> Example:
-    """A shallower exposure: up to `largest` σ of white noise added to the flux, in units of the new noise."""
+    """Simulate a shallower exposure: up to `largest` σ of white noise added, in units of the new noise."""
     amount = np.float32(rng.uniform(0, largest))
     image = np.asarray(example["image"], np.float32)
     flux = _sinh(image) + amount * rng.standard_normal(image.shape, np.float32)
@@ -193,7 +180,7 @@ def _arcsinh(x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 
 
 def brightness(example: Example, rng: np.random.Generator, largest: float = 0.1) -> Example:
-    """An uncertain calibration: the flux of each band times exp(U(-largest, largest))."""
+    """Simulate an uncertain calibration: the flux of each band times exp(U(-largest, largest))."""
     image = np.asarray(example["image"], np.float32)
     gain = np.exp(rng.uniform(-largest, largest, image.shape[-1:])).astype(np.float32)
     followed = with_light(example, lambda light: _arcsinh(_sinh(light.astype(np.float32)) * gain))
@@ -201,7 +188,7 @@ def brightness(example: Example, rng: np.random.Generator, largest: float = 0.1)
 
 
 def band_dropout(example: Example, rng: np.random.Generator, probability: float = 0.25) -> Example:
-    """With this probability one band is missing, that is 0 everywhere; a lone band is kept."""
+    """Set one band to 0 with this probability; a lone band is kept."""
     bands = example["image"].shape[-1]
     missing, band = rng.random() < probability, int(rng.integers(bands))
     if not missing or bands == 1:
@@ -212,7 +199,7 @@ def band_dropout(example: Example, rng: np.random.Generator, probability: float 
 
 
 def band_limit(example: Example, rng: np.random.Generator, probability: float = 0.5) -> Example:
-    """Events only: with this probability nothing above a frequency of 1.2–2 kHz, as in slowly sampled strain.
+    """Remove all above 1.2–2 kHz from an event with this probability, as in slowly sampled strain.
 
     Strain at 4096 Hz carries the Q planes up to 1.3–1.9 kHz (`spectrogram.qtransform.describe_reach`).
     """
@@ -248,7 +235,7 @@ KEEP_TYPE = (dihedral, flips, flip_rows, flip_columns, shift, band_dropout, band
 
 
 def augmentations(names: Sequence[str | Augmentation]) -> tuple[Augmentation, ...]:
-    """Functions for names of `AUGMENTATIONS`; functions of your own pass through.
+    """Return functions for names of `AUGMENTATIONS`; functions of your own pass through.
 
     Raises:
       UserError: unknown name, with the choices.
@@ -260,7 +247,7 @@ def augmentations(names: Sequence[str | Augmentation]) -> tuple[Augmentation, ..
 
 
 def augment(example: Example, rng: np.random.Generator, steps: Sequence[Augmentation]) -> Example:
-    """The augmentations one after another, all drawing from one generator."""
+    """Apply the augmentations one after another, all drawing from one generator."""
     for step in steps:
         example = step(example, rng)
     return example

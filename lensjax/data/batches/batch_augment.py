@@ -1,6 +1,6 @@
 """An orientation and a shift, the usual augmentations of images, by the batch: one copy an image.
 
-What `transforms` does example by example, bit for bit, in a third of the time; all else goes through those.
+What `augment` does example by example, bit for bit, in a third of the time; all else goes through those.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from lensjax.data.batches.augment import (
     ORIENTATIONS,
     Augmentation,
     as_pixels,
-    oriented,
-    oriented_position,
+    orient_plane,
+    orient_position,
     overlap,
     shift,
     shift_steps,
@@ -24,8 +24,8 @@ from lensjax.data.store.datasets import Source
 from lensjax.types import Batch, Int
 
 
-def suits(source: Source, steps: Sequence[Augmentation]) -> bool:
-    """Whether `moved` has these augmentations: one orientation, one shift, or the first before the second."""
+def can_move(source: Source, steps: Sequence[Augmentation]) -> bool:
+    """Tell whether `move_batch` has these augmentations: an orientation, a shift, or both in this order."""
     oriented_first = bool(steps) and steps[0] in tuple(ORIENTATIONS)  # one's own need not be hashable
     rest = steps[1:] if oriented_first else steps
     known = tuple(rest) == (shift,) or (oriented_first and not rest)
@@ -33,14 +33,14 @@ def suits(source: Source, steps: Sequence[Augmentation]) -> bool:
     return known and isinstance(source.image, np.ndarray) and len(shape) == 3 and shape[0] == shape[1]
 
 
-def moved(
+def move_batch(
     source: Source,
     rows: Int[np.ndarray, "b"],
     generators: Iterable[np.random.Generator],
     steps: Sequence[Augmentation],
 ) -> Batch:
-    """The examples of some rows, each moved by what its generator draws; images as they are stored."""
-    assert isinstance(source.image, np.ndarray)  # `suits`
+    """Make the batch of some rows, each moved by what its generator draws; images as they are stored."""
+    assert isinstance(source.image, np.ndarray)  # `can_move`
     size = source.image.shape[1]
     elements, draws = np.zeros(len(rows), int), np.zeros((len(rows), 2))
     for row, rng in enumerate(generators):
@@ -49,7 +49,7 @@ def moved(
                 draws[row] = rng.random(2)
             else:
                 elements[row] = ORIENTATIONS[step](rng)
-    position = oriented_position(source.position[rows], elements)
+    position = orient_position(source.position[rows], elements)
     by = shift_steps(draws, position, (size, size)) if shift in steps else np.zeros((len(rows), 2), int)
 
     fields = {"image": source.image, "mask": source.mask[..., None]}
@@ -60,7 +60,7 @@ def moved(
     for place, (row, element, (down, right)) in enumerate(places):
         (to_row, from_row), (to_column, from_column) = overlap(down, size), overlap(right, size)
         for stored, result in planes:
-            result[place, to_row, to_column] = oriented(stored[row], element)[from_row, from_column]
+            result[place, to_row, to_column] = orient_plane(stored[row], element)[from_row, from_column]
     batch: Any = {
         **results,
         "mask": results["mask"][..., 0],

@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 
 from lensjax.data.batches import region_fills
-from lensjax.data.batches.augment import as_float, with_light
-from lensjax.data.images.min_max import min_max as to_unit
-from lensjax.data.images.min_max import span
+from lensjax.data.batches.augment import with_light
+from lensjax.data.images.normalise_band import min_max as to_unit
+from lensjax.data.images.normalise_band import span
 from lensjax.data.images.resample import area_weights
 from lensjax.event_axes import WINDOWS
 from lensjax.explain.methods.registry import near, parse
+from lensjax.ops.stored_images import to_float32
 from lensjax.runtime.errors import UserError
 from lensjax.types import Example, Float
 
@@ -43,7 +44,7 @@ def crop(
     bottom: float = 0.0,
     fill: str = "background",
 ) -> Example:
-    """Without a share of the rows (columns) on each side, of the rows on top (high frequencies) or below."""
+    """Remove a share of the rows (columns) on each side, of the rows on top (high frequencies) or below."""
     height, width = example["mask"].shape[-2:]
     for name, share in {"rows": 2 * rows, "columns": 2 * columns, "top and bottom": top + bottom}.items():
         _share(name, share)
@@ -55,19 +56,19 @@ def crop(
 def remove_border(
     example: Example, rng: Generator, share: float = 0.125, fill: str = "background"
 ) -> Example:
-    """Without the outer `share` of each side: of an image on all four, of an event's windows at both ends."""
+    """Remove the outer `share` of each side: of an image on all four, of an event's windows at both ends."""
     _share("share", 2 * share)
     return region_fills.without(example, _away(example["mask"].shape) > 0.5 - share, fill, rng)
 
 
 def remove_centre(example: Example, rng: Generator, share: float = 0.5, fill: str = "background") -> Example:
-    """Without the middle `share` of the sides of an image, of the time of an event's windows."""
+    """Remove the middle `share` of the sides of an image, of the time of an event's windows."""
     _share("share", share)
     return region_fills.without(example, _away(example["mask"].shape) <= share / 2, fill, rng)
 
 
 def blur(example: Example, rng: Generator, sigma: float = 2.0) -> Example:
-    """Through a Gaussian `sigma` pixels wide, along rows and columns; light too, the mask stays."""
+    """Blur by a Gaussian `sigma` pixels wide, along rows and columns; light too, the mask stays."""
     if not sigma > 0:
         raise UserError(f"sigma (={sigma}) must be positive; it is in pixels.")
 
@@ -78,7 +79,7 @@ def blur(example: Example, rng: Generator, sigma: float = 2.0) -> Example:
 
 
 def min_max(example: Example, rng: Generator, of: str = "values") -> Example:
-    """Each channel of an image from its minimum to its maximum (`data.min_max`), light without the offset.
+    """Scale each channel of an image from its minimum to its maximum, light without the offset.
 
     Of the image's values or, as the networks of Wilde et al. (2022) take it, of the `flux` whose arcsinh they
     are.
@@ -94,7 +95,7 @@ def min_max(example: Example, rng: Generator, of: str = "values") -> Example:
 
 
 def equal_stretch(example: Example, rng: Generator, seconds: float = 0.5) -> Example:
-    """Events: every window on one time axis, the middle `seconds` over the whole width.
+    """Put every window of an event on one time axis, the middle `seconds` over the whole width.
 
     Of a longer window that is its central part, stretched by linear interpolation; a shorter one is shrunk by
     the area average, and there is nothing where it has no data. All then have the same seconds a pixel, so a
@@ -125,7 +126,7 @@ def equal_stretch(example: Example, rng: Generator, seconds: float = 0.5) -> Exa
 def blamed(
     example: Example, rng: Generator, file: str = "", edit: str = "remove", share: float = 0.1
 ) -> Example:
-    """An edit of `edits.EDITS` of the `share` that a frozen map blames: `map` [*s] of an .npz file.
+    """Apply an edit of `region_fills.EDITS` to the `share` that a frozen map blames: `map` of an .npz file.
 
     One map for all examples: one for each class would need the answer. `studies.edits` makes such files.
     """
@@ -152,7 +153,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def read(specs: Sequence[str]) -> tuple[Step, ...]:
-    """Names and options of `data.inputs`, written as `--methods` are.
+    """Read names and options of `data.inputs`, written as `--methods` are.
 
     Raises:
       UserError: unknown name or option, with the choices; `blamed` without its file.
@@ -178,7 +179,7 @@ def _options_of(name: str) -> dict[str, Any]:
 
 
 def transform(example: Example, specs: Sequence[str]) -> Example:
-    """The example, its image as stored, after all steps, its image again as stored.
+    """Apply all steps to an example, whose image is as stored before and after.
 
     Raises:
       UserError: a step does not suit the image, or an option is out of range.
@@ -187,7 +188,7 @@ def transform(example: Example, specs: Sequence[str]) -> Example:
         return example
     kind = example["image"].dtype
     rng = np.random.default_rng(zlib.crc32(example["id"].encode()))
-    example = {**example, "image": as_float(example["image"])}
+    example = {**example, "image": to_float32(example["image"])}
     for name, options in read(specs):
         example = INPUTS[name](example, rng, **options)
     image = example["image"]
@@ -195,24 +196,24 @@ def transform(example: Example, specs: Sequence[str]) -> Example:
 
 
 def transform_image(image: Float[np.ndarray, "*s c"], specs: Sequence[str], name: str, dtype: Any) -> Any:
-    """The same of a user's image, float32 as a network sees it; `dtype` is that of the data set's images."""
+    """Apply all steps to a user's image, float32 as a network sees it; `dtype` is that of the data set."""
     if not specs:
         return image
     stored = np.rint(255 * image).astype(np.uint8) if dtype == np.uint8 else np.asarray(image, np.float32)
     blank = np.zeros(image.shape[:-1], bool)
     nowhere = np.full(2, np.nan, np.float32)
     example = Example(image=stored, label=0, position=nowhere, mask=blank, id=name)
-    return as_float(transform(example, specs)["image"])
+    return to_float32(transform(example, specs)["image"])
 
 
 def windows_after(specs: Sequence[str]) -> tuple[float, ...]:
-    """Seconds of an event's windows."""
+    """Return the seconds of an event's windows after the steps."""
     stretched = [options.get("seconds", 0.5) for name, options in read(specs) if name == "equal_stretch"]
     return (float(stretched[-1]),) * len(WINDOWS) if stretched else WINDOWS
 
 
 def fingerprint(specs: Sequence[str]) -> str:
-    """Names of the steps and eight hexadecimal digits of all they depend on, files included."""
+    """Return the names of the steps and eight hexadecimal digits of all they depend on, files included."""
     steps = read(specs)
     content = [repr((name, sorted((_OPTIONS[name] | options).items()))).encode() for name, options in steps]
     content += [Path(options["file"]).read_bytes() for name, options in steps if name == "blamed"]
@@ -221,7 +222,7 @@ def fingerprint(specs: Sequence[str]) -> str:
 
 @lru_cache(maxsize=8)
 def blame_map(file: str) -> Float[np.ndarray, "*s"]:
-    """`map` of an .npz file.
+    """Read `map` of an .npz file.
 
     Raises:
       UserError: there is no such file, or no such array in it.

@@ -21,6 +21,7 @@ from lensjax.data.batches import augment as transforms
 from lensjax.data.batches import batch_augment
 from lensjax.data.batches.augment import Augmentation, as_pixels
 from lensjax.data.store.datasets import Source, Stored
+from lensjax.ops.stored_images import to_float32
 from lensjax.runtime.errors import UserError
 from lensjax.types import Batch, Example, Int, Num
 
@@ -39,7 +40,7 @@ def train_iterator(
     shuffle: bool = True,
     process: tuple[int, int] | None = None,
 ) -> grain.DatasetIterator:
-    """This process's part of endless, shuffled, augmented batches; orbax saves and restores its place.
+    """Iterate over this process's part of endless, shuffled, augmented batches; orbax saves its place.
 
     Args:
       batch_size: over all processes.
@@ -55,7 +56,7 @@ def train_iterator(
 def stacked_iterator(
     source: Source, batch_size: int, seeds: Sequence[int], augment: Sequence[str | Augmentation] = ()
 ) -> grain.DatasetIterator:
-    """The batches that `train_iterator` gives each of several seeds, stacked: [s b …].
+    """Iterate over the batches that `train_iterator` gives each of several seeds, stacked: [s b …].
 
     Raises:
       UserError: as `train_iterator`.
@@ -69,7 +70,7 @@ def stacked_iterator(
 
 
 def endless(make: Callable[[int], Batch], batch_size: int) -> grain.DatasetIterator:
-    """Batches by their number; its place is the number alone, whatever `make` puts into a batch."""
+    """Iterate over batches by their number, which alone is the iterator's place."""
     return iter(grain.MapDataset.range(2**62 // batch_size).map(make).to_iter_dataset(READ))
 
 
@@ -81,7 +82,7 @@ def batch_maker(
     shuffle: bool = True,
     process: tuple[int, int] | None = None,
 ) -> Callable[[int], Batch]:
-    """`make(number) -> Batch` of one seed, checked and tried."""
+    """Return `make(number) -> Batch` of one seed, checked and tried."""
     rank, world = check_batch(batch_size, process)
     if batch_size > len(source):
         raise UserError(
@@ -98,7 +99,7 @@ def batch_maker(
 
 
 def check_batch(batch_size: int, process: tuple[int, int] | None = None) -> tuple[int, int]:
-    """(index, count) of this process.
+    """Return (index, count) of this process.
 
     Raises:
       UserError: the batch size is not a positive multiple of the number of processes.
@@ -110,7 +111,7 @@ def check_batch(batch_size: int, process: tuple[int, int] | None = None) -> tupl
 
 
 def process_part(batch_size: int, rank: int, world: int) -> range:
-    """The rows of a global batch that a process makes: a block, as its devices stand in the mesh."""
+    """Return the rows of a global batch that a process makes: a block, as its devices stand in the mesh."""
     return range(rank * batch_size // world, (rank + 1) * batch_size // world)
 
 
@@ -123,7 +124,7 @@ def train_batch(
     shuffle: bool,
     number: int,
 ) -> Batch:
-    """Rows `part` of the global batch `number`."""
+    """Make rows `part` of the global batch `number`."""
     places = number * batch_size + np.asarray(part)
     epochs, rows = np.divmod(places, len(source))
     if shuffle:
@@ -132,8 +133,8 @@ def train_batch(
     if not steps:
         return plain_batch(source, rows)
     generators = _generators(seed, places)
-    if batch_augment.suits(source, steps):
-        return batch_augment.moved(source, rows, generators, steps)
+    if batch_augment.can_move(source, steps):
+        return batch_augment.move_batch(source, rows, generators, steps)
     draws = zip(source.examples(rows), generators, strict=True)
     examples = (transforms.augment(example, rng, steps) for example, rng in draws)
     return collate(examples, rows, source, as_stored=all(step in transforms.KEEP_TYPE for step in steps))
@@ -145,7 +146,7 @@ def _permutation(count: int, seed: int, epoch: int) -> Int[np.ndarray, "n"]:
 
 
 def _generators(seed: int, places: Int[np.ndarray, "b"]) -> Iterator[np.random.Generator]:
-    """For each place of the stream one generator with random numbers of its own."""
+    """Yield for each place of the stream one generator with random numbers of its own."""
     bits = np.random.Philox(key=[seed, 0])
     rng, state = np.random.Generator(bits), bits.state
     for place in places:
@@ -155,7 +156,7 @@ def _generators(seed: int, places: Int[np.ndarray, "b"]) -> Iterator[np.random.G
 
 
 def plain_batch(source: Source, rows: Int[np.ndarray, "b"]) -> Batch:
-    """The examples of some rows as they are stored; a row of -1, which comes last, is padding.
+    """Make the batch of some rows as they are stored; a row of -1, which comes last, is padding.
 
     In memory a batch is a few large copies: they leave Python to other threads, and halves take half the way
     to a device.
@@ -187,7 +188,7 @@ def collate(
     Args:
       as_stored: in the type that the source has; else float32.
 
-    One example at a time, so that its memory is warm and is reused for the next: fresh pages are dear.
+    One example at a time: reusing memory avoids page faults.
     """
     size, count, shape = len(rows), int((rows >= 0).sum()), source.image.shape[1:]
     kind = source.image.dtype if as_stored else np.dtype(np.float32)
@@ -196,10 +197,10 @@ def collate(
     image[count:], mask[count:] = 0, False
     light = None if source.light is None else np.zeros((size, *shape), kind)
     for row, example in enumerate(examples):
-        store(image[row], example["image"])
+        copy_into(image[row], example["image"])
         mask[row], label[row], position[row] = example["mask"], example["label"], example["position"]
         if light is not None:
-            store(light[row], example["light"])
+            copy_into(light[row], example["light"])
     batch = Batch(
         image=image, label=label, position=position, mask=mask, valid=rows >= 0, index=rows.astype(np.int32)
     )
@@ -208,26 +209,12 @@ def collate(
     return batch
 
 
-def store(out: Num[np.ndarray, "*s c"], image: Num[np.ndarray, "*s c"]) -> None:
-    """`out[...] = image`, for floats `transforms.as_float`, of finite halves in a sixth of NumPy's time."""
-    if out.dtype != np.float32:  # as stored, moved at most
+def copy_into(out: Num[np.ndarray, "*s c"], image: Num[np.ndarray, "*s c"]) -> None:
+    """Set `out` to an image as it is stored, or as a network sees it where `out` is float32."""
+    if out.dtype == image.dtype:
         as_pixels(out)[...] = as_pixels(image)
-        return
-    if image.dtype == np.uint8:
-        np.multiply(image, np.float32(1 / 255), out=out)
-        return
-    if image.dtype != np.float16:
-        out[...] = image
-        return
-    if not image.flags.c_contiguous:
-        turned = np.empty(image.shape, np.float16)
-        as_pixels(turned)[...] = as_pixels(image)
-        image = turned
-    bits = out.view(np.int32)
-    bits[...] = image.view(np.int16)
-    bits <<= 13  # exponent and fraction to their places in a float32, the sign to bits 28 to 31
-    bits &= np.int32(-0x70002000)  # 0x8fffe000: the sign once
-    out *= np.float32(2.0**112)  # the exponent's bias is 15 in a half and 127 in a float32
+    else:
+        out[...] = to_float32(image)
 
 
 @dataclass(frozen=True)
@@ -252,7 +239,7 @@ class EvalBatches:
 
 
 def eval_batches(source: Source, batch_size: int, process: tuple[int, int] | None = None) -> EvalBatches:
-    """This process's part of the batches of a split, the same number in every process; iterate, or ask `len`.
+    """Return this process's part of the batches of a split, as many in every process; iterate, or ask `len`.
 
     Padding has `valid` False, `index` -1, no position, and an image of 0.
 

@@ -13,12 +13,11 @@ import numpy as np
 from scipy import ndimage
 
 from lensjax.data.batches.augment import with_light
+from lensjax.explain.engine.baselines import BLUR
 from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.colour_map import colour
 from lensjax.types import Bool, Example, Float
 
-BLUR = 4.0
-"""Pixels, as the `blur` baseline of the explanations."""
 FAINT = 3.0
 """What is further than this many robust standard deviations from the median is no background."""
 Image = Float[np.ndarray, "*s c"]
@@ -27,26 +26,26 @@ Fill = Callable[[Image, Region, np.random.Generator], Image]
 
 
 def background(image: Image, region: Region, rng: np.random.Generator) -> Image:
-    """Nothing: the sky, no energy; of an event in colours, the colour of no energy."""
+    """Return nothing: the sky, no energy; of an event in colours, the colour of no energy."""
     if image.ndim == 4 and image.shape[-1] == 3:
         return np.broadcast_to(colour(np.zeros((), np.float32)) / np.float32(255), image.shape)
     return np.zeros_like(image)
 
 
 def median(image: Image, region: Region, rng: np.random.Generator) -> Image:
-    """The median of what is outside the region, of each channel; of the whole where nothing is outside."""
+    """Return each channel's median outside the region; that of the whole where nothing is outside."""
     outside = image[~region] if not region.all() else image.reshape(-1, image.shape[-1])
     return np.broadcast_to(np.median(outside, axis=0).astype(image.dtype), image.shape)
 
 
 def blurred(image: Image, region: Region, rng: np.random.Generator, sigma: float = BLUR) -> Image:
-    """Rows and columns through a Gaussian `sigma` pixels wide, the border repeated."""
+    """Blur rows and columns by a Gaussian `sigma` pixels wide, the border repeated."""
     widths = (0.0,) * (image.ndim - 3) + (sigma, sigma, 0.0)
     return ndimage.gaussian_filter(image, widths, mode="nearest")
 
 
 def noise(image: Image, region: Region, rng: np.random.Generator) -> Image:
-    """Pixels drawn from the faint ones outside the region; of an event, from those of the same frequency.
+    """Draw pixels from the faint ones outside the region; of an event, from those of the same frequency.
 
     All channels of a pixel are drawn together. They have the background's values, not its texture.
     """
@@ -68,7 +67,7 @@ FILLS: dict[str, Fill] = {"background": background, "median": median, "blur": bl
 
 
 def fill(image: Image, region: Region, kind: str, rng: np.random.Generator) -> Image:
-    """The image with what a name of `FILLS` means in the region.
+    """Return the image with what a name of `FILLS` means in the region.
 
     Raises:
       UserError: unknown name, with the choices.
@@ -79,7 +78,7 @@ def fill(image: Image, region: Region, kind: str, rng: np.random.Generator) -> I
 
 
 def largest(blame: Float[np.ndarray, "*s"], share: float) -> Region:
-    """The `share` of the pixels with the largest values; ties in the order of the image.
+    """Return the region of the `share` of the pixels with the largest values; ties in the order of the image.
 
     Raises:
       UserError: the share is not between 0 and 1.
@@ -92,7 +91,7 @@ def largest(blame: Float[np.ndarray, "*s"], share: float) -> Region:
 
 
 def downweighted(image: Image, blame: Float[np.ndarray, "*s"], share: float) -> Image:
-    """Towards the background in proportion to the blame: nothing is left of the `share` blamed most."""
+    """Fade towards the background in proportion to the blame: nothing is left of the `share` blamed most."""
     least = np.where(largest(blame, share), blame, np.inf).min()
     if not least > 0:
         return image
@@ -112,7 +111,7 @@ EDITS: dict[str, Edit] = {
 
 
 def blamed(image: Image, blame: np.ndarray, edit: str, share: float, rng: np.random.Generator) -> Image:
-    """The image after an edit of `EDITS` of what a map [*s] blames.
+    """Apply an edit of `EDITS` to what a map [*s] blames.
 
     Raises:
       UserError: unknown edit, or a map that is not of the image's shape.
@@ -125,7 +124,7 @@ def blamed(image: Image, blame: np.ndarray, edit: str, share: float, rng: np.ran
 
 
 def without(example: Example, region: Region, kind: str, rng: np.random.Generator) -> Example:
-    """An example whose region is filled: there is no evidence in it, and no light of a source."""
+    """Fill the region of an example: there is no evidence in it, and no light of a source."""
     dark = with_light(example, lambda light: np.where(region[..., None], light.dtype.type(0), light))
     image = fill(example["image"], region, kind, rng)
     return {**dark, "image": image, "mask": example["mask"] & ~region}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lensjax.data.gravity_spy import gravity_spy
+from lensjax.data.gravity_spy import training_set
 from lensjax.data.gravity_spy.event_index import class_named
 from lensjax.data.gravity_spy.list_files import WINDOW_NAME, Problem
 from lensjax.data.gravity_spy.spectrograms import encode_rgb, read_png
 from lensjax.data.images.band_layout import BadInput
-from lensjax.data.strain.strain import is_strain
+from lensjax.data.strain.strain_files import is_strain
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
 from lensjax.spectrogram.colour_map import ColourInverter
 from lensjax.types import Example
@@ -38,7 +38,7 @@ class PicturedEvent:
 def read_events(
     inputs: Sequence[Path], size: tuple[int, int], encoding: Encoding
 ) -> tuple[list[PicturedEvent], list[Problem]]:
-    """Every event in files and folders, and a line for each that could not be used.
+    """Read every event in files and folders, and return a line for each that could not be used.
 
     PNG are grouped by their names, <IFO>_<id>_spectrogram_<window>.png; a folder named after a class labels
     them. `.npz` is the golden set, anything else an archive of the training set.
@@ -58,12 +58,12 @@ def read_events(
             elif path.suffix.lower() == ".png":
                 pictures.append(path)
             elif path.suffix.lower() == ".npz":
-                events += [_of_example(e, path) for e in gravity_spy.read_golden(path, size, encoding)]
+                events += [_of_example(e, path) for e in training_set.read_golden(path, size, encoding)]
             else:
-                archive = gravity_spy.index(path)
+                archive = training_set.index(path)
                 for split in archive.events:
                     events += [
-                        _of_example(e, path) for e in gravity_spy.examples(archive, split, size, encoding)
+                        _of_example(e, path) for e in training_set.examples(archive, split, size, encoding)
                     ]
                 problems += archive.problems
         except ValueError as error:

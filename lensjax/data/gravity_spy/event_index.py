@@ -1,4 +1,4 @@
-"""Pictures → events: four windows under one key, in one class and one split; what does not fit is told."""
+"""Pictures → events: four windows under one key, in one class and one split; the rest is reported."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lensjax.data.gravity_spy.list_files import SPLITS, Entry, Problem, Source, list_sources
-from lensjax.data.gravity_spy.trigger_table import Trigger, read_triggers
+from lensjax.data.gravity_spy.list_files import SPLITS, ListedWindow, Problem, WindowFile, list_sources
+from lensjax.data.gravity_spy.trigger_table import TriggerRow, read_triggers
 from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.runtime.errors import UserError
 
@@ -34,13 +34,13 @@ class EventFiles:
     ifo: str
     label: str
     split: str
-    sources: tuple[Source, ...]
+    sources: tuple[WindowFile, ...]
     """In the order of WINDOWS."""
-    trigger: Trigger
+    trigger: TriggerRow
 
 
 @dataclass(frozen=True)
-class Archive:
+class EventArchive:
     """What is at a path. `examples` adds the problems that it meets to `problems`."""
 
     path: Path
@@ -52,12 +52,12 @@ class Archive:
 
 
 def class_named(name: str) -> str | None:
-    """The class of events.CLASSES that a name means: KoiFish is Koi_Fish, NOA is None_of_the_Above."""
+    """Return the class in CLASSES that a name means: KoiFish is Koi_Fish, NOA is None_of_the_Above."""
     return _CLASS.get(name.lower().replace("_", "").replace(" ", ""))
 
 
-def index(path: str | Path, metadata: str | Path = "") -> Archive:
-    """Events at `path`: the Kaggle folder, a tar archive of it, or the Zenodo HDF5. No picture is read.
+def index(path: str | Path, metadata: str | Path = "") -> EventArchive:
+    """List the events of the Kaggle folder, a tar archive of it, or the Zenodo HDF5. No picture is read.
 
     Args:
       metadata: CSV of the training set; by default the one `*metadata*.csv` in the folder or beside the file.
@@ -81,7 +81,7 @@ def index(path: str | Path, metadata: str | Path = "") -> Archive:
         places.setdefault(key, []).append((split, label))
     events: dict[str, list[EventFiles]] = {split: [] for split in SPLITS}
     for key in sorted(places):
-        trigger = triggers.get(_id(key), Trigger())
+        trigger = triggers.get(_id(key), TriggerRow())
         whole = {place for place in places[key] if len(groups[key, *place]) == len(WINDOWS)}
         copies, faults = _one_label(key, places[key], whole, trigger)
         problems += faults
@@ -96,23 +96,23 @@ def index(path: str | Path, metadata: str | Path = "") -> Archive:
                 sources = tuple(windows[i] for i in range(len(WINDOWS)))
                 ifo = key.split("_")[0] if key[:3] in [f"{d}_" for d in DETECTORS] else ""
                 events[split].append(EventFiles(key, ifo, label, split, sources, trigger))
-    return Archive(path, layout, events, problems)
+    return EventArchive(path, layout, events, problems)
 
 
 def _id(key: str) -> str:
     return key.split("_", 1)[-1]
 
 
-def _joined(entry: Entry, triggers: dict[str, Trigger]) -> Entry:
-    """With the split and the detector from the metadata where the place of the picture does not tell them."""
-    trigger = triggers.get(entry.id, Trigger())
+def _joined(entry: ListedWindow, triggers: dict[str, TriggerRow]) -> ListedWindow:
+    """Add the split and the detector of the metadata where the place of the picture does not tell them."""
+    trigger = triggers.get(entry.id, TriggerRow())
     split = trigger.split if trigger.split in SPLITS else ""
     ifo = trigger.ifo if trigger.ifo in DETECTORS else ""
     return replace(entry, split=entry.split or split, ifo=entry.ifo or ifo)
 
 
-def _known(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:
-    """Entries of a known class and split, and a line for each folder or event left out."""
+def _known(entries: Sequence[ListedWindow]) -> tuple[list[ListedWindow], list[Problem]]:
+    """Return entries of a known class and split, and a line for each folder or event left out."""
     known, classes, splits = [], Counter[str](), Counter[str]()
     for entry in entries:
         label = class_named(entry.label)
@@ -134,10 +134,10 @@ def _known(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:
 
 
 def _grouped(
-    entries: Sequence[Entry],
-) -> tuple[dict[tuple[str, str, str], dict[int, Source]], list[Problem]]:
-    """Windows by (key, split, label), and a line for each picture that is there twice."""
-    groups: dict[tuple[str, str, str], dict[int, Source]] = {}
+    entries: Sequence[ListedWindow],
+) -> tuple[dict[tuple[str, str, str], dict[int, WindowFile]], list[Problem]]:
+    """Group windows by (key, split, label), and return a line for each picture that is there twice."""
+    groups: dict[tuple[str, str, str], dict[int, WindowFile]] = {}
     problems = []
     for entry in entries:
         key = f"{entry.ifo}_{entry.id}" if entry.ifo else entry.id
@@ -150,9 +150,9 @@ def _grouped(
 
 
 def _one_label(
-    key: str, places: list[tuple[str, str]], whole: set[tuple[str, str]], trigger: Trigger
+    key: str, places: list[tuple[str, str]], whole: set[tuple[str, str]], trigger: TriggerRow
 ) -> tuple[list[tuple[str, str]], list[Problem]]:
-    """Places (split, label) of an event under the one label that holds, the first of which is kept.
+    """Return the places (split, label) of an event under the one label that holds; the first is kept.
 
     Those in `whole`, where all windows are, come before the others.
     """

@@ -22,7 +22,7 @@ from lensjax.event_axes import WINDOWS
 from lensjax.runtime.errors import UserError
 
 SPLITS = ("train", "validation", "test")
-Fetch = Callable[["Source"], bytes | np.ndarray]
+Fetch = Callable[["WindowFile"], bytes | np.ndarray]
 WINDOW_NAME = re.compile(r"([HLV]1)_([0-9A-Za-z]+)_spectrogram_(0\.5|1\.0|2\.0|4\.0)\.png")
 
 
@@ -39,7 +39,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Source:
+class WindowFile:
     """One window of one event: a file, a member, a data set."""
 
     name: str
@@ -50,10 +50,10 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedWindow:
     """What the place of a picture says of it; empty where it does not."""
 
-    source: Source
+    source: WindowFile
     split: str
     label: str
     ifo: str
@@ -61,15 +61,15 @@ class Entry:
     window: int
 
 
-def list_sources(path: Path) -> tuple[str, list[Entry], list[Problem]]:
-    """Layout (folder, tar, hdf5), pictures, and pictures whose names say nothing.
+def list_sources(path: Path) -> tuple[str, list[ListedWindow], list[Problem]]:
+    """Return layout (folder, tar, hdf5), pictures, and pictures whose names say nothing.
 
     Raises:
       UserError: the path is none of the three, is damaged, or has members that point outside it.
     """
     if path.is_dir():
         files = (file for file in sorted(path.rglob("*")) if file.is_file())
-        names = (Source(file.relative_to(path).as_posix(), file.stat().st_size) for file in files)
+        names = (WindowFile(file.relative_to(path).as_posix(), file.stat().st_size) for file in files)
         return "folder", *_by_name(names)
     if not path.is_file():
         raise UserError(f"'{path}' does not exist; give the folder, tar archive or HDF5 file of the set.")
@@ -88,7 +88,7 @@ def list_sources(path: Path) -> tuple[str, list[Entry], list[Problem]]:
     raise UserError(f"'{path}' is no folder, tar archive or HDF5 file, or its beginning is damaged.")
 
 
-def _members(path: Path) -> Iterator[Source]:
+def _members(path: Path) -> Iterator[WindowFile]:
     with tarfile.open(path) as archive:
         for member in archive:
             name = PurePosixPath(member.name.replace("\\", "/"))
@@ -97,10 +97,10 @@ def _members(path: Path) -> Iterator[Source]:
                     f"'{path}' has the member '{member.name}', which points outside it: get a clean copy."
                 )
             if member.isreg():
-                yield Source(name.as_posix(), member.size, member.offset_data)
+                yield WindowFile(name.as_posix(), member.size, member.offset_data)
 
 
-def _by_name(sources: Iterator[Source]) -> tuple[list[Entry], list[Problem]]:
+def _by_name(sources: Iterator[WindowFile]) -> tuple[list[ListedWindow], list[Problem]]:
     """[split/[split/]]label/IFO_id_spectrogram_w.png → entries; whatever is no PNG is ignored."""
     entries, problems = [], []
     for source in sources:
@@ -118,11 +118,11 @@ def _by_name(sources: Iterator[Source]) -> tuple[list[Entry], list[Problem]]:
         splits = [folder.lower() for folder in folders[:-1] if folder.lower() in SPLITS]
         ifo, key, window = match.groups()
         place = splits[-1] if splits else ""
-        entries.append(Entry(source, place, folders[-1], ifo, key, WINDOWS.index(float(window))))
+        entries.append(ListedWindow(source, place, folders[-1], ifo, key, WINDOWS.index(float(window))))
     return entries, problems
 
 
-def _hdf5(path: Path) -> tuple[list[Entry], list[Problem]]:
+def _hdf5(path: Path) -> tuple[list[ListedWindow], list[Problem]]:
     """label/split/id/'0.5.png' → entries."""
     entries, problems = [], []
     windows = {f"{window}.png": number for number, window in enumerate(WINDOWS)}
@@ -131,10 +131,10 @@ def _hdf5(path: Path) -> tuple[list[Entry], list[Problem]]:
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
         for name in names:
             parts = name.split("/")
-            source = Source(name, file[name].nbytes)
+            source = WindowFile(name, file[name].nbytes)
             if len(parts) == 4 and parts[1].lower() in SPLITS and parts[3] in windows:
                 label, split, key, window = parts
-                entries.append(Entry(source, split.lower(), label, "", key, windows[window]))
+                entries.append(ListedWindow(source, split.lower(), label, "", key, windows[window]))
             else:
                 rule = "the layout is label/split/id/ 0.5.png, 1.0.png, 2.0.png, 4.0.png"
                 problems.append(Problem("wrong file name", name, f"is no name of a window; {rule}."))
@@ -142,8 +142,8 @@ def _hdf5(path: Path) -> tuple[list[Entry], list[Problem]]:
 
 
 @contextlib.contextmanager
-def opened(path: Path, layout: str) -> Iterator[Fetch]:
-    """A function that gives the bytes of a source, or its array [140 170] in HDF5.
+def open_archive(path: Path, layout: str) -> Iterator[Fetch]:
+    """Open a function that gives the bytes of a source, or its array [140 170] in HDF5.
 
     It raises BadInput for a source that is too large or not there any more.
     """
@@ -151,7 +151,7 @@ def opened(path: Path, layout: str) -> Iterator[Fetch]:
         file = stack.enter_context(h5py.File(path, "r")) if layout == "hdf5" else None
         archive = stack.enter_context(tarfile.open(path)) if layout == "tar" else None
 
-        def fetch(source: Source) -> bytes | np.ndarray:
+        def fetch(source: WindowFile) -> bytes | np.ndarray:
             if source.size > MAX_BYTES:
                 raise BadInput(f"has {source.size} bytes; at most {MAX_BYTES} are read: no official picture.")
             try:

@@ -30,7 +30,7 @@ _GREY = np.maximum.accumulate(VIRIDIS @ _WEIGHTS / 255)
 
 
 def read_png(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
-    """Colours within the axes of a PNG: 466×566 cut from an 800×600 figure, or a cropped picture as it is.
+    """Read the colours within the axes of a PNG: 466×566 cut from an 800×600 figure, or as it is if cropped.
 
     Raises:
       BadInput: the file is damaged, cut short, without colours, or of another size.
@@ -66,7 +66,7 @@ def _check(picture: Image.Image) -> None:
 
 
 def energy_of_grey(grey: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """Fractions of the colour scale from viridis turned grey, in [0, 1], as the Zenodo HDF5 holds it.
+    """Return fractions of the colour scale from viridis turned grey, in [0, 1], as the Zenodo HDF5 holds it.
 
     Raises:
       BadInput: values outside [0, 1].
@@ -79,7 +79,7 @@ def energy_of_grey(grey: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
 def encode_rgb(
     rgb: UInt8[np.ndarray, "h w 3"], size: tuple[int, int], encoding: Encoding, inverter: ColourInverter
 ) -> Shaped[np.ndarray, "rows columns c"]:
-    """A window from its colours, at `size`, as it is stored. Colours stay colours, energies are averaged."""
+    """Encode a window from its colours at `size`. Colours stay colours, energies are averaged."""
     if encoding != "rgb":
         return encode_energy(inverter.invert(rgb), size, encoding)
     if rgb.shape[:2] == size:
@@ -90,7 +90,7 @@ def encode_rgb(
 def encode_energy(
     fraction: Float[np.ndarray, "h w"], size: tuple[int, int], encoding: Encoding
 ) -> Shaped[np.ndarray, "rows columns c"]:
-    """A window from fractions of the colour scale, at `size`, as it is stored.
+    """Encode a window from fractions of the colour scale, at `size`, as it is stored.
 
     uint8 for clipped and rgb; float16 log(1 + E) for log, where E is at most 25.5, all that a picture tells.
 
@@ -110,6 +110,6 @@ def encode_energy(
 
 
 def _filter(shape: tuple[int, ...], size: tuple[int, int]) -> Image.Resampling:
-    """Mean over the area of a pixel to make it smaller, linear interpolation to make it larger."""
+    """Choose the mean over the area of a pixel to make it smaller, linear interpolation to make it larger."""
     smaller = size[0] <= shape[0] and size[1] <= shape[1]
     return Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR

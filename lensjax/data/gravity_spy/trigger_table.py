@@ -11,7 +11,7 @@ from lensjax.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
-class Trigger:
+class TriggerRow:
     """One row; empty and NaN where the table does not tell."""
 
     ifo: str = ""
@@ -24,8 +24,8 @@ class Trigger:
     """Seconds."""
 
 
-def read_triggers(metadata: str | Path, beside: Path) -> dict[str, Trigger]:
-    """Rows by id of `metadata`, or of the one `*metadata*.csv` in the folder (beside the file) `beside`.
+def read_triggers(metadata: str | Path, beside: Path) -> dict[str, TriggerRow]:
+    """Read rows by id of `metadata`, or of the one `*metadata*.csv` in the folder (beside the file) `beside`.
 
     Raises:
       UserError: the file is no such table, a number in it is none, or several files could be meant.
@@ -38,7 +38,7 @@ def read_triggers(metadata: str | Path, beside: Path) -> dict[str, Trigger]:
     return _read(found[0]) if found else {}
 
 
-def _read(path: Path) -> dict[str, Trigger]:
+def _read(path: Path) -> dict[str, TriggerRow]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -57,7 +57,7 @@ def _read(path: Path) -> dict[str, Trigger]:
         raise UserError(f"metadata '{path}' is no readable CSV file ({reason}).") from None
 
 
-def _trigger(row: dict[str, str | None], where: str) -> Trigger:
+def _trigger(row: dict[str, str | None], where: str) -> TriggerRow:
     def text(column: str) -> str:
         return (row.get(column) or "").strip()
 
@@ -67,7 +67,7 @@ def _trigger(row: dict[str, str | None], where: str) -> Trigger:
         except ValueError:
             raise UserError(f"{where}: {column} is '{text(column)}'; give a number or nothing.") from None
 
-    return Trigger(
+    return TriggerRow(
         ifo=text("ifo").upper(),
         label=text("label"),
         split=text("sample_type").lower(),

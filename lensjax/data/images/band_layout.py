@@ -34,7 +34,7 @@ class BadInput(UserError):
 
 
 @dataclass(frozen=True)
-class Layer:
+class FileArray:
     """One array of a file, before it is read."""
 
     key: int | str
@@ -44,7 +44,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Plane:
+class BandImage:
     """One band of one image, as the file has it."""
 
     image: np.ndarray  # [h w], any real dtype
@@ -55,35 +55,35 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawImage:
     """One image of a file, as the file has it."""
 
-    planes: tuple[Plane, ...]  # one a band, in the model's order
+    planes: tuple[BandImage, ...]  # one a band, in the model's order
     suffix: str = ""  # tells several images of one file apart: "[3]"
     notes: tuple[str, ...] = ()
 
 
 def tokens(name: str) -> list[str]:
-    """Words of a name in capitals: "NIR_Y_BGSUB" → NIR, Y, BGSUB."""
+    """Return the words of a name in capitals: "NIR_Y_BGSUB" → NIR, Y, BGSUB."""
     return re.findall(r"[A-Z0-9]+", name.upper())
 
 
 def names_band(name: str, band: str) -> bool:
-    """Whether `name` contains the words of `band`, whole and in order."""
+    """Tell whether `name` contains the words of `band`, whole and in order."""
     words, wanted = tokens(name), tokens(band)
     starts = range(len(words) - len(wanted) + 1)
     return bool(wanted) and any(words[i : i + len(wanted)] == wanted for i in starts)
 
 
 def is_auxiliary(name: str) -> bool:
-    """Whether a name announces a PSF, a noise map, a mask … instead of an image."""
+    """Tell whether a name announces a PSF, a noise map, a mask … instead of an image."""
     return not AUXILIARY.isdisjoint(tokens(name))
 
 
 def choose(
-    layers: Sequence[Layer], bands: Sequence[str], hdus: Sequence[str]
-) -> tuple[list[list[Layer]], list[str]]:
-    """Layers of each image in the file, and notes.
+    layers: Sequence[FileArray], bands: Sequence[str], hdus: Sequence[str]
+) -> tuple[list[list[FileArray]], list[str]]:
+    """Choose the layers of each image in the file, with notes.
 
     An image is one layer a band, or a single layer that holds all bands (a cube). Several images come only
     from a file of stamps: a single-band model and several layers without different names.
@@ -116,8 +116,8 @@ def choose(
     raise BadInput(f"has no band {missing}: it holds {_list(images)}; name one a band with --hdus.")
 
 
-def _matching(images: Sequence[Layer], band: str) -> Layer | None:
-    """The layer of a band: by its exact name, by the words in its name, or by the filter of its header."""
+def _matching(images: Sequence[FileArray], band: str) -> FileArray | None:
+    """Find the layer of a band by its exact name, the words in its name, or the filter of its header."""
     rules = (
         [i for i in images if i.name.upper() == band.upper()],
         [i for i in images if names_band(i.name, band)],
@@ -129,28 +129,28 @@ def _matching(images: Sequence[Layer], band: str) -> Layer | None:
     return hits[0] if len(hits) == 1 else None  # equal names are stamps
 
 
-def noise_layer(layers: Sequence[Layer], band: str, shape: tuple[int, ...]) -> Layer | None:
-    """The noise map of a band and shape; for a single-band file also one that names no band."""
+def noise_layer(layers: Sequence[FileArray], band: str, shape: tuple[int, ...]) -> FileArray | None:
+    """Find the noise map of a band and shape; for a single-band file also one that names no band."""
     maps = [layer for layer in layers if set(tokens(layer.name)) & NOISE and layer.shape == shape]
     named = [layer for layer in maps if names_band(layer.name, band)]
     plain = [layer for layer in maps if set(tokens(layer.name)) <= NOISE | {"MAP"}]
     return next(iter(named or plain), None)
 
 
-def _named(layers: Sequence[Layer], wanted: str) -> Layer:
+def _named(layers: Sequence[FileArray], wanted: str) -> FileArray:
     for layer in layers:
         if layer.name.upper() == wanted.upper() or str(layer.key) == wanted:
             return layer
     raise BadInput(f"has no HDU or data set '{wanted}'; it holds {_list(layers) or 'none with pixels'}.")
 
 
-def _list(layers: Sequence[Layer], most: int = 8) -> str:
+def _list(layers: Sequence[FileArray], most: int = 8) -> str:
     names = [f"{layer.name or layer.key} {'×'.join(map(str, layer.shape))}" for layer in layers]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def check_size(shape: tuple[int, ...]) -> None:
-    """Raises BadInput for an array too large to be a cutout, before it is read."""
+    """Raise BadInput for an array too large to be a cutout, before it is read."""
     if np.prod([float(n) for n in shape]) > MAX_PIXELS:
         size = "×".join(map(str, shape))
         raise BadInput(
@@ -159,7 +159,7 @@ def check_size(shape: tuple[int, ...]) -> None:
 
 
 def split_bands(array: np.ndarray, bands: Sequence[str], axis: int) -> list[list[np.ndarray]]:
-    """Bands of each image in an array: [h w], bands along `axis` (0 or -1), or a leading axis of images.
+    """Split into the bands of each image: [h w], bands along `axis` (0 or -1), or a leading axis of images.
 
     Raises:
       BadInput: dtype or shape cannot be an image of these bands.

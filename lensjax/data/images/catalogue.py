@@ -15,7 +15,7 @@ LABELS = ("label", "class")
 
 
 @dataclass(frozen=True)
-class Row:
+class CatalogueRow:
     """What the catalogue says of one image."""
 
     catalogue: str  # path
@@ -26,8 +26,8 @@ class Row:
     xy: tuple[float, float] | None = field(default=None, compare=False)
 
 
-def read_catalogue(path: Path, classes: Sequence[str]) -> tuple[list[Row], list[tuple[str, str]]]:
-    """Rows, and (where, what) of each value that could not be understood.
+def read_catalogue(path: Path, classes: Sequence[str]) -> tuple[list[CatalogueRow], list[tuple[str, str]]]:
+    """Return rows, and (where, what) of each value that could not be understood.
 
     Columns: `file` or `id` (name with or without ending); optional `label` (a class or its number), `x`, `y`.
 
@@ -57,12 +57,12 @@ def read_catalogue(path: Path, classes: Sequence[str]) -> tuple[list[Row], list[
             xy = _xy(line[columns["x"]] or "", line[columns["y"]] or "") if "x" in columns else None
         except BadInput as error:
             faults.append((f"{path} line {number} ({name})", str(error)))
-        rows.append(Row(str(path), number, name, label_number, xy))
+        rows.append(CatalogueRow(str(path), number, name, label_number, xy))
     return rows, faults
 
 
 def _label(text: str, classes: Sequence[str]) -> int | None:
-    """Number of a class; None for an empty field. "Non lens", "nonlens" and "non-lens" are one."""
+    """Return the number of a class; None for an empty field. "Non lens", "nonlens" and "non-lens" are one."""
     plain = [_plain(name) for name in classes]
     if not text.strip():
         return None

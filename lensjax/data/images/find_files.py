@@ -17,7 +17,7 @@ KNOWN = (*FITS, *HDF5, *NUMPY)
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageFiles:
     """One file, or one file a band (then `bands` says which)."""
 
     id: str
@@ -33,18 +33,18 @@ class Source:
 
 def find_sources(
     inputs: Sequence[str | Path], bands: Sequence[str]
-) -> tuple[list[Source], list[tuple[str, str]]]:
-    """Sources in the order of the inputs (folders sorted, with their subfolders), and (input, what is wrong).
+) -> tuple[list[ImageFiles], list[tuple[str, str]]]:
+    """Return the images in the order of the inputs (folders sorted), and (input, what is wrong).
 
     In a folder, files named as a PSF, noise map, mask or catalogue are skipped. Files whose names (or whose
     folders' names) differ only by a band belong to one image, where the model has several bands.
     """
-    found: list[Source] = []
+    found: list[ImageFiles] = []
     faults: list[tuple[str, str]] = []
     for entry in map(Path, inputs):
         if entry.is_dir():
             files, notes = _in_folder(entry)
-            found += [Source(stem(file), (file,), notes=notes) for file in files]
+            found += [ImageFiles(stem(file), (file,), notes=notes) for file in files]
             if not files:
                 faults.append((str(entry), f"the folder holds no image ({', '.join(KNOWN)})."))
         elif not entry.exists():
@@ -53,19 +53,19 @@ def find_sources(
             kind = "".join(entry.suffixes[-2:]) or "no ending"
             faults.append((str(entry), f"is not of a known kind ({kind}); give one of {', '.join(KNOWN)}."))
         else:
-            found.append(Source(stem(entry), (entry,)))
+            found.append(ImageFiles(stem(entry), (entry,)))
     unique = {source.paths[0].resolve(): source for source in reversed(found)}
     found = list(reversed(unique.values()))
     return _named_apart(_grouped(found, bands) if len(bands) > 1 else found), faults
 
 
 def ending(path: Path) -> str | None:
-    """The known ending of a file's name, the longest that fits."""
+    """Return the known ending of a file's name, the longest that fits."""
     return next((e for e in sorted(KNOWN, key=len, reverse=True) if path.name.lower().endswith(e)), None)
 
 
 def stem(path: Path) -> str:
-    """File name without its ending."""
+    """Return the file name without its ending."""
     return path.name[: -len(ending(path) or "")] or path.name
 
 
@@ -82,9 +82,9 @@ def _in_folder(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
     return files, (f"skipped in the folder, not images: {listed}",) if names else ()
 
 
-def _grouped(found: Sequence[Source], bands: Sequence[str]) -> list[Source]:
-    """Files of one image, one a band, as one source; the others as they are."""
-    groups: dict[tuple[str, ...], dict[str, Source]] = defaultdict(dict)
+def _grouped(found: Sequence[ImageFiles], bands: Sequence[str]) -> list[ImageFiles]:
+    """Join the files of one image, one a band, into one source; the others stay as they are."""
+    groups: dict[tuple[str, ...], dict[str, ImageFiles]] = defaultdict(dict)
     keys = {}
     for source in found:
         path = source.paths[0]
@@ -96,7 +96,7 @@ def _grouped(found: Sequence[Source], bands: Sequence[str]) -> list[Source]:
                 _without(stem(path), named[0]),
             )
             groups[keys[source]].setdefault(named[0], source)
-    result: list[Source] = []
+    result: list[ImageFiles] = []
     for source in found:
         group = groups.get(keys.get(source, ()), {})
         if len(group) < 2:
@@ -105,12 +105,12 @@ def _grouped(found: Sequence[Source], bands: Sequence[str]) -> list[Source]:
             ordered = {band: group[band] for band in bands if band in group}
             name = keys[source][2].strip("_-. *").replace("*", "_") or source.paths[0].parent.name
             paths = tuple(s.paths[0] for s in ordered.values())
-            result.append(Source(name, paths, tuple(ordered), source.notes))
+            result.append(ImageFiles(name, paths, tuple(ordered), source.notes))
     return result
 
 
 def _without(name: str, band: str) -> str:
-    """A name with its words of `band` taken out; what the words of the band were joined with goes too."""
+    """Take the words of `band` out of a name; what the words of the band were joined with goes too."""
     at = name.upper().find(band.upper())
     while at >= 0:
         before, after = name[at - 1 : at], name[at + len(band) : at + len(band) + 1]
@@ -120,8 +120,8 @@ def _without(name: str, band: str) -> str:
     return name
 
 
-def _named_apart(sources: Sequence[Source]) -> list[Source]:
-    """Ids made unique: the folder's name before it, then a number after it."""
+def _named_apart(sources: Sequence[ImageFiles]) -> list[ImageFiles]:
+    """Make ids unique: the folder's name before it, then a number after it."""
     for attempt in ("folder", "number"):
         count = Counter(source.id for source in sources)
         seen: Counter[str] = Counter()

@@ -1,5 +1,8 @@
-"""FITS files → planes. Row 0 of an array is the first row of the file, the *bottom* one where FITS images
-are drawn: NumPy's order is kept everywhere, so rows and columns of a result are those of the array."""
+"""FITS files → images of bands.
+
+Row 0 of an array is the first row of the file, the *bottom* one where FITS images are drawn: NumPy's order is
+kept everywhere, so rows and columns of a result are those of the array.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from astropy.io import fits
 from lensjax.data.images.band_layout import (
     MAX_PIXELS,
     BadInput,
-    Layer,
-    Plane,
-    Raw,
+    BandImage,
+    FileArray,
+    RawImage,
     check_size,
     choose,
     noise_layer,
@@ -40,8 +43,8 @@ ARCSEC = {
 }
 
 
-def read_fits(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
-    """Images of a FITS file (plain or gzip): one HDU, a cube [band y x], an HDU a band, or an HDU an object.
+def read_fits(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[RawImage]:
+    """Read the images of a FITS file: one HDU, a cube [band y x], an HDU a band, or an HDU an object.
 
     Raises:
       BadInput: the file is damaged, or does not hold the bands.
@@ -60,11 +63,13 @@ def read_fits(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw
                 raise
             raise BadInput("is truncated (its header promises more bytes); copy it again.") from error
     said = dict.fromkeys(str(warning.message).split("\n")[0][:100] for warning in caught)
-    return [Raw(raw.planes, raw.suffix, (*raw.notes, *(f"header: {line}" for line in said))) for raw in raws]
+    return [
+        RawImage(raw.planes, raw.suffix, (*raw.notes, *(f"header: {line}" for line in said))) for raw in raws
+    ]
 
 
 def _unzipped(file: io.BufferedIOBase) -> io.BufferedIOBase:
-    """The stream itself, or all of a gzip file: astropy would not notice that its end is missing."""
+    """Return the stream itself, or all of a gzip file: astropy would not notice that its end is missing."""
     zipped = file.read(2) == b"\x1f\x8b"
     file.seek(0)
     if not zipped:
@@ -76,7 +81,7 @@ def _unzipped(file: io.BufferedIOBase) -> io.BufferedIOBase:
     return io.BytesIO(content)
 
 
-def _images(hdulist: Any, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
+def _images(hdulist: Any, bands: Sequence[str], hdus: Sequence[str]) -> list[RawImage]:
     layers = [
         _layer(i, hdu) for i, hdu in enumerate(hdulist) if hdu.is_image and hdu.header.get("NAXIS", 0) > 0
     ]
@@ -95,16 +100,16 @@ def _images(hdulist: Any, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw
         if len(group) < len(bands):
             notes = [*notes, f"planes of the cube taken as {', '.join(bands)}"]
         planes = [_plane(hdulist, layers, *item) for item in zip(keys, bands, stacks, strict=True)]
-        raws.append(Raw(tuple(planes), f"[{group[0].key}]" if len(chosen) > 1 else "", tuple(notes)))
+        raws.append(RawImage(tuple(planes), f"[{group[0].key}]" if len(chosen) > 1 else "", tuple(notes)))
     return raws
 
 
-def _layer(index: int, hdu: Any) -> Layer:
+def _layer(index: int, hdu: Any) -> FileArray:
     name = "" if hdu.name == "PRIMARY" else hdu.name
-    return Layer(index, name, tuple(hdu.shape), _text(hdu.header, "FILTER"))
+    return FileArray(index, name, tuple(hdu.shape), _text(hdu.header, "FILTER"))
 
 
-def _data(hdulist: Any, layer: Layer) -> np.ndarray:
+def _data(hdulist: Any, layer: FileArray) -> np.ndarray:
     check_size(layer.shape)
     data = hdulist[layer.key].data
     if data is None:
@@ -112,19 +117,23 @@ def _data(hdulist: Any, layer: Layer) -> np.ndarray:
     return np.squeeze(data, axis=tuple(i for i in range(data.ndim - 3) if data.shape[i] == 1))
 
 
-def _plane(hdulist: Any, layers: Sequence[Layer], layer: Layer, band: str, image: np.ndarray) -> Plane:
+def _plane(
+    hdulist: Any, layers: Sequence[FileArray], layer: FileArray, band: str, image: np.ndarray
+) -> BandImage:
     scale, hint = header_scale(hdulist[layer.key].header)
     if scale is None:
         scale, other = header_scale(hdulist[0].header)
         hint = other if scale else hint
     noise = noise_layer(layers, band, image.shape)
     rms = None if noise is None else _data(hdulist, noise)
-    return Plane(image, scale, hint, rms, subtracted="BGSUB" in tokens(layer.name))
+    return BandImage(image, scale, hint, rms, subtracted="BGSUB" in tokens(layer.name))
 
 
 def header_scale(header: Any) -> tuple[float | None, str]:
-    """Arcseconds a pixel (CD or PC matrix, CDELT, or a keyword such as PIXSCALE) and where they were found;
-    or None, and why nothing was usable."""
+    """Return arcseconds a pixel and where they were found, or None and why nothing was usable.
+
+    They are taken from the CD or PC matrix, CDELT, or a keyword such as PIXSCALE.
+    """
     refused = ""
     for where, scale in _candidates(header):
         if USABLE[0] <= scale <= USABLE[1]:
@@ -155,7 +164,7 @@ def _candidates(header: Any) -> Iterable[tuple[str, float]]:
 
 
 def _matrix_scale(keywords: dict[str, float]) -> float:
-    """Side of a pixel in the header's unit, the geometric mean of the two; NaN where the matrix is none."""
+    """Return a pixel's side in the header's unit, the geometric mean of the two; NaN if there is none."""
     from astropy.wcs import WCS  # slow to import
     from astropy.wcs.utils import proj_plane_pixel_scales
 
@@ -167,7 +176,7 @@ def _matrix_scale(keywords: dict[str, float]) -> float:
 
 
 def _text(header: Any, keyword: str) -> str:
-    """A header's value as text; empty where it is missing or cannot be parsed."""
+    """Return a header's value as text; empty where it is missing or cannot be parsed."""
     try:
         return str(header.get(keyword, "")).strip()
     except fits.VerifyError:
@@ -175,7 +184,7 @@ def _text(header: Any, keyword: str) -> str:
 
 
 def _number(header: Any, keyword: str, default: float = math.nan) -> float:
-    """A header's number, also where it was written as text."""
+    """Return a header's number, also where it was written as text."""
     match = re.match(r"\s*[-+.\deE]+", _text(header, keyword))
     try:
         return float(match.group()) if match else default

@@ -12,9 +12,9 @@ import numpy as np
 
 from lensjax.data.images.band_layout import (
     BadInput,
-    Layer,
-    Plane,
-    Raw,
+    BandImage,
+    FileArray,
+    RawImage,
     check_size,
     choose,
     noise_layer,
@@ -24,8 +24,8 @@ from lensjax.data.images.band_layout import (
 SCALES = ("pixel_scale", "pixscale")
 
 
-def read_hdf5(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
-    """Images of an HDF5 file.
+def read_hdf5(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[RawImage]:
+    """Read the images of an HDF5 file.
 
     The pixel scale is the root of the determinant of `transform_pix2angle` (lenstronomy's form), or a number
     or attribute `pixel_scale`; a number `background_rms` is the noise of a background-subtracted image.
@@ -40,7 +40,7 @@ def read_hdf5(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw
         file.visititems(
             lambda name, item: datasets.update({name: item}) if isinstance(item, h5py.Dataset) else None
         )
-        layers = [Layer(name, name, item.shape) for name, item in datasets.items() if item.shape]
+        layers = [FileArray(name, name, item.shape) for name, item in datasets.items() if item.shape]
         images = [layer for layer in layers if len(layer.shape) >= 2 and min(layer.shape[:2]) >= 8]
         chosen, notes = choose(images or layers, bands, hdus)
         arrays = {layer.name: _read(datasets[layer.name]) for layer in chosen[0]}
@@ -55,8 +55,10 @@ def read_hdf5(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw
     return _raws(arrays, layers, chosen[0], bands, scale, constant, notes)
 
 
-def read_numpy(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
-    """Images of a .npy or .npz file, which may hold `pixel_scale` and an array a band. Pickles are refused.
+def read_numpy(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[RawImage]:
+    """Read the images of a .npy or .npz file, which may hold `pixel_scale` and an array a band.
+
+    Pickles are refused.
 
     Raises:
       BadInput: the file is damaged, needs pickle, or does not hold the bands.
@@ -82,7 +84,7 @@ def read_numpy(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Ra
     scales = [arrays[name] for name in SCALES if name in arrays and arrays[name].size == 1]
     scale = float(scales[0].reshape(())) if scales and scales[0].dtype.kind in "fiu" else None
     layers = [
-        Layer(name, name, array.shape)
+        FileArray(name, name, array.shape)
         for name, array in arrays.items()
         if array.ndim > 0 and name not in SCALES
     ]
@@ -93,14 +95,14 @@ def read_numpy(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Ra
 
 def _raws(
     arrays: dict[str, np.ndarray],
-    layers: Sequence[Layer],
-    chosen: Sequence[Layer],
+    layers: Sequence[FileArray],
+    chosen: Sequence[FileArray],
     bands: Sequence[str],
     scale: float | None,
     constant: np.ndarray | None,
     notes: Sequence[str],
-) -> list[Raw]:
-    """Planes of every image, each with its noise map where one of the same shape is there."""
+) -> list[RawImage]:
+    """Return the planes of every image, each with its noise map where one of the same shape is there."""
     if len(chosen) == 1:
         stacks = split_bands(arrays[chosen[0].name], bands, axis=-1)
     else:
@@ -112,8 +114,8 @@ def _raws(
     for i, stack in enumerate(stacks):
         noise = [noise_layer(layers, band, image.shape) for band, image in zip(bands, stack, strict=True)]
         rms = [constant if n is None or n.name not in arrays else arrays[n.name] for n in noise]
-        planes = [Plane(x, scale, hint, r, constant is not None) for x, r in zip(stack, rms, strict=True)]
-        raws.append(Raw(tuple(planes), f"[{i}]" if len(stacks) > 1 else "", tuple(notes)))
+        planes = [BandImage(x, scale, hint, r, constant is not None) for x, r in zip(stack, rms, strict=True)]
+        raws.append(RawImage(tuple(planes), f"[{i}]" if len(stacks) > 1 else "", tuple(notes)))
     return raws
 
 

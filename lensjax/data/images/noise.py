@@ -12,7 +12,7 @@ TILE = 8  # pixels; wide enough for a median, narrow enough to fit between galax
 def sky_and_sigma(
     image: Float[np.ndarray, "h w"], good: Bool[np.ndarray, "h w"], border: float = 0.15
 ) -> tuple[float, float]:
-    """Sigma-clipped median and 1.4826 · MAD of the border's dark tiles.
+    """Measure sigma-clipped median and 1.4826 · MAD of the border's dark tiles.
 
     The border, `border` of a side wide, is cut into tiles; those whose median stands less than one noise
     width above the darkest tenth count. In an empty field that is nearly all of them: the level is unbiased;
@@ -33,7 +33,7 @@ def sky_and_sigma(
 
 
 def _border_tiles(image: np.ndarray, good: np.ndarray, border: float) -> list[np.ndarray]:
-    """Good pixels of each tile of the border, without those that are mostly bad."""
+    """Return the good pixels of each tile of the border, without those that are mostly bad."""
     rows, columns = np.flatnonzero(good.any(1)), np.flatnonzero(good.any(0))
     if not len(rows):
         return []
@@ -52,7 +52,7 @@ def _border_tiles(image: np.ndarray, good: np.ndarray, border: float) -> list[np
 
 
 def _clipped(values: np.ndarray) -> tuple[float, float]:
-    """Median and noise width after clipping at three noise widths, five times at most."""
+    """Return median and noise width after clipping at three noise widths, five times at most."""
     from astropy.stats import mad_std, sigma_clip  # slow to import
 
     kept = sigma_clip(values, sigma=3, maxiters=5, cenfunc="median", stdfunc="mad_std", masked=False)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from lensjax.data.images.band_layout import BadInput, Plane
-from lensjax.data.images.min_max import min_max
+from lensjax.data.images.band_layout import BadInput, BandImage
 from lensjax.data.images.noise import sky_and_sigma
-from lensjax.data.images.resample import SAME_SCALE, Grid, crop, fill_missing, resample
-from lensjax.types import Bool, Float
+from lensjax.data.images.resample import SAME_SCALE, PixelGrid, crop, fill_missing, resample
+from lensjax.types import Bool, Example, Float, Num
 
 MAX_PADDING = 0.2  # of a side that a cutout may lack of the model's field
 Units = Literal["sigma", "min_max"]
-"""asinh(flux / noise), or [0, 1] from the minimum of a band to its maximum (`data.min_max`)."""
+"""asinh(flux / noise), or [0, 1] from a band's minimum to its maximum, as the published networks take it.
+
+The latter erases flux and the ratio of bands, and one hot pixel sets the scale.
+"""
 
 
-def pixel_scale_of(plane: Plane, given: float | None) -> float:
-    """Arcseconds a pixel: as given, or as the file says; BadInput where neither does."""
+def pixel_scale_of(plane: BandImage, given: float | None) -> float:
+    """Return arcseconds a pixel: as given, or as the file says; BadInput where neither does."""
     if given is not None:
         return float(given)
     if plane.pixel_scale is None:
@@ -30,8 +33,8 @@ def pixel_scale_of(plane: Plane, given: float | None) -> float:
     return plane.pixel_scale
 
 
-def scale_notes(plane: Plane, scale: float, given: float | None, model: float) -> list[str]:
-    """Which pixel scale was used, and whether the image was resampled."""
+def scale_notes(plane: BandImage, scale: float, given: float | None, model: float) -> list[str]:
+    """Say which pixel scale was used, and whether the image was resampled."""
     notes = [f'pixel scale {scale:.4g}" as given' if given is not None else plane.scale_hint]
     if given is not None and plane.pixel_scale and abs(plane.pixel_scale / given - 1) > SAME_SCALE:
         notes[0] += f', although the file says {plane.pixel_scale:.4g}"'
@@ -41,9 +44,9 @@ def scale_notes(plane: Plane, scale: float, given: float | None, model: float) -
 
 
 def network_channel(
-    plane: Plane, grid: Grid, band: str, max_nan_fraction: float, units: Units = "sigma"
+    plane: BandImage, grid: PixelGrid, band: str, max_nan_fraction: float, units: Units = "sigma"
 ) -> tuple[Float[np.ndarray, "n n"], list[str]]:
-    """One band on the model's grid in `units`, and notes; the level of the sky where the cutout ends.
+    """Put one band on the model's grid in `units`, and notes; the level of the sky where the cutout ends.
 
     Of units "min_max" any padding is allowed, and a constant band, which becomes 0.
 
@@ -71,8 +74,14 @@ def network_channel(
     return np.where(covered, np.arcsinh(values), 0.0), notes
 
 
-def _check_pixels(plane: Plane, grid: Grid, band: str, max_nan_fraction: float, constant: bool) -> list[str]:
-    """Notes on missing pixels of the model's field, or BadInput; `constant` says that a band may be that."""
+def _check_pixels(
+    plane: BandImage, grid: PixelGrid, band: str, max_nan_fraction: float, constant: bool
+) -> list[str]:
+    """Return notes on missing pixels of the model's field; `constant`: a band may be that.
+
+    Raises:
+      BadInput: the band is infinite, empty, constant, or lacks too much.
+    """
     field, _ = crop(plane.image, grid)
     infinite, nan = int(np.isinf(field).sum()), int(np.isnan(field).sum())
     if infinite:
@@ -93,8 +102,8 @@ def _check_pixels(plane: Plane, grid: Grid, band: str, max_nan_fraction: float, 
     return notes + [f"{band}: {bad} pixels marked in the noise map filled from neighbours"] * bool(bad)
 
 
-def _rejected(plane: Plane, grid: Grid, rim: int = 0) -> Bool[np.ndarray, "h w"]:
-    """Pixels that a noise map marks as bad, by an enormous noise or none."""
+def _rejected(plane: BandImage, grid: PixelGrid, rim: int = 0) -> Bool[np.ndarray, "h w"]:
+    """Return the pixels that a noise map marks as bad, by an enormous noise or none."""
     if plane.rms is None or plane.rms.ndim == 0:
         return np.zeros(crop(plane.image, grid, rim)[0].shape, bool)
     usable = np.isfinite(plane.rms) & (plane.rms > 0)
@@ -102,8 +111,8 @@ def _rejected(plane: Plane, grid: Grid, rim: int = 0) -> Bool[np.ndarray, "h w"]
     return crop(plane.rms > 1e3 * typical, grid, rim)[0] | ~crop(usable, grid, rim)[0]
 
 
-def _with_noise_map(sigma: float, plane: Plane, grid: Grid) -> tuple[float, str]:
-    """The smaller of the measured noise and the file's, with a remark where they differ much.
+def _with_noise_map(sigma: float, plane: BandImage, grid: PixelGrid) -> tuple[float, str]:
+    """Return the smaller of the measured noise and the file's, with a remark where they differ much.
 
     Galaxies can only widen what is measured; maps of drizzled images give the noise that the pixels would
     have if they were independent, above the scatter that is seen.
@@ -126,7 +135,7 @@ def _with_noise_map(sigma: float, plane: Plane, grid: Grid) -> tuple[float, str]
 
 
 def _padding(covered: Bool[np.ndarray, "n n"], band: str, most: float = MAX_PADDING) -> list[str]:
-    """A note on padding, or BadInput where more than `most` of a side is lacking."""
+    """Return a note on padding, or BadInput where more than `most` of a side is lacking."""
     size = len(covered)
     lacking = size - min(int(covered.any(axis).sum()) for axis in (0, 1))
     if lacking > most * size:
@@ -135,3 +144,48 @@ def _padding(covered: Bool[np.ndarray, "n n"], band: str, most: float = MAX_PADD
             f"and at most {most:.0%} of a side are padded; cut out a larger field."
         )
     return [f"{band}: {lacking} of {size} pixels on a side padded with sky"] * bool(lacking)
+
+
+def min_max(band: Num[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
+    """Scale to [0, 1]; a constant band to 0, where the published code divides by zero."""
+    return (band - float(band.min())) / span(band)
+
+
+def span(band: Num[np.ndarray, "*s"]) -> float:
+    """Return maximum − minimum; infinite of a constant band, so that it comes to 0."""
+    low, high = float(band.min()), float(band.max())
+    return high - low if high > low else np.inf
+
+
+def ready(bands: Sequence[np.ndarray], size: int) -> bool:
+    """Tell whether images are already on a grid of `size` and in [0, 1]."""
+    return all(band.shape == (size, size) and band.min() >= 0 and band.max() <= 1 for band in bands)
+
+
+def picture(image: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
+    """Return the same sky as a page shows it, asinh(flux / noise); a band without noise as it is."""
+    shown = np.array(image, np.float32)
+    for band in range(image.shape[-1]):
+        values = image[..., band].astype(np.float64)
+        level, count = np.unique(values, return_counts=True)
+        # Padding is one number many times, and no noise is seen in it.
+        good = values != level[count.argmax()] if count.max() > 0.05 * values.size else values >= 0
+        sky, sigma = sky_and_sigma(values, good)
+        if sigma > 0:
+            shown[..., band] = np.arcsinh((values - sky) / sigma)
+    return shown
+
+
+def from_simulation(example: Example, channels: Sequence[int], shrink: int) -> Example:
+    """Convert a simulated example in units of its noise to what a published network takes.
+
+    Args:
+      channels: those of its bands that the network wants, in order.
+      shrink: pixels of the simulation along one of the network's, which averages them.
+    """
+    flux = np.sinh(example["image"][..., list(channels)].astype(np.float64))
+    size = len(flux) // shrink
+    blocks = flux.reshape(size, shrink, size, shrink, -1).mean((1, 3))
+    mask = np.asarray(example["mask"].reshape(size, shrink, size, shrink).any((1, 3)))
+    image = np.stack([min_max(blocks[..., band]) for band in range(blocks.shape[-1])], axis=-1)
+    return {**example, "image": image.astype(np.float32), "mask": mask}

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lensjax.data.images.band_layout import BadInput, Plane, Raw
-from lensjax.data.images.catalogue import Row, read_catalogue
-from lensjax.data.images.find_files import HDF5, NUMPY, Source, ending, find_sources, stem
+from lensjax.data.images.band_layout import BadInput, BandImage, RawImage
+from lensjax.data.images.catalogue import CatalogueRow, read_catalogue
+from lensjax.data.images.find_files import HDF5, NUMPY, ImageFiles, ending, find_sources, stem
 from lensjax.data.images.fits import read_fits
 from lensjax.data.images.hdf5_numpy import read_hdf5, read_numpy
-from lensjax.data.images.min_max import ready
-from lensjax.data.images.normalise_band import Units, network_channel, pixel_scale_of, scale_notes
-from lensjax.data.images.resample import Grid, model_grid
+from lensjax.data.images.normalise_band import Units, network_channel, pixel_scale_of, ready, scale_notes
+from lensjax.data.images.resample import PixelGrid, model_grid
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def read_cutouts(
     classes: Sequence[str] = ("non-lens", "lens"),
     units: Units = "sigma",
 ) -> tuple[list[Cutout], list[Problem]]:
-    """Images of files and folders on the model's grid, and a line for each that could not be used.
+    """Read images of files and folders on the model's grid, and a line for each that could not be used.
 
     FITS (one HDU, a cube, an HDU a band, a file a band, stamps), HDF5 and NumPy files, also gzipped FITS.
 
@@ -88,7 +87,7 @@ def read_cutouts(
     sources, faults = find_sources(inputs, bands)
     problems += [Problem(*fault) for fault in faults]
     cutouts: list[Cutout] = []
-    met: set[Row] = set()
+    met: set[CatalogueRow] = set()
     for source in sources:
         made, faults, used = _cutouts_of(source, wanted, rows)
         cutouts += made
@@ -116,9 +115,9 @@ class Wanted:
 
 
 def _cutouts_of(
-    source: Source, wanted: Wanted, rows: dict[str, Row]
-) -> tuple[list[Cutout], list[tuple[str, str]], set[Row]]:
-    """Cutouts of a source, (where, what) for those that cannot be made, and the catalogue rows they used."""
+    source: ImageFiles, wanted: Wanted, rows: dict[str, CatalogueRow]
+) -> tuple[list[Cutout], list[tuple[str, str]], set[CatalogueRow]]:
+    """Return an image's cutouts, (where, what) of those that cannot be made, and the catalogue rows used."""
     try:
         raws = _read(source, wanted.bands, wanted.hdus)
     except Exception as error:  # damaged files make the format libraries raise nearly anything
@@ -151,11 +150,11 @@ def _wrong_options(wanted: Wanted) -> list[Problem]:
 
 def _catalogues(
     inputs: Sequence[str | Path], catalogue: str | Path | None, classes: Sequence[str]
-) -> tuple[dict[str, Row], list[Problem]]:
-    """Rows by name, of the given catalogue or of each folder's catalogue.csv, and what is wrong with them."""
+) -> tuple[dict[str, CatalogueRow], list[Problem]]:
+    """Return rows by name, of the given catalogue or of each folder's, and what is wrong with them."""
     inside = [Path(entry) / "catalogue.csv" for entry in inputs]
     paths = [Path(catalogue)] if catalogue is not None else [path for path in inside if path.is_file()]
-    rows: dict[str, Row] = {}
+    rows: dict[str, CatalogueRow] = {}
     problems: list[Problem] = []
     for path in paths:
         try:
@@ -167,8 +166,8 @@ def _catalogues(
     return rows, problems
 
 
-def _row_of(source: Source, suffix: str, rows: dict[str, Row]) -> Row | None:
-    """The row of an image: by id, or by a file's name or the end of its path, with or without ending."""
+def _row_of(source: ImageFiles, suffix: str, rows: dict[str, CatalogueRow]) -> CatalogueRow | None:
+    """Find the row of an image: by id, or by a file's name or the end of its path, with or without ending."""
     names = [source.id]
     for path in source.paths:
         ends = ["/".join(path.parts[-n:]) for n in range(1, len(path.parts) + 1)] + [str(path)]
@@ -178,14 +177,14 @@ def _row_of(source: Source, suffix: str, rows: dict[str, Row]) -> Row | None:
     return of_image or (replace(of_file, xy=None) if of_file and suffix else of_file)
 
 
-def _read(source: Source, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
-    """Images of a source; a source of one file a band gives one image."""
+def _read(source: ImageFiles, bands: Sequence[str], hdus: Sequence[str]) -> list[RawImage]:
+    """Read the images of a source; a source of one file a band gives one image."""
     if not source.bands:
         return _read_file(source.paths[0], bands, hdus)
     missing = [band for band in bands if band not in source.bands]
     if missing:
         raise BadInput(f"has no file for band {', '.join(missing)}; the model needs {', '.join(bands)}.")
-    planes: list[Plane] = []
+    planes: list[BandImage] = []
     notes: list[str] = []
     for i, (band, path) in enumerate(zip(bands, source.paths, strict=True)):
         raws = _read_file(path, [band], hdus if len(hdus) < 2 else [hdus[i]])
@@ -193,10 +192,10 @@ def _read(source: Source, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw
             raise BadInput(f"has {len(raws)} images in {path.name}; name one with --hdus.")
         planes.append(raws[0].planes[0])
         notes += raws[0].notes
-    return [Raw(tuple(planes), notes=tuple(notes))]
+    return [RawImage(tuple(planes), notes=tuple(notes))]
 
 
-def _read_file(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Raw]:
+def _read_file(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[RawImage]:
     if path.stat().st_size == 0:
         raise BadInput("is empty (0 bytes); copy it again.")
     kind = ending(path)
@@ -204,8 +203,8 @@ def _read_file(path: Path, bands: Sequence[str], hdus: Sequence[str]) -> list[Ra
     return read(path, bands, hdus)
 
 
-def _network_image(planes: Sequence[Plane], wanted: Wanted) -> tuple[np.ndarray, Grid, list[str]]:
-    """float32 [size size c], the first band's grid, and notes."""
+def _network_image(planes: Sequence[BandImage], wanted: Wanted) -> tuple[np.ndarray, PixelGrid, list[str]]:
+    """Return float32 [size size c], the first band's grid, and notes."""
     given, bands = wanted.source_pixel_scale, wanted.bands
     first = planes[0].image.shape
     if given is not None and any(max(p.image.shape) != max(first) for p in planes):
@@ -217,7 +216,7 @@ def _network_image(planes: Sequence[Plane], wanted: Wanted) -> tuple[np.ndarray,
     if wanted.units == "min_max" and given is None and all(plane.pixel_scale is None for plane in planes):
         images = [plane.image for plane in planes]
         if ready(images, wanted.size):
-            whole = Grid(1.0, (0.0, 0.0), wanted.size)
+            whole = PixelGrid(1.0, (0.0, 0.0), wanted.size)
             return np.stack(images, axis=-1).astype(np.float32), whole, ["in [0, 1]: taken as it is"]
     channels, grids, notes = [], [], []
     for plane, band in zip(planes, bands, strict=True):
@@ -234,15 +233,15 @@ def _network_image(planes: Sequence[Plane], wanted: Wanted) -> tuple[np.ndarray,
 def _same_place(
     centre: tuple[float, float] | None, first: tuple[int, ...], shape: tuple[int, ...]
 ) -> tuple[float, float] | None:
-    """Pixel of a band of `shape` that lies where `centre` is in the first band; both show the same field."""
+    """Return the pixel of a band of `shape` that lies where `centre` is in the first band."""
     if centre is None:
         return None
     row, column = ((c + 0.5) * n / m - 0.5 for c, n, m in zip(centre, shape, first, strict=True))
     return row, column
 
 
-def _with_truth(cutout: Cutout, row: Row | None, grid: Grid) -> Cutout:
-    """Label and position of the catalogue's row."""
+def _with_truth(cutout: Cutout, row: CatalogueRow | None, grid: PixelGrid) -> Cutout:
+    """Add label and position of the catalogue's row."""
     if row is None:
         return replace(cutout, notes=(*cutout.notes, "not in the catalogue"))
     if row.xy is None:
@@ -255,7 +254,7 @@ def _with_truth(cutout: Cutout, row: Row | None, grid: Grid) -> Cutout:
 
 
 def _line(error: Exception) -> str:
-    """One line for the user, from whatever was raised."""
+    """Say in one line for the user what was raised."""
     if isinstance(error, BadInput):
         return str(error)
     if isinstance(error, PermissionError):

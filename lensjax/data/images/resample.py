@@ -18,20 +18,20 @@ SAME_SCALE = (
 
 
 @dataclass(frozen=True)
-class Grid:
+class PixelGrid:
     """Square output grid in pixel coordinates of the input, whose pixel centres are the integers."""
 
     factor: float  # input pixels along one output pixel
     start: tuple[float, float]  # input (row, column) of the centre of output pixel (0, 0)
     size: int
 
-    def widened(self, margin: int) -> Grid:
-        """The same pixels with `margin` more on every side."""
+    def widened(self, margin: int) -> PixelGrid:
+        """Return the same pixels with `margin` more on every side."""
         row, column = (s - margin * self.factor for s in self.start)
-        return Grid(self.factor, (row, column), self.size + 2 * margin)
+        return PixelGrid(self.factor, (row, column), self.size + 2 * margin)
 
     def fraction(self, row: float, column: float) -> np.ndarray:
-        """Position of an input pixel coordinate as fractions of this grid."""
+        """Return the position of an input pixel coordinate as fractions of this grid."""
         pixel = [(x - s) / self.factor for x, s in zip((row, column), self.start, strict=True)]
         return ((np.asarray(pixel) + 0.5) / self.size).astype(np.float32)
 
@@ -42,8 +42,8 @@ def model_grid(
     pixel_scale: float,
     size: int,
     centre: tuple[float, float] | None = None,
-) -> Grid:
-    """The model's grid about `centre` (row, column), or about the middle of an image of `shape`.
+) -> PixelGrid:
+    """Return the model's grid about `centre` (row, column), or about the middle of an image of `shape`.
 
     At equal scales the grid is put on the input's own pixels, at most half a pixel off, so that nothing is
     interpolated and the noise stays as it is.
@@ -54,13 +54,13 @@ def model_grid(
     middle = centre if centre is not None else ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
     row, column = (float(m) - factor * (size - 1) / 2 for m in middle)
     start = (math.floor(row + 0.5), math.floor(column + 0.5)) if same else (row, column)
-    return Grid(factor, (float(start[0]), float(start[1])), size)
+    return PixelGrid(factor, (float(start[0]), float(start[1])), size)
 
 
 def resample(
-    image: Float[np.ndarray, "h w"], grid: Grid
+    image: Float[np.ndarray, "h w"], grid: PixelGrid
 ) -> tuple[Float[np.ndarray, "n n"], Bool[np.ndarray, "n n"]]:
-    """Values on the grid, and which of its pixels the image covers (at least half of each); 0 elsewhere.
+    """Return values on the grid, and which of its pixels the image covers by half; 0 elsewhere.
 
     Shrinking is the exact area average, enlarging a cubic spline.
     """
@@ -79,7 +79,7 @@ def resample(
 
 
 def area_weights(n: int, start: float, factor: float, size: int) -> Float[np.ndarray, "size n"]:
-    """Share of every output pixel that each of `n` input pixels fills, along one axis."""
+    """Return the share of every output pixel that each of `n` input pixels fills, along one axis."""
     low = start + factor * (np.arange(size)[:, None] - 0.5)
     pixels = np.arange(n)[None, :]
     overlap = np.minimum(low + factor, pixels + 0.5) - np.maximum(low, pixels - 0.5)
@@ -87,9 +87,9 @@ def area_weights(n: int, start: float, factor: float, size: int) -> Float[np.nda
 
 
 def crop(
-    image: Shaped[np.ndarray, "h w"], grid: Grid, rim: int = 0
-) -> tuple[Shaped[np.ndarray, "p q"], Grid]:
-    """The part of the image under the grid and `rim` input pixels more, and the grid seen from there.
+    image: Shaped[np.ndarray, "h w"], grid: PixelGrid, rim: int = 0
+) -> tuple[Shaped[np.ndarray, "p q"], PixelGrid]:
+    """Return the part of the image under the grid and `rim` input pixels more, and the grid seen from there.
 
     Numbers become float64, as the noise of a bright field needs; a mask stays a mask.
     """
@@ -103,13 +103,13 @@ def crop(
         raise BadInput("does not reach the model's field about the given centre; check --centre ROW COLUMN.")
     start = (grid.start[0] - low[0], grid.start[1] - low[1])
     part = image[low[0] : high[0], low[1] : high[1]]
-    return part if part.dtype == bool else part.astype(np.float64), Grid(grid.factor, start, grid.size)
+    return part if part.dtype == bool else part.astype(np.float64), PixelGrid(grid.factor, start, grid.size)
 
 
 def fill_missing(
     image: Float[np.ndarray, "h w"], missing: Bool[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w"]:
-    """Missing pixels become the mean of their valid neighbours, from the rim of each hole inwards."""
+    """Set missing pixels to the mean of their valid neighbours, from the rim of each hole inwards."""
     from astropy.convolution import interpolate_replace_nans  # slow to import
     from astropy.utils.exceptions import AstropyUserWarning
 

@@ -199,32 +199,32 @@ def gravity_spy_spec(config: Any) -> DatasetSpec:
     Raises:
       UserError: there is no such folder or archive, or it has none of the known layouts.
     """
-    from lensjax.data.gravity_spy import gravity_spy
+    from lensjax.data.gravity_spy import training_set
 
     height, width = config.size
-    archive = gravity_spy.index(config.path, config.metadata)
+    archive = training_set.index(config.path, config.metadata)
     counts = {split: len(archive.events.get(split, ())) for split in SPLITS}
     empty = [split for split, count in counts.items() if not count]
     if empty:
         raise UserError(f"'{config.path}' has no events for {', '.join(empty)}: all splits are needed.")
     if config.on_problem == "refuse" and archive.problems:
-        raise UserError(f"'{config.path}' has problems:\n{gravity_spy.report(archive.problems)}")
+        raise UserError(f"'{config.path}' has problems:\n{training_set.report(archive.problems)}")
 
     def read(split: str, count: int) -> Iterator[Example]:
-        yield from gravity_spy.examples(
+        yield from training_set.examples(
             archive, split, size=config.size, encoding=config.encoding, on_problem=config.on_problem
         )
         if split == SPLITS[-1] and archive.problems:
-            print(gravity_spy.report(archive.problems), file=sys.stderr, flush=True)
+            print(training_set.report(archive.problems), file=sys.stderr, flush=True)
 
     return DatasetSpec(
         dataset="gravity_spy",
-        name=f"gravity_spy_{height}x{width}-{config.encoding}-{gravity_spy.fingerprint(archive)}"
+        name=f"gravity_spy_{height}x{width}-{config.encoding}-{training_set.fingerprint(archive)}"
         f"-{config.on_problem}",
         counts=counts,
         shape=(len(WINDOWS), height, width, len(channels(config.encoding))),
         classes=CLASSES,
-        truth=tuple(gravity_spy.TRUTH),
+        truth=tuple(training_set.TRUTH),
         generate=read,
         dtype=np.uint8,
         exact=False,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 
-from lensjax.data.strain.strain import Strain, read_strain
+from lensjax.data.strain.strain_files import Strain, read_strain
 from lensjax.data.strain.strain_scan import LOCAL
 from lensjax.runtime.errors import UserError
 from lensjax.runtime.jax_setup import cache_directory

@@ -8,9 +8,9 @@ from functools import partial
 import jax
 import numpy as np
 
-from lensjax.data.batches.augment import as_float
-from lensjax.data.strain.strain import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
+from lensjax.data.strain.strain_files import Strain, cut, flags_missed, gaps, gaps_in_words, whole_stretch
 from lensjax.event_axes import WINDOWS, Encoding
+from lensjax.ops.stored_images import to_float32
 from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.pictures import encode, get_picture_options, scan_pictures
 from lensjax.spectrogram.qtransform import Scan, ScanConfig, describe_reach, q_scan, whiten
@@ -43,7 +43,7 @@ class Whitened:
 
 
 def whitened(strain: Strain) -> Whitened:
-    """All of a stretch without gaps, by its own noise.
+    """Whiten all of a stretch without gaps by its own noise.
 
     Raises:
       UserError: it is shorter than 4 s, or constant.
@@ -56,7 +56,7 @@ def whitened(strain: Strain) -> Whitened:
 
 
 def around(strain: Strain, gps: float) -> Strain:
-    """The stretch without gaps that holds a time, 32 s on both sides of it at most.
+    """Return the stretch without gaps that holds a time, 32 s on both sides of it at most.
 
     Raises:
       UserError: the time is outside the strain, in a gap, or within 3 s of the end of its stretch.
@@ -80,7 +80,7 @@ def around(strain: Strain, gps: float) -> Strain:
 def block_at(
     white: Whitened, gps: float, **settings: object
 ) -> tuple[Float[np.ndarray, " n"], ScanConfig, float]:
-    """A block that holds a time, in its middle where that can be; its scan; the time from its middle (s)."""
+    """Return a block that holds a time, if possible in its middle; its scan; the time from its middle (s)."""
     length = white.gps_end - white.gps_start
     duration = min(BLOCK, float(np.floor(length + 1e-6)))
     config = ScanConfig(sample_rate=white.sample_rate, duration=duration, **settings)  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ def event_at(
     encoding: Encoding = "clipped",
     plane: str = "loudest",
 ) -> tuple[Float[np.ndarray, "t h w c"], Scan, tuple[str, ...]]:
-    """The event at a GPS time as the network sees it, its scan, and what to know of it.
+    """Return the event at a GPS time as the network sees it, its scan, and what to know of it.
 
     The block of 16 s around the time is whitened by the noise of up to 64 s around it. Where there is less
     strain the block is shorter, or the time is not in its middle, and a note says so.
@@ -110,7 +110,7 @@ def event_at(
     local = around(strain, gps)
     block, config, centre = block_at(whitened(local), gps, **get_picture_options(size, encoding))
     scan, energy = _pictures(block, config, plane, np.float32(centre))
-    image = as_float(encode(np.asarray(energy), encoding))
+    image = to_float32(encode(np.asarray(energy), encoding))
     return image, scan, _notes(strain, gps, config, centre)
 
 
@@ -133,7 +133,7 @@ def _notes(strain: Strain, gps: float, config: ScanConfig, centre: float) -> tup
 
 @partial(jax.jit, static_argnames="config")
 def loudest(block: jax.Array, centres: jax.Array, config: ScanConfig) -> dict[str, jax.Array]:
-    """The loudest tile within `config.search` of each time [n] from the block's middle, on all planes.
+    """Find the loudest tile within `config.search` of each time [n] from the block's middle, on all planes.
 
     The tiles are computed once for all times; pictures nobody looks at are best small (`config.shape`).
     """

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from lensjax.data.strain.strain import Strain, cut, whole_stretches
+from lensjax.data.strain.strain_files import Strain, cut, whole_stretches
 from lensjax.data.strain.strain_scan import (
     BLOCK,
     EDGE,
@@ -67,7 +67,7 @@ Loud = TypeVar("Loud", Trigger, Candidate)
 def triggers(
     strain: Strain, *, step: float = 0.5, min_energy: float = CLIP, apart: float = APART
 ) -> list[Trigger]:
-    """Loudest tiles above `min_energy`, by time, no two within `apart` seconds; all planes are looked at.
+    """Find the loudest tiles of all planes above `min_energy`, by time, no two within `apart` seconds.
 
     Of Gaussian noise one tile in 2^E is louder than E. The default, where the official colours saturate, is a
     signal-to-noise of 5.8, which noise alone passes about three times an hour; 42 is the 7.5 of the official
@@ -92,7 +92,7 @@ def triggers(
 
 
 def _pieces(strain: Strain, step: float) -> Iterator[Strain]:
-    """Stretches of 64 s whose ends overlap, or less where there is less."""
+    """Yield stretches of 64 s whose ends overlap, or less where there is less."""
     for stretch in whole_stretches(strain):
         number, length = len(stretch.values), round(LOCAL * strain.sample_rate)
         hop = round((LOCAL - 2 * REACH - step) * strain.sample_rate)
@@ -106,7 +106,7 @@ def _pieces(strain: Strain, step: float) -> Iterator[Strain]:
 
 
 def _loud_tiles(white: Whitened, step: float, min_energy: float) -> list[Trigger]:
-    """The loudest tile of each `step` seconds, where it is loud enough."""
+    """Find the loudest tile of each `step` seconds, where it is loud enough."""
     low, high = white.gps_start + MARGIN, white.gps_end - MARGIN
     inner = min(BLOCK, np.floor(white.gps_end - white.gps_start)) - 2 * MARGIN
     cells = max(1, int(inner / step))
@@ -125,7 +125,7 @@ def _loud_tiles(white: Whitened, step: float, min_energy: float) -> list[Trigger
 
 
 def separate(found: Sequence[Loud], apart: float = APART) -> list[Loud]:
-    """The loudest of each crowd in a detector, by time."""
+    """Keep the loudest of each crowd in a detector, by time."""
     kept: list[Loud] = []
     for one in sorted(found, key=lambda one: -one.energy):
         if all(one.detector != other.detector or abs(one.gps - other.gps) > apart for other in kept):
@@ -144,7 +144,7 @@ def candidates(
     step: float = 0.5,
     min_energy: float = CLIP,
 ) -> list[Candidate]:
-    """Triggers of a whole file, each with the class of the event around it, by time.
+    """Find the triggers of a whole file, each with the class of the event around it, by time.
 
     Raises:
       UserError: there is too little strain, or an option is out of its range (see `triggers`).
@@ -169,7 +169,7 @@ def _checked(probabilities: np.ndarray, count: int, classes: int) -> Float[np.nd
 
 
 def write_candidates(path: Path, found: Sequence[Candidate]) -> None:
-    """CSV with a line a candidate."""
+    """Write a CSV with a line a candidate."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([field.name for field in fields(Candidate)])
@@ -179,7 +179,7 @@ def write_candidates(path: Path, found: Sequence[Candidate]) -> None:
 
 
 def candidate_lines(found: Sequence[Candidate]) -> list[str]:
-    """The candidates as a table."""
+    """Return the candidates as a table."""
     header = f"{'detector':8s} {'GPS':>14s}  {'class':20s} {'p':>5s} {'energy':>8s} {'Hz':>7s} {'Q':>5s}"
     return [header] + [
         f"{one.detector:8s} {one.gps:14.3f}  {one.label:20s} {one.probability:5.2f} {one.energy:8.1f} "

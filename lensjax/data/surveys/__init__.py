@@ -1,1 +1,5 @@
-"""surveys: see the docstring of each file."""
+"""Folders of real and challenge images.
+
+`lens_challenge` (the Bologna Lens Finding Challenges), `hst_lenses` (lenses of Project Dinos), `galaxies`
+(real galaxies in GalSim's layout, as non-lenses).
+"""

@@ -57,7 +57,7 @@ class Galaxy:
 
 
 def read_galaxies(folder: str | Path) -> list[Galaxy]:
-    """Galaxies of every catalogue below a folder, sorted by path and row; each place on the sky once.
+    """Read the galaxies of every catalogue below a folder, by path and row; each place on the sky once.
 
     Raises:
       BadInput: no such folder, no catalogue in it, or a stamp that is missing or damaged, which is named.
@@ -79,7 +79,7 @@ def read_galaxies(folder: str | Path) -> list[Galaxy]:
 
 
 def _catalogue(path: Path) -> np.ndarray | None:
-    """Rows of a real-galaxy catalogue; None for any other FITS file."""
+    """Read the rows of a real-galaxy catalogue; None for any other FITS file."""
     try:
         with fits.open(path, memmap=False) as hdus:
             table = hdus[1] if len(hdus) > 1 else None
@@ -129,7 +129,7 @@ def place(
     zoom: float = 1.0,
     correlation: float = 0.48,
 ) -> Float[np.ndarray, "size size 1"]:
-    """A galaxy in the middle of the model's field, asinh(flux / σ) with σ the noise of its own stamp.
+    """Place a galaxy in the middle of the model's field, asinh(flux / σ) with σ the noise of its own stamp.
 
     Args:
       zoom: how many times nearer it is drawn; surface brightness stays.
@@ -149,7 +149,7 @@ def place(
 
 
 def _depth(covered: np.ndarray) -> np.ndarray:
-    """Pixels from the rim of a covered rectangle, 0 outside; a rim beyond the field is infinitely far."""
+    """Return pixels from the rim of a covered rectangle, 0 outside; a rim beyond the field is at infinity."""
     depth = np.full(covered.shape, np.inf)
     for axis in (0, 1):
         at = np.flatnonzero(covered.any(1 - axis))
@@ -162,7 +162,7 @@ def _depth(covered: np.ndarray) -> np.ndarray:
 
 
 def with_negatives(source: Source, config: Config) -> Source:
-    """The training split, a share of its non-lenses replaced by real galaxies where the data ask for it.
+    """Replace a share of the training split's non-lenses by real galaxies where the data ask for it.
 
     Raises:
       UserError: as `mixed`.
@@ -185,7 +185,7 @@ def check_negatives(config: Config) -> None:
 
 
 def for_training(folder: str, share: float) -> list[Galaxy]:
-    """Galaxies of a folder that are not held out."""
+    """Read the galaxies of a folder that are not held out."""
     if not 0 < share <= 1:
         raise UserError(f"data.negative_share (={share}) must lie in (0, 1].")
     galaxies = [galaxy for galaxy in read_galaxies(folder) if not galaxy.held_out]
@@ -195,7 +195,7 @@ def for_training(folder: str, share: float) -> list[Galaxy]:
 
 
 def mixed(source: Source, folder: str, share: float, pixel_scale: float, seed: int) -> Source:
-    """A split with a share of its non-lenses replaced by real galaxies that are not held out.
+    """Return a split with a share of its non-lenses replaced by real galaxies that are not held out.
 
     Each at a zoom of its own and in noise of its own; label non-lens, no position, no evidence, no truth.
 

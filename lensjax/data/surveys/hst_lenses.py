@@ -39,7 +39,7 @@ class Lens:
 
 
 def find_lenses(folder: str | Path, filters: Sequence[str] = FILTERS) -> tuple[list[Lens], list[str]]:
-    """One lens a folder, sorted by name, and a line for each that cannot be used.
+    """Find one lens a folder, sorted by name, and a line for each that cannot be used.
 
     Raises:
       BadInput: no such folder, or none of its folders has a filter's HDF5.
@@ -80,7 +80,7 @@ def _lens(path: Path, theta_e: float) -> Lens:
 
 
 def einstein_radii(folder: str | Path) -> dict[str, float]:
-    """Arcseconds by the lens's name, from the CSV tables of a folder that have a column R_Ein or theta_E.
+    """Read arcseconds by the lens's name, from a folder's CSV tables with a column R_Ein or theta_E.
 
     Models of the same study (R_Ein) go before compilations (theta_E).
 
@@ -108,7 +108,7 @@ def einstein_radii(folder: str | Path) -> dict[str, float]:
 def cutout(
     lens: Lens, band: str, size: int, pixel_scale: float, offset: tuple[float, float] = (0.0, 0.0)
 ) -> tuple[Float[np.ndarray, "size size 1"], Float[np.ndarray, "2"]]:
-    """Image on the model's grid, and where the lens is in it, as fractions (row, column).
+    """Return the image on the model's grid, and where the lens is in it, as fractions (row, column).
 
     Args:
       offset: of the cutout's middle from the lens, arcseconds (row, column): so that the middle is no answer.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lensjax.data.gravity_spy.gravity_spy import read_golden
+from lensjax.data.gravity_spy.training_set import read_golden
 from lensjax.event_axes import CLASSES, PLANES
 from lensjax.report.figures.event_sheet import draw_sheet
 from lensjax.runtime.command_line import run_command

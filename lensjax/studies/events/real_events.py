@@ -18,7 +18,7 @@ import h5py
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.data.strain.strain import Strain, read_strain
+from lensjax.data.strain.strain_files import Strain, read_strain
 from lensjax.data.strain.strain_scan import around, block_at, event_at, whitened
 from lensjax.inspection import default_methods, maps
 from lensjax.inspection.restore import Trained, restore

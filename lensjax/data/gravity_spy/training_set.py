@@ -1,27 +1,29 @@
 """The real Gravity Spy training set as examples: four pictures an event, read from where they are.
 
-`python -m lensjax.data.gravity_spy.gravity_spy PATH` prints what is there and what is wrong with it.
+`python -m lensjax.data.gravity_spy.training_set PATH` prints what is there and what is wrong with it.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tyro
 
-from lensjax.data.gravity_spy.event_index import DETECTORS, Archive, EventFiles, class_named, index
-from lensjax.data.gravity_spy.list_files import SPLITS, Fetch, Problem, Source, opened
+from lensjax.data.gravity_spy.event_index import DETECTORS, EventArchive, EventFiles, class_named, index
+from lensjax.data.gravity_spy.list_files import SPLITS, Fetch, Problem, WindowFile, open_archive
 from lensjax.data.gravity_spy.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
-from lensjax.data.gravity_spy.trigger_table import Trigger
+from lensjax.data.gravity_spy.trigger_table import TriggerRow
 from lensjax.data.images.band_layout import BadInput
 from lensjax.event_axes import CLASSES, WINDOWS, Encoding
+from lensjax.runtime.command_line import run_command
 from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.colour_map import ColourInverter
-from lensjax.types import Example, Shaped
+from lensjax.types import Example
 
 TRUTH = {
     "snr": "signal-to-noise ratio of the trigger",
@@ -33,13 +35,13 @@ TRUTH = {
 
 
 def examples(
-    archive: Archive,
+    archive: EventArchive,
     split: str,
     size: tuple[int, int] = (140, 170),
     encoding: Encoding = "clipped",
     on_problem: str = "skip",
 ) -> Iterator[Example]:
-    """Events of a split as stored, in the order in which their last windows lie in the archive.
+    """Yield the events of a split as stored, in the order in which their last windows lie in the archive.
 
     A compressed tar archive is read once from beginning to end.
 
@@ -59,14 +61,18 @@ def examples(
 
 
 def _examples(
-    archive: Archive, events: Sequence[EventFiles], size: tuple[int, int], encoding: Encoding, refuse: bool
+    archive: EventArchive,
+    events: Sequence[EventFiles],
+    size: tuple[int, int],
+    encoding: Encoding,
+    refuse: bool,
 ) -> Iterator[Example]:
     windows = [(source, i, event) for event in events for i, source in enumerate(event.sources)]
     windows.sort(key=lambda window: window[0].offset)  # all 0, so unchanged, outside tar archives
     images: defaultdict[str, dict[int, np.ndarray]] = defaultdict(dict)
     failed: set[str] = set()
     inverter = ColourInverter()
-    with opened(archive.path, archive.layout) as fetch:
+    with open_archive(archive.path, archive.layout) as fetch:
         for source, i, event in windows:
             if event.key in failed:
                 continue
@@ -86,26 +92,8 @@ def _examples(
                 yield _example(event, np.stack([parts[i] for i in range(len(WINDOWS))]))
 
 
-def read_event(
-    archive: Archive, event: EventFiles, size: tuple[int, int] = (140, 170), encoding: Encoding = "clipped"
-) -> Shaped[np.ndarray, "t h w c"]:
-    """Image of one event as it is stored: uint8, or float16 for log.
-
-    Raises:
-      BadInput (a UserError): a picture is damaged or of another size; the message names it.
-    """
-    with opened(archive.path, archive.layout) as fetch:
-        images = []
-        for source in event.sources:
-            try:
-                images.append(_window(fetch, source, size, encoding, ColourInverter()))
-            except BadInput as error:
-                raise BadInput(f"{source.name} {error}") from None
-    return np.stack(images)
-
-
 def _window(
-    fetch: Fetch, source: Source, size: tuple[int, int], encoding: Encoding, inverter: ColourInverter
+    fetch: Fetch, source: WindowFile, size: tuple[int, int], encoding: Encoding, inverter: ColourInverter
 ) -> np.ndarray:
     data = fetch(source)
     if isinstance(data, bytes):
@@ -135,18 +123,18 @@ def _example(event: EventFiles, image: np.ndarray) -> Example:
     }
 
 
-def _refusal(archive: Archive) -> UserError:
+def _refusal(archive: EventArchive) -> UserError:
     count = len(archive.problems)
     many = f"{count} problems, the first: " if count > 1 else ""
     fix = (
-        "list them with `python -m lensjax.data.gravity_spy.gravity_spy PATH`; "
+        "list them with `python -m lensjax.data.gravity_spy.training_set PATH`; "
         "`--data.on-problem skip` leaves them out"
     )
     return UserError(f"'{archive.path}': {many}{archive.problems[0]} ({fix}).")
 
 
 def report(problems: Sequence[Problem], shown: int = 3) -> str:
-    """Counts by kind, and the first few of each."""
+    """Count problems by kind, and the first few of each."""
     if not problems:
         return "no problems"
     kinds: defaultdict[str, list[Problem]] = defaultdict(list)
@@ -159,8 +147,8 @@ def report(problems: Sequence[Problem], shown: int = 3) -> str:
     return "\n".join(lines)
 
 
-def fingerprint(archive: Archive) -> str:
-    """Twelve hexadecimal digits of the events, their labels, splits, sizes in bytes and metadata."""
+def fingerprint(archive: EventArchive) -> str:
+    """Return twelve hexadecimal digits of the events, their labels, splits, sizes in bytes and metadata."""
     events = (event for split in SPLITS for event in archive.events[split])
     lines = (
         f"{e.split} {e.label} {e.key} {[source.size for source in e.sources]} {e.trigger}" for e in events
@@ -171,7 +159,7 @@ def fingerprint(archive: Archive) -> str:
 def read_golden(
     path: str | Path, size: tuple[int, int] = (140, 170), encoding: Encoding = "clipped"
 ) -> list[Example]:
-    """Hand-picked events of the classes in events.CLASSES; .npz of `images` [n 4 h w 3], `label`, `id`.
+    """Read hand-picked events of the classes in events.CLASSES; .npz of `images` [n 4 h w 3], `label`, `id`.
 
     Raises:
       UserError: the file is no such archive.
@@ -189,12 +177,12 @@ def read_golden(
         if label is not None:
             windows = np.stack([encode_rgb(window, size, encoding, inverter) for window in image])
             key = f"golden_{str(stem).split('.')[0]}"
-            found.append(_example(EventFiles(key, "", label, "test", (), Trigger()), windows))
+            found.append(_example(EventFiles(key, "", label, "test", (), TriggerRow()), windows))
     return found
 
 
-def describe(archive: Archive) -> str:
-    """Events by class and split, by detector, and what is wrong."""
+def describe(archive: EventArchive) -> str:
+    """Describe events by class and split, by detector, and what is wrong."""
     events = [event for split in SPLITS for event in archive.events[split]]
     counts = Counter((event.label, event.split) for event in events)
     labels = [label for label in CLASSES if any(counts[label, split] for split in SPLITS)]
@@ -216,19 +204,26 @@ def describe(archive: Archive) -> str:
     )
 
 
-def main() -> None:
-    """Prints the events in a Gravity Spy folder or archive, and what is wrong with it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lensjax.data.gravity_spy.gravity_spy", description=main.__doc__
-    )
-    parser.add_argument("path", help="folder in the Kaggle layout, tar archive, or Zenodo HDF5")
-    parser.add_argument("--metadata", default="", help="CSV of the training set; by default found beside it")
-    options = parser.parse_args()
-    try:
-        print(describe(index(options.path, options.metadata)))
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
+@dataclass(frozen=True)
+class TrainingSetOptions:
+    """Options of the command that lists a set."""
+
+    path: tyro.conf.Positional[Path]
+    """Folder in the Kaggle layout, tar archive, or Zenodo HDF5."""
+    metadata: str = ""
+    """CSV of the training set; by default found beside it."""
+
+
+def main(options: TrainingSetOptions) -> None:
+    """Print the events in a Gravity Spy folder or archive, and what is wrong with it."""
+    print(describe(index(options.path, options.metadata)))
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    prog = "python -m lensjax.data.gravity_spy.training_set"
+    run_command(main, TrainingSetOptions, prog=prog, description=__doc__, arguments=arguments)
 
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -38,7 +38,7 @@ class Strain:
 
 
 def read_strain(path: str | Path, span: tuple[float, float] | None = None) -> Strain:
-    """Strain of a GWOSC HDF5 file, or what of it lies in a span of GPS times.
+    """Read the strain of a GWOSC HDF5 file, or what of it lies in a span of GPS times.
 
     Raises:
       UserError: the file is missing, truncated, no HDF5 file, holds no strain or none in the span, nothing
@@ -57,7 +57,7 @@ def read_strain(path: str | Path, span: tuple[float, float] | None = None) -> St
 
 
 def is_strain(path: Path) -> bool:
-    """Whether it is an HDF5 file with the strain of a detector."""
+    """Tell whether it is an HDF5 file with the strain of a detector."""
     try:
         with h5py.File(path, "r") as file:
             return "strain/Strain" in file
@@ -93,7 +93,7 @@ def _read(file: h5py.File, path: Path, span: tuple[float, float] | None) -> Stra
 
 
 def _axis(file: h5py.File, data: h5py.Dataset, path: Path) -> tuple[float, float]:
-    """GPS of the first sample and samples a second, agreed by all that speak of them."""
+    """Return GPS of the first sample and samples a second, agreed by all that speak of them."""
     known = {name: np.ravel(data.attrs[name]) for name in ("Xstart", "Xspacing") if name in data.attrs}
     if len(known) < 2 or any(value.size != 1 for value in known.values()):
         raise UserError(f"{path.name}: strain/Strain needs one number each for Xstart and Xspacing.")
@@ -126,7 +126,7 @@ def _detector(file: h5py.File, path: Path) -> str:
 
 
 def _quality(file: h5py.File, start: float, seconds: float) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Flags [seconds flags] of checks and of injections made into the instrument, where the file has them."""
+    """Read flags [seconds flags] of checks and of injections, where the file has them."""
     tables, names = [], []
     for mask, short in (
         ("quality/simple/DQmask", "quality/simple/DQShortnames"),
@@ -145,7 +145,7 @@ def _quality(file: h5py.File, start: float, seconds: float) -> tuple[np.ndarray 
 
 
 def flags_missed(strain: Strain, gps: float) -> tuple[str, ...]:
-    """Names of the flags that are not set in this second, continuous injections left out: they never end."""
+    """Return the names of the flags not set in this second, without continuous injections: they never end."""
     if strain.quality is None:
         return ()
     second = int(gps) - int(strain.gps_start)
@@ -156,14 +156,14 @@ def flags_missed(strain: Strain, gps: float) -> tuple[str, ...]:
 
 
 def gaps(strain: Strain) -> list[tuple[int, int]]:
-    """First sample and the one after the last of each run of NaN (or infinite) samples."""
+    """Return first sample and the one after the last of each run of NaN (or infinite) samples."""
     bad = np.concatenate([[False], ~np.isfinite(strain.values), [False]])
     edges = np.flatnonzero(bad[1:] != bad[:-1])
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def gaps_in_words(strain: Strain) -> str:
-    """How many samples are missing and where the first ones are; empty for none."""
+    """Say how many samples are missing and where the first ones are; empty for none."""
     found = gaps(strain)
     if not found:
         return ""
@@ -176,7 +176,7 @@ def gaps_in_words(strain: Strain) -> str:
 
 
 def cut(strain: Strain, first: int, last: int) -> Strain:
-    """Samples first to last (excluded); flags are kept by the second."""
+    """Return samples first to last (excluded); flags are kept by the second."""
     start = strain.gps_start + first / strain.sample_rate
     end = strain.gps_start + last / strain.sample_rate
     quality = strain.quality
@@ -187,14 +187,14 @@ def cut(strain: Strain, first: int, last: int) -> Strain:
 
 
 def whole_stretches(strain: Strain) -> list[Strain]:
-    """The stretches between the gaps."""
+    """Return the stretches between the gaps."""
     edges = [0, *(edge for gap in gaps(strain) for edge in gap), len(strain.values)]
     pairs = zip(edges[::2], edges[1::2], strict=True)
     return [cut(strain, first, last) for first, last in pairs if last > first]
 
 
 def whole_stretch(strain: Strain, gps: float) -> Strain:
-    """The stretch without gaps that holds a time.
+    """Return the stretch without gaps that holds a time.
 
     Raises:
       UserError: the time is outside the strain or in a gap.
