@@ -17,6 +17,7 @@ from lensjax.explain import (
     options_of,
     sum_chunks,
 )
+from lensjax.explain.engine import programs
 from lensjax.explain.methods.gradient import smooth_grad
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
 from lensjax.explain.methods.perturbation import occlusion
@@ -124,33 +125,31 @@ def test_one_program_for_a_chunk_of_examples_changes_nothing(name, accelerator):
     close(batched(METHODS[name], chunk=3)(subject(name), IMAGES, key=KEY, **options), one_by_one)
 
 
-def test_a_program_is_compiled_once_for_the_same_method_function_and_options(accelerator):
-    traced = []
-
+def test_a_program_is_compiled_once_for_the_same_computation(accelerator):
     def method(score, image, *, key=None, samples=1, background=None):
-        traced.append(samples)
-        return samples * score(image) * image
+        return samples * score(image) * (image + background.sum())
 
     def score(label, image):
         return label * image.sum()
 
+    programs._PROGRAMS.clear()
+    programs._TRACES.clear()
     many, background = batched(method, chunk=2), np.zeros(3)
     first = many(score, IMAGES, given=jnp.arange(4.0), background=background)
     again = many(score, IMAGES + 1, given=jnp.ones(4), background=background)
-    assert traced == [1]
     close(first[1], IMAGES[1].sum() * IMAGES[1])
     close(again[0], (IMAGES[0] + 1).sum() * (IMAGES[0] + 1))
-    many(score, IMAGES, given=jnp.arange(4.0), background=np.ones(3))
-    many(score, IMAGES, given=jnp.arange(4.0), background=background, samples=1.0)
-    assert traced == [1, 1, 1.0]
-    with_weight = [many(jax.tree_util.Partial(score, jnp.asarray(w)), IMAGES)[0] for w in (1.0, 2.0)]
+    assert len(programs._PROGRAMS) == 1
+    background[0] = 1  # other numbers in the same array
+    moved = many(score, IMAGES, given=jnp.arange(4.0), background=background)
+    close(moved[1], IMAGES[1].sum() * (IMAGES[1] + 1))
+    assert len(programs._PROGRAMS) == 1
+    options = {"background": np.zeros(3)}
+    with_weight = [
+        many(jax.tree_util.Partial(score, jnp.asarray(w)), IMAGES, **options)[0] for w in (1.0, 2.0)
+    ]
     close(with_weight[1], 2 * with_weight[0])
-    assert len(traced) == 4  # the arrays of a Partial are arguments
-    many(score, IMAGES, given=jnp.arange(4.0), background=np.zeros(3))  # the same numbers
-    assert len(traced) == 4
-    background[0] = 1
-    many(score, IMAGES, given=jnp.arange(4.0), background=background)
-    assert len(traced) == 5  # others in the same array
+    assert len(programs._PROGRAMS) == 2  # the arrays of a Partial are arguments
 
 
 @pytest.mark.parametrize("name", ALL)

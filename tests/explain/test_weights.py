@@ -324,3 +324,14 @@ def test_other_rules_of_a_derivative_are_told_apart():
         np.testing.assert_allclose(METHODS["gradient"](score, IMAGE), factor)
         total = lambda x, f=score: METHODS["occlusion"](f, x, window=6).sum()  # noqa: E731
         np.testing.assert_allclose(jax.grad(total)(IMAGE), 36 * factor)
+
+
+def test_weights_closed_over_and_weights_as_arguments_are_two_programs():
+    score = lambda weights, image: (image * weights).sum() * 7  # noqa: E731
+    for _ in range(2):
+        np.testing.assert_allclose(
+            METHODS["gradient"](Partial(score, WEIGHTS), IMAGE), 7 * WEIGHTS, rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            METHODS["gradient"](partial(score, WEIGHTS), IMAGE), 7 * WEIGHTS, rtol=1e-6
+        )

@@ -81,7 +81,7 @@ def structure_of(jaxpr: Jaxpr, literals: bool = False) -> Hashable:
         settings = tuple((key, _param(value)) for key, value in sorted(params.items()))
         return primitive, tuple(map(name, eqn.invars)), tuple(map(name, eqn.outvars)), settings
 
-    ends = tuple(map(name, (*jaxpr.constvars, *jaxpr.invars)))
+    ends = tuple(map(name, jaxpr.constvars)), tuple(map(name, jaxpr.invars))
     return ends, tuple(map(describe, jaxpr.eqns)), tuple(map(name, jaxpr.outvars))
 
 
