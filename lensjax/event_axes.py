@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from lensjax.runtime.errors import UserError
+from lensjax.types import Array
 
 CLASSES = (
     "1080Lines", "1400Ripples", "Air_Compressor", "Blip", "Chirp", "Extremely_Loud", "Helix", "Koi_Fish",
@@ -26,6 +27,7 @@ CLIP = 25.5
 """Normalised energy at which the official colour scale saturates."""
 Encoding = Literal["clipped", "log", "rgb"]
 """clipped: energy / 25.5 in [0, 1]; log: log(1 + energy), not clipped; rgb: viridis of clipped, in [0, 1]."""
+Number = float | np.floating | np.ndarray | Array
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,12 @@ class EventGrid:
     """Hz, at the lower edge of the last row and the upper edge of row 0."""
     windows: tuple[float, ...] = WINDOWS
 
-    def frequency(self, row: float | np.floating | np.ndarray) -> float | np.floating | np.ndarray:
+    def frequency(self, row: Number) -> Number:
         """Return Hz at a fraction of the height, 0 at the top."""
         low, high = self.frequency_range
         return high * (low / high) ** row
 
-    def time(
-        self, column: float | np.floating | np.ndarray, window: int = 0
-    ) -> float | np.floating | np.ndarray:
+    def time(self, column: Number, window: int = 0) -> Number:
         """Return seconds from the trigger at a fraction of the width of a window."""
         return (column - 0.5) * self.windows[window]
 

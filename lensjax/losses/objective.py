@@ -152,7 +152,7 @@ def check_options(name: str, term: Term, given: Mapping[str, Any]) -> None:
         elif isinstance(default, int | float):
             right, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
         elif isinstance(default, str):
-            right, kind = isinstance(value, str), "text"
+            right, kind = isinstance(value, str), "of type str"
         else:
             continue
         if not right:

@@ -62,7 +62,7 @@ def test_a_map_that_is_negative_on_the_evidence_costs_most_and_is_told_where_to_
     hidden, l1 = jax.jit(lambda: [of_linear(name, mask=dark) for name in names])()
     depth = 3 / (3 + (4 + 2 + 3 + 2) / 4)
     np.testing.assert_allclose([hidden, l1], [1 + depth, (1 + 0.5 + 1 + 0.5) / 4 + depth], rtol=1e-6)
-    gradient = jax.grad(below)(-(IMAGE[0, :, :, 0] ** 2), MASK[0])
+    gradient = jax.grad(depth_below_zero)(-(IMAGE[0, :, :, 0] ** 2), MASK[0])
     assert gradient[0, 0] < 0  # up, where the evidence is
     assert float(depth_below_zero(jnp.zeros((2, 2)), MASK[0])) == 0
 

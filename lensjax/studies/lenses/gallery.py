@@ -16,9 +16,9 @@ import jax
 
 from lensjax.report.figures.contact_sheet import draw_sheet
 from lensjax.runtime.command_line import run_command
+from lensjax.simulate.lenses.examples import simulate
 from lensjax.simulate.lenses.instruments import get_instrument
 from lensjax.simulate.lenses.kinds import ALL_KINDS, KINDS
-from lensjax.simulate.lenses.scenes_of_kinds import simulate
 from lensjax.specs import check_names
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from lensjax.report import benchmark as report
 from lensjax.report.names import LOWER_IS_BETTER, NEUTRAL, score_label
-from lensjax.report.page.summary import is_row_baseline, score_names
+from lensjax.report.score_table import is_row_baseline, score_names
 from lensjax.runtime.errors import UserError
 from lensjax.studies import common
 
