@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from lensjax.config import AttentionConfig, Config, LensData, ModelConfig
+from lensjax.explain.methods.registry import Method
 from lensjax.inspection import ensemble, maps
-from lensjax.inspection.maps import Item, Method
+from lensjax.inspection.maps import Item
 from lensjax.inspection.network import load_network
 from lensjax.inspection.restore import Trained
 from lensjax.models import Apply, build, predict

@@ -13,7 +13,7 @@ from lensjax.config import ARTEFACTS, Config, LossConfig, Ramp
 from lensjax.config_io import changes, config_from_dict, load_config
 from lensjax.losses import LOSSES, Context
 from lensjax.losses.custom import load, options_of, resolve
-from lensjax.losses.objective import check_weights, objective, term_of
+from lensjax.losses.objective import check_weights, find_term, objective
 from lensjax.models import build
 from lensjax.runtime import logs
 from lensjax.simulate.lenses import artefacts
@@ -144,7 +144,7 @@ def test_a_run_of_the_defaults_names_every_term_and_its_options():
 
 
 def test_a_function_is_computed_without_being_written_out():
-    assert term_of("zero", LossConfig({"zero": 1.0}, losses={"zero": of_module})) is of_module
+    assert find_term("zero", LossConfig({"zero": 1.0}, losses={"zero": of_module})) is of_module
 
 
 def test_names_in_the_configuration_are_those_of_the_simulator():

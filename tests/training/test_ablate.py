@@ -25,7 +25,7 @@ from lensjax.inspection import maps as explained
 from lensjax.models import build
 from lensjax.runtime import logs, parallel
 from lensjax.studies import variants_table
-from lensjax.studies.maps import maps_of_variants as maps
+from lensjax.studies.maps import compare_variants as maps
 from lensjax.training import checkpoint, loop, seed_stack, variants
 from lensjax.training.optim import make_optimiser
 from lensjax.training.restore_run import blank_state
@@ -226,7 +226,7 @@ def test_maps_of_all_its_networks_are_scored(together, tmp_path, monkeypatch):
     test.mask[:, 4:9, 4:9] = True
     monkeypatch.setattr(datasets, "load", lambda folder, split: test)
     methods = ("attention", "gradient")
-    maps.main(maps.Command(together / "runs", tmp_path, methods, examples=4, chunk=4))
+    maps.main(maps.CompareVariantsOptions(together / "runs", tmp_path, methods, examples=4, chunk=4))
     table = json.loads((tmp_path / "table.json").read_text())
     assert list(table["rows"]) == ["with", "plain"]
     for rows in table["rows"].values():
