@@ -1,6 +1,6 @@
 """The study's networks trained as the talk did: a constant rate, until three epochs bring nothing.
 
-    python -m lensjax.studies.events.ablations configs/gravity_spy_patience.py \
+    lensjax study talk-table configs/gravity_spy_patience.py \
         --out runs/events_patience --jobs 2 \
         --only image_2d event_3d attention_3d_two_layers attention_2d_two_layers
 

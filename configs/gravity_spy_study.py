@@ -1,6 +1,6 @@
 """Base of the study of events: a network like the talk's, small enough for five seeds of each ablation.
 
-    python -m lensjax.studies.events.ablations configs/gravity_spy_study.py --out runs/events_study --jobs 2
+    lensjax study talk-table configs/gravity_spy_study.py --out runs/events_study --jobs 2
 
 Three blocks of (1, 3, 3) convolution and pooling, everything flattened into the class logits, about 100,000
 parameters; windows of 70 × 85. `events_talk` of configs/variants.py says what is varied. Two CPU

@@ -1,6 +1,6 @@
 """`lens_hst.py` at a size that trains in minutes on one core, and what is varied in it.
 
-    python -m lensjax.studies.lenses.real_variants configs/lens_hst_study.py \
+    lensjax study real-variants configs/lens_hst_study.py \
         --lenses $LENSJAX_REAL_DATA/lens_hst \
         --galaxies $LENSJAX_REAL_DATA/galaxies_hst_cosmos --rings $LENSJAX_REAL_DATA/galaxies_decals_rings \
         --out runs/real_variants

@@ -1,6 +1,6 @@
 """Four ways to say where a lens is, trained alike: the same images, epochs and about as many weights.
 
-    python -m lensjax.studies.lenses.where --out runs/where
+    lensjax study where --out runs/where
 
 trains and compares them. WAYS (`lens_places` of configs/variants.py) are edits of the first, a position head
 with attention (the demo's network):
