@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from lensjax.config import Config, OptimConfig
 from lensjax.config_io import find_config, load_config
-from lensjax.specs import defined_in
+from lensjax.specs import load_definition
 
 
 def get_config() -> Config:
@@ -23,4 +23,4 @@ def get_config() -> Config:
     return replace(config, data=data, optim=OptimConfig(epochs=6, batch_size=16, learning_rate=2e-3))
 
 
-VARIANTS = defined_in(find_config("variants"), "GROUPS", "")["lens_real"]
+VARIANTS = load_definition(find_config("variants"), "GROUPS", "")["lens_real"]

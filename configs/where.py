@@ -13,7 +13,7 @@ with attention (the demo's network):
 
 from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig
 from lensjax.config_io import find_config
-from lensjax.specs import defined_in
+from lensjax.specs import load_definition
 
 
 def get_config() -> Config:
@@ -30,5 +30,5 @@ def get_config() -> Config:
     )
 
 
-WAYS = defined_in(find_config("variants"), "GROUPS", "")["lens_places"]
-STARTS = defined_in(find_config("variants"), "STARTS", "")
+WAYS = load_definition(find_config("variants"), "GROUPS", "")["lens_places"]
+STARTS = load_definition(find_config("variants"), "STARTS", "")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from lensjax.config import DATA, Config, Data, Ramp
 from lensjax.runtime.errors import UserError
-from lensjax.specs import check_names, defined_in
+from lensjax.specs import check_names, load_definition
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ def load_config(path_or_name: str | Path) -> Config:
     path = find_config(path_or_name)
     if path.suffix == ".json":
         return config_from_dict(read_json(path))
-    config = defined_in(path, "get_config", "`def get_config() -> Config`")()
+    config = load_definition(path, "get_config", "`def get_config() -> Config`")()
     if not isinstance(config, Config):
         raise UserError(f"get_config() of '{path}' gave a {type(config).__name__}; return a lensjax.Config.")
     return config

@@ -113,6 +113,3 @@ def load_definition(path: Path, name: str, form: str) -> Any:
     if name not in defined:
         raise UserError(f"'{path}' defines no {name}; add {form}.")
     return defined[name]
-
-
-defined_in = load_definition  # until every caller has the new name

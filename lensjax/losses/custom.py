@@ -25,14 +25,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lensjax.config import DEFAULT_WEIGHTS, LossConfig
+from lensjax.config import DEFAULT_WEIGHTS, LossConfig, Ramp
 from lensjax.losses import LOSSES
 from lensjax.losses.context import Term
 from lensjax.runtime.errors import UserError
-from lensjax.specs import defined_in
+from lensjax.specs import load_definition
 
 
-def written(name: str, term: Callable | str) -> str:
+def write_place(name: str, term: Callable | str) -> str:
     """Return where a term is defined, as text: "MODULE:NAME" or "FILE.py:NAME".
 
     Raises:
@@ -54,7 +54,7 @@ def written(name: str, term: Callable | str) -> str:
 
 
 def load(name: str, where: str) -> Term:
-    """Load the term that `written` wrote down.
+    """Load the term that `write_place` wrote down.
 
     Raises:
       UserError: it cannot be imported; says why.
@@ -63,7 +63,7 @@ def load(name: str, where: str) -> Term:
     if not place:
         raise UserError(f"loss {name} (='{where}') must be a function, 'MODULE:NAME' or 'FILE.py:NAME'.")
     if place.endswith(".py"):
-        return defined_in(Path(place), function, f"`def {function}(context, batch)`, the loss {name}")
+        return load_definition(Path(place), function, f"`def {function}(context, batch)`, the loss {name}")
     try:
         return getattr(importlib.import_module(place), function)
     except (ImportError, AttributeError) as error:
@@ -78,15 +78,16 @@ def options_of(term: Term) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def resolve(config: LossConfig) -> LossConfig:
+def resolve_loss_config(config: LossConfig) -> LossConfig:
     """Write out what is implied, so that config.json holds every option, and no function.
 
-    Default weights list every other term with weight 0, so that the command line offers it.
+    Default weights list every other term with weight 0, so that the command line offers it. Weights from
+    JSON become ramps. Resolving twice changes nothing.
 
     Raises:
       UserError: a function of the configuration could not be found again.
     """
-    weights = dict(config.weights)
+    weights = {name: Ramp(**w) if isinstance(w, dict) else w for name, w in config.weights.items()}
     if weights == DEFAULT_WEIGHTS:
         weights = {**dict.fromkeys(LOSSES, 0.0), **weights}
     implied = {name: options_of(LOSSES[name]) for name in weights if name in LOSSES}
@@ -96,6 +97,6 @@ def resolve(config: LossConfig) -> LossConfig:
     return replace(
         config,
         weights=weights,
-        losses={name: written(name, term) for name, term in config.losses.items()},
+        losses={name: write_place(name, term) for name, term in config.losses.items()},
         options={name: given for name, given in options.items() if given},
     )

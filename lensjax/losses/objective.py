@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ import optax
 
 from lensjax.config import LossConfig, Ramp
 from lensjax.losses import LOSSES, Context, Term
-from lensjax.losses.custom import load, options_of, written
+from lensjax.losses.custom import load, options_of
 from lensjax.ops.stored_images import to_float32
 from lensjax.runtime.errors import UserError
 from lensjax.specs import suggest_name
@@ -115,24 +114,6 @@ def check_weights(config: LossConfig) -> None:
             )
         if weight:
             check_options(name, find_term(name, config), config.options.get(name, {}))
-
-
-def resolve_loss_config(config: LossConfig) -> LossConfig:
-    """Write out what is implied, so that config.json holds every option, and no function.
-
-    Terms become text, weights from JSON become ramps, each known term gets its options with their defaults.
-    Resolving twice changes nothing.
-    """
-    implied = {name: options_of(LOSSES[name]) for name in config.weights if name in LOSSES}
-    options = {
-        name: implied.get(name, {}) | config.options.get(name, {}) for name in implied | config.options
-    }
-    return replace(
-        config,
-        weights={name: Ramp(**w) if isinstance(w, dict) else w for name, w in config.weights.items()},
-        options={name: given for name, given in options.items() if given},
-        losses={name: written(name, term) for name, term in config.losses.items()},
-    )
 
 
 def check_options(name: str, term: Term, given: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from lensjax.config import Config
 from lensjax.config_io import changes
 from lensjax.data.store.datasets import Source
 from lensjax.evaluation.predict import Predictions
-from lensjax.losses.custom import resolve
+from lensjax.losses.custom import resolve_loss_config
 from lensjax.runtime import logs
 from lensjax.runtime.errors import UserError
 from lensjax.training.restore_run import config_of
@@ -49,7 +49,7 @@ def check_workdir(workdir: Path, config: Config) -> None:
 
 def comparable_dict(config: Config) -> dict[str, Any]:
     """Return a configuration as JSON, to compare: a loss of weight 0 is none, and has no options."""
-    values = logs.plain(asdict(replace(config, loss=resolve(config.loss))))
+    values = logs.plain(asdict(replace(config, loss=resolve_loss_config(config.loss))))
     weights = {name: w for name, w in values["loss"]["weights"].items() if w}
     options = {name: given for name, given in values["loss"]["options"].items() if name in weights}
     values["loss"] |= {"weights": weights, "options": options}
@@ -61,7 +61,7 @@ def start_workdir(workdir: Path, config: Config) -> None:
     if not logs.is_first_process():
         return
     workdir.mkdir(parents=True, exist_ok=True)
-    logs.write_json(workdir / "config.json", asdict(replace(config, loss=resolve(config.loss))))
+    logs.write_json(workdir / "config.json", asdict(replace(config, loss=resolve_loss_config(config.loss))))
     if not has_checkpoints(workdir):
         logs.write_json(workdir / "environment.json", logs.environment())
 

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from lensjax.config import Config, EventData, LensData
 from lensjax.config_io import load_config
 from lensjax.data.store import datasets
-from lensjax.losses.custom import resolve
+from lensjax.losses.custom import resolve_loss_config
 from lensjax.runtime import logs
 from lensjax.runtime.errors import UserError
 from lensjax.training import run_folder, seed_stack
@@ -125,7 +125,7 @@ def train_group(shares: SimpleQueue[set[int]], group: Configs) -> None:
     place, more = (first.parent, ["--seeds", str(len(group))]) if len(group) > 1 else (first, [])
     source, log = place.with_suffix(".json"), place.with_suffix(".log")
     source.parent.mkdir(parents=True, exist_ok=True)
-    logs.write_json(source, asdict(replace(config, loss=resolve(config.loss))))
+    logs.write_json(source, asdict(replace(config, loss=resolve_loss_config(config.loss))))
     command = [sys.executable, "-m", "lensjax.training.train_command", str(source), "--workdir", str(place)]
     if run_process([*command, *more], log, shares) or not has_ended(group):
         raise UserError(f"training did not end: '{log}' says why; the same command then goes on from there.")

@@ -26,7 +26,7 @@ import tyro
 
 from lensjax.config import Config
 from lensjax.config_io import find_config, load_config
-from lensjax.losses.custom import resolve
+from lensjax.losses.custom import resolve_loss_config
 from lensjax.runtime import jax_setup
 from lensjax.runtime.command_line import run_command, split_debug
 from lensjax.runtime.errors import UserError, one_line_errors
@@ -67,7 +67,7 @@ def run(arguments: Sequence[str] | None = None, write_table: WriteTable | None =
     with one_line_errors(debug):
         config = load_config(words[0])
         # Written out, so that every term of the objective and its options can be changed by options.
-        config = replace(config, loss=resolve(config.loss))
+        config = replace(config, loss=resolve_loss_config(config.loss))
     name = find_config(words[0]).stem
     run_command(
         partial(train, name=name, write_table=write_table),

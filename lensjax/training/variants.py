@@ -18,10 +18,10 @@ import numpy as np
 from lensjax.config import Config
 from lensjax.config_io import find_config
 from lensjax.evaluation import intervals
-from lensjax.losses.custom import resolve
+from lensjax.losses.custom import resolve_loss_config
 from lensjax.runtime.errors import UserError
 from lensjax.runtime.logs import logger
-from lensjax.specs import check_names, defined_in
+from lensjax.specs import check_names, load_definition
 from lensjax.training import loop, run_folder
 from lensjax.training.check_config import check_config
 
@@ -37,7 +37,7 @@ def load_group(group: str, file: Path | None = None, only: Sequence[str] = ()) -
       UserError: no such file, group or variant; lists the choices.
     """
     file = file or find_config("variants")
-    groups = defined_in(file, "GROUPS", "`GROUPS: dict[str, dict[str, Callable[[Config], Config]]]`")
+    groups = load_definition(file, "GROUPS", "`GROUPS: dict[str, dict[str, Callable[[Config], Config]]]`")
     check_names("group of variants", [group], groups)
     check_names("variant", only, groups[group], of=group)
     return {name: edit for name, edit in groups[group].items() if name in (only or groups[group])}
@@ -63,7 +63,7 @@ def choose_variants(
         if variant is None:
             left_out.append(f"{name} is left out: it means nothing for this {config.data.name} configuration")
             continue
-        variant = replace(variant, loss=resolve(variant.loss))
+        variant = replace(variant, loss=resolve_loss_config(variant.loss))
         same = [other for other, known in variants.items() if known == variant]
         if same:
             left_out.append(f"{name} is left out: it is {same[0]} here")

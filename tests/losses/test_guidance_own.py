@@ -12,7 +12,7 @@ import pytest
 from lensjax.config import ARTEFACTS, Config, LossConfig, Ramp
 from lensjax.config_io import changes, config_from_dict, load_config
 from lensjax.losses import LOSSES, Context
-from lensjax.losses.custom import load, options_of, resolve
+from lensjax.losses.custom import load, options_of, resolve_loss_config
 from lensjax.losses.objective import check_weights, find_term, objective
 from lensjax.models import build
 from lensjax.runtime import logs
@@ -46,7 +46,7 @@ def mine(tmp_path) -> Path:
 def read(path) -> Config:
     """A configuration as a run is started with it."""
     config = load_config(path)
-    return replace(config, loss=resolve(config.loss))
+    return replace(config, loss=resolve_loss_config(config.loss))
 
 
 def test_a_loss_in_a_configuration_file_survives_config_json(mine):
@@ -104,7 +104,7 @@ def of_module(context, batch):
 
 
 def test_a_function_of_a_module_is_named_by_it():
-    loss = resolve(LossConfig({"zero": 1.0}, losses={"zero": of_module}))
+    loss = resolve_loss_config(LossConfig({"zero": 1.0}, losses={"zero": of_module}))
     assert loss.losses == {"zero": f"{__name__}:of_module"}
     assert load("zero", loss.losses["zero"]) is of_module
 
@@ -112,11 +112,11 @@ def test_a_function_of_a_module_is_named_by_it():
 @pytest.mark.parametrize("term", [lambda context, batch: 0, print, Context])
 def test_what_could_not_be_found_again_is_refused(term):
     with pytest.raises(ValueError, match="must be a function defined at the top of a file"):
-        resolve(LossConfig({"mine": 1.0}, losses={"mine": term}))
+        resolve_loss_config(LossConfig({"mine": 1.0}, losses={"mine": term}))
 
 
 def test_options_and_ramps_are_written_out_and_read_again():
-    loss = resolve(
+    loss = resolve_loss_config(
         LossConfig(
             {"cross_entropy": 1.0, "map_l1": Ramp(0.0, 2.0, 10)}, options={"map_l1": {"fraction": 0.5}}
         )
@@ -137,10 +137,10 @@ def test_configurations_from_before_there_were_options_are_read():
 
 
 def test_a_run_of_the_defaults_names_every_term_and_its_options():
-    loss = resolve(LossConfig())
+    loss = resolve_loss_config(LossConfig())
     assert list(loss.weights) == list(LOSSES) and loss.weights["focal"] == 0
     assert loss.weights["position"] == 5.0 and loss.options["gain"] == options_of(LOSSES["gain"])
-    assert resolve(loss) == loss
+    assert resolve_loss_config(loss) == loss
 
 
 def test_a_function_is_computed_without_being_written_out():

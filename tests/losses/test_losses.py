@@ -10,7 +10,8 @@ import pytest
 
 from lensjax.config import LossConfig, Ramp
 from lensjax.losses import LOSSES, Context
-from lensjax.losses.objective import check_weights, masked_mean, objective, resolve_loss_config
+from lensjax.losses.custom import resolve_loss_config
+from lensjax.losses.objective import check_weights, masked_mean, objective
 from lensjax.types import Outputs
 
 LABELS = jnp.asarray([0, 1, 1])

@@ -274,9 +274,9 @@ EVENTS = Config(
     [(LENSES, {"dimensions", "windows", "events_talk"}), (EVENTS, {"lens_places", "lens_real"})],
 )
 def test_every_group_has_something_to_compare_or_says_why(config, absent):
-    from lensjax.specs import defined_in
+    from lensjax.specs import load_definition
 
-    groups = defined_in(VARIANTS, "GROUPS", "")
+    groups = load_definition(VARIANTS, "GROUPS", "")
     for group in groups:
         if group in absent:
             with pytest.raises(ValueError, match="nothing to compare: .*means nothing for this"):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lensjax.ops.stored_images import to_float32 as as_float  # noqa: F401 - the name of before
 from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.colour_map import colour
 from lensjax.types import Example, Float, Int, Num, Shaped

@@ -26,9 +26,9 @@ from lensjax.data.images.normalise_band import min_max as to_unit
 from lensjax.data.images.normalise_band import span
 from lensjax.data.images.resample import area_weights
 from lensjax.event_axes import WINDOWS
-from lensjax.explain.methods.registry import near, parse
 from lensjax.ops.stored_images import to_float32
 from lensjax.runtime.errors import UserError
+from lensjax.specs import parse_spec, suggest_name
 from lensjax.types import Example, Float
 
 Generator = np.random.Generator
@@ -158,7 +158,7 @@ def read(specs: Sequence[str]) -> tuple[Step, ...]:
     Raises:
       UserError: unknown name or option, with the choices; `blamed` without its file.
     """
-    parsed = (parse(spec, _options_of) for spec in specs)
+    parsed = (parse_spec(spec, _options_of)[1:] for spec in specs)
     steps = tuple(
         (name, {o: _like(_OPTIONS[name][o], v) for o, v in given.items()}) for name, given in parsed
     )
@@ -174,7 +174,9 @@ def _like(default: Any, value: Any) -> Any:
 
 def _options_of(name: str) -> dict[str, Any]:
     if name not in INPUTS:
-        raise UserError(f"unknown input '{name}'{near(name, INPUTS)}; choose from {', '.join(INPUTS)}.")
+        raise UserError(
+            f"unknown input '{name}'{suggest_name(name, INPUTS)}; choose from {', '.join(INPUTS)}."
+        )
     return _OPTIONS[name]
 
 

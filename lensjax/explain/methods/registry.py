@@ -209,6 +209,3 @@ def expected_passes(name: str, options: dict[str, Any], shape: Sequence[int], ch
     itself says so.
     """
     return REGISTRY[name].passes(options_of(name) | options, tuple(shape), channels)
-
-
-near = suggest_name  # until every caller has the new name

@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lensjax.data.batches.augment import as_float
 from lensjax.data.gravity_spy.event_files import read_events
 from lensjax.evaluation.intervals import wilson
 from lensjax.event_axes import CLASSES
 from lensjax.inspection import maps
 from lensjax.inspection.restore import restore
+from lensjax.ops.stored_images import to_float32
 from lensjax.runtime.errors import UserError
 from lensjax.studies import common
 
@@ -38,7 +38,7 @@ def main(options: GoldenEventOptions) -> None:
     events, problems = read_events([golden], domain.data.size, domain.encoding)
     if problems:
         raise UserError(str(problems[0]))
-    items = [maps.Item(event.id, event.source, as_float(event.image), event.label) for event in events]
+    items = [maps.Item(event.id, event.source, to_float32(event.image), event.label) for event in events]
     predicted = maps.predict(trained, items, 8)
     right = 0
     for i, item in enumerate(items):

@@ -33,7 +33,7 @@ from lensjax.models import Apply
 from lensjax.report.figures import studies as figures
 from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
-from lensjax.specs import defined_in
+from lensjax.specs import load_definition
 from lensjax.studies import common
 from lensjax.training.subprocesses import sized
 
@@ -104,7 +104,7 @@ def plan_designs(options: PositionDesignOptions) -> dict[common.NamedSeed, Confi
     """
     base, _ = common.load_lens_config(options.config)
     ways = common.load_edits(options.config, "WAYS", "way", options.only)
-    starts = defined_in(options.config, "STARTS", "`STARTS: dict[str, str]`, or an empty one")
+    starts = load_definition(options.config, "STARTS", "`STARTS: dict[str, str]`, or an empty one")
     missing = sorted({starts[name] for name in ways if name in starts} - set(ways))
     if missing:
         raise UserError(f"--only also needs {', '.join(missing)}, from which another one starts.")

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from lensjax.data.batches.augment import as_float
 from lensjax.data.store.datasets import Source
 from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection import maps
 from lensjax.inspection.restore import Trained, restore
+from lensjax.ops.stored_images import to_float32
 from lensjax.report.figures import real_lenses as figures
 from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
@@ -96,7 +96,7 @@ def score_networks(
     if test is None:
         simulated = [read_own_simulations(run) for run in runs]
     else:
-        stored = np.stack([as_float(test[row]["image"]) for row in range(len(test))])
+        stored = np.stack([to_float32(test[row]["image"]) for row in range(len(test))])
         simulated = [(score_lens(one(stored)), test.label) for one in predict]
     threshold = np.array([rank_metrics.threshold_at_fpr(*pair, FPR) for pair in simulated])
     ring = images.is_ring

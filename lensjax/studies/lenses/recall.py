@@ -18,10 +18,10 @@ import jax
 import numpy as np
 
 from lensjax.config import LensData
-from lensjax.data.batches.augment import as_float
 from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection.maps import predict_images
 from lensjax.inspection.restore import Trained, restore
+from lensjax.ops.stored_images import to_float32
 from lensjax.runtime import logs
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import edit_scene
@@ -68,7 +68,7 @@ def make_scorer(networks: Sequence[Trained]) -> Scorer:
     predict = [partial(predict_images, network, chunk=CHUNK) for network in networks]
 
     def scores(images: np.ndarray) -> Float[np.ndarray, "r n"]:
-        stored = as_float(np.asarray(images).astype(np.float16))
+        stored = to_float32(np.asarray(images).astype(np.float16))
         return np.stack([metrics.class_scores(one(stored).logits)[:, 1] for one in predict])
 
     return scores

@@ -25,13 +25,13 @@ from jax.tree_util import Partial
 from lensjax.config import Config
 from lensjax.config_io import changes, load_config_file
 from lensjax.data.batches import input_transforms
-from lensjax.data.batches.augment import as_float
 from lensjax.data.store import datasets
 from lensjax.evaluation import intervals, metrics
 from lensjax.explain import by_gradient, by_patches, margin
 from lensjax.inspection import examples
 from lensjax.inspection.restore import Trained, restore
 from lensjax.models import Apply
+from lensjax.ops.stored_images import to_float32
 from lensjax.report.figures import studies as figures
 from lensjax.runtime import jax_setup, logs
 from lensjax.runtime.errors import UserError
@@ -292,7 +292,7 @@ def find_smallest_edits(trained: Trained, source: datasets.Source, rows: np.ndar
     found = []
     for row in rows:
         one = input_transforms.transform(source[int(row)], trained.config.data.inputs)
-        image = jax.numpy.asarray(as_float(one["image"]))
+        image = jax.numpy.asarray(to_float32(one["image"]))
         of = Partial(score, jax.numpy.asarray(one["label"]))
         patch, step = by_patches(of, image), by_gradient(of, image, low=low, high=high)
         inside = float(one["mask"][patch.removed].mean()) if patch.pixels else np.nan
@@ -303,7 +303,7 @@ def find_smallest_edits(trained: Trained, source: datasets.Source, rows: np.ndar
                 "pixels": patch.pixels / patch.removed.size,
                 "flipped": patch.flipped,
                 "inside": inside,
-                "l2": step.l2 / float(np.sqrt((as_float(one["image"]) ** 2).sum())),
+                "l2": step.l2 / float(np.sqrt((to_float32(one["image"]) ** 2).sum())),
                 "gradient_flipped": step.flipped,
             }
         )

@@ -21,11 +21,11 @@ import numpy as np
 from lensjax.config import Config, Data
 from lensjax.config_io import load_config_file
 from lensjax.data.batches import input_transforms
-from lensjax.data.batches.augment import as_float
 from lensjax.data.store import datasets
 from lensjax.evaluation import intervals
 from lensjax.inspection import examples, maps
 from lensjax.inspection.restore import Trained, restore
+from lensjax.ops.stored_images import to_float32
 from lensjax.report.figures import studies as figures
 from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
@@ -217,7 +217,7 @@ def measure_background(
 
 def sum_brightness(source: datasets.Source) -> Float[np.ndarray, "n"]:
     """Return the sum of the values of each image as a network sees it."""
-    return np.array([float(as_float(source[row]["image"]).sum()) for row in range(len(source))])
+    return np.array([float(to_float32(source[row]["image"]).sum()) for row in range(len(source))])
 
 
 def guess_from_number(

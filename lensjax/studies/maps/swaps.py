@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lensjax.data.batches import input_transforms, region_fills
-from lensjax.data.batches.augment import as_float
 from lensjax.data.store.datasets import Source
+from lensjax.ops.stored_images import to_float32
 from lensjax.types import Bool
 
 
@@ -32,7 +32,7 @@ class Swapped:
 
 def read_images(test: Source) -> list[np.ndarray]:
     """Return every image as float32 [*s c], in the data's order."""
-    return [as_float(test[row]["image"]) for row in range(len(test))]
+    return [to_float32(test[row]["image"]) for row in range(len(test))]
 
 
 def keep_whole(test: Source, rng: np.random.Generator) -> Swapped:
@@ -46,7 +46,7 @@ def cut_inputs(*specs: str) -> Callable[[Source, np.random.Generator], Swapped]:
     def make(test: Source, rng: np.random.Generator) -> Swapped:
         made = [input_transforms.transform(test[row], specs) for row in range(len(test))]
         blank = has_evidence(test) & ~np.array([one["mask"].any() for one in made])
-        return Swapped([as_float(one["image"]) for one in made], np.arange(len(test)), blank=blank)
+        return Swapped([to_float32(one["image"]) for one in made], np.arange(len(test)), blank=blank)
 
     return make
 
@@ -63,7 +63,7 @@ def keep_evidence_alone(test: Source, rng: np.random.Generator) -> Swapped:
     images = []
     for row in rows:
         one = test[row]
-        images.append(region_fills.fill(as_float(one["image"]), ~one["mask"], "background", rng))
+        images.append(region_fills.fill(to_float32(one["image"]), ~one["mask"], "background", rng))
     return Swapped(images, rows)
 
 
@@ -90,7 +90,7 @@ def put_on_background(test: Source, rng: np.random.Generator, same: bool) -> Swa
     for row, partner in zip(rows, partners, strict=True):
         one = test[row]
         images.append(
-            np.where(one["mask"][..., None], as_float(one["image"]), fill_evidence(test, partner, rng))
+            np.where(one["mask"][..., None], to_float32(one["image"]), fill_evidence(test, partner, rng))
         )
     return Swapped(images, np.array(rows), test.label[partners])
 
@@ -98,7 +98,7 @@ def put_on_background(test: Source, rng: np.random.Generator, same: bool) -> Swa
 def fill_evidence(test: Source, row: int, rng: np.random.Generator) -> np.ndarray:
     """Return the image of a row, its evidence filled with noise like the background's."""
     one = test[row]
-    return region_fills.fill(as_float(one["image"]), one["mask"], "noise", rng)
+    return region_fills.fill(to_float32(one["image"]), one["mask"], "noise", rng)
 
 
 def has_evidence(test: Source) -> Bool[np.ndarray, "n"]:
