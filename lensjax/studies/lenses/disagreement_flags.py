@@ -11,7 +11,7 @@ is what any flag must be compared with: it costs no map.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def measure_flags(trained: Trained, options: FlagOptions) -> list[dict[str, Any]
         raise UserError(f"'{trained.workdir}' is no lens finder; flags need images of the sky.")
     test = common.held_out_simulations(data, options.count, options.seed, artefacts=ARTEFACTS)
     validation = datasets.load(datasets.prepare(data), "validation")
-    lenses = np.flatnonzero(validation.label[: options.validation] == 1)
+    lenses = np.flatnonzero(validation.label[: options.validation] == 1).tolist()
     rows = []
     for text in options.evidence:
         before, _ = flag_predictions(trained, validation, lenses, text, options.chunk)
@@ -96,7 +96,7 @@ def measure_flags(trained: Trained, options: FlagOptions) -> list[dict[str, Any]
 
 
 def flag_predictions(
-    trained: Trained, source: datasets.Source, rows: Iterable[int], text: str, chunk: int
+    trained: Trained, source: datasets.Source, rows: Sequence[int], text: str, chunk: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return flag and log odds of a lens of some rows.
 
