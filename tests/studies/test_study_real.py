@@ -159,12 +159,15 @@ def test_runs_that_do_not_belong_together_are_refused(files, tmp_path):
     run = trained(tmp_path / "a", 0)
     with pytest.raises(ValueError, match="no run was given"):
         inputs.read_real_images([], *places)
-    euclid = dataclasses.replace(run.config.data, instrument="euclid")
-    coarse = dataclasses.replace(run, config=dataclasses.replace(run.config, data=euclid))  # 0.1″, four bands
+
+    def with_data(**changes):
+        data = dataclasses.replace(run.config.data, **changes)
+        return dataclasses.replace(run, config=dataclasses.replace(run.config, data=data))
+
     with pytest.raises(ValueError, match="another size or scale"):
-        inputs.read_real_images([run, coarse], *places)
+        inputs.read_real_images([run, with_data(size=2 * run.config.data.size)], *places)
     with pytest.raises(ValueError, match="no lens finder of one band"):
-        inputs.read_real_images([coarse], *places)
+        inputs.read_real_images([with_data(instrument="euclid")], *places)
     with pytest.raises(ValueError, match=r"no test_predictions.npz"):
         real.read_own_simulations(dataclasses.replace(run, workdir=tmp_path))
     with pytest.raises(ValueError, match="is no .npz with images and ring"):
