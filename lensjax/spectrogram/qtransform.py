@@ -15,23 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.runtime.errors import UserError
-from lensjax.spectrogram.q_batches import RowLayout, lay_out_rows
 from lensjax.spectrogram.q_energy import Medians, RowEnergies, compute_rows
-from lensjax.spectrogram.q_planes import ScanConfig, ScanPlan, describe_reach, plan
-from lensjax.spectrogram.whitening import measure_asd, whiten
+from lensjax.spectrogram.q_planes import RowLayout, ScanConfig, lay_out_rows, plan
 from lensjax.types import Array, Float, Int, Num
-
-__all__ = [
-    "Scan",
-    "ScanConfig",
-    "ScanPlan",
-    "describe_reach",
-    "measure_asd",
-    "plan",
-    "q_scan",
-    "q_scan_all_planes",
-    "whiten",
-]
 
 
 @jax.tree_util.register_dataclass

@@ -17,13 +17,13 @@ import numpy as np
 from lensjax.event_axes import CLASSES, PLANES, EventGrid, channels
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.events.chirps import load_phenom_d
-from lensjax.simulate.events.class_balance import draw_labels
 from lensjax.simulate.events.detector import SAMPLE_RATE, SAMPLES
-from lensjax.simulate.events.glitch_classes import NOT_IN_A_MIX, RECIPES, UNIFORM
+from lensjax.simulate.events.glitch_classes import NOT_IN_A_MIX, RECIPES, UNIFORM, draw_labels
 from lensjax.simulate.events.signals import draw, to_float32
 from lensjax.simulate.threads import iterate_chunks, jit_for_threads
 from lensjax.spectrogram.pictures import encode, get_picture_options, scan_pictures
-from lensjax.spectrogram.qtransform import Scan, ScanConfig, q_scan, q_scan_all_planes
+from lensjax.spectrogram.q_planes import ScanConfig
+from lensjax.spectrogram.qtransform import Scan, q_scan, q_scan_all_planes
 from lensjax.types import Array, Example, Float, Int, PRNGKeyArray
 
 TRUTH: dict[str, str] = {
