@@ -17,7 +17,7 @@ __all__ = ["Config", "__version__", "load", "load_config"]
 
 _PUBLIC = {
     "Config": ("lensjax.config", "Config"),
-    "load_config": ("lensjax.config_io", "load_config_file"),
+    "load_config": ("lensjax.config_io", "load_config"),
     "load": ("lensjax.inspection.network", "load_network"),
 }
 

@@ -8,12 +8,11 @@ time) as fractions (row, column) of the FIRST window. Class names are of Gravity
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from lensjax.runtime.errors import UserError
-from lensjax.types import Array
 
 CLASSES = (
     "1080Lines", "1400Ripples", "Air_Compressor", "Blip", "Chirp", "Extremely_Loud", "Helix", "Koi_Fish",
@@ -27,7 +26,7 @@ CLIP = 25.5
 """Normalised energy at which the official colour scale saturates."""
 Encoding = Literal["clipped", "log", "rgb"]
 """clipped: energy / 25.5 in [0, 1]; log: log(1 + energy), not clipped; rgb: viridis of clipped, in [0, 1]."""
-Number = float | np.floating | np.ndarray | Array
+Number = Any  # a float, or an array of numpy or jax: this file imports no jax
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ ALLOWED_IN_EXPLAIN = {
     "lensjax.specs",
     "lensjax.types",
     "lensjax.runtime.errors",
+    "lensjax.runtime.old_names",
 }
 LAZY_IN_EXPLAIN = {"skimage.segmentation"}  # inside the one function that needs it
 

@@ -24,8 +24,8 @@ from lensjax.types import Float
 class Prediction:
     """What a network says of images; of one image without the leading axis n."""
 
-    classes: np.ndarray
-    """Names [n] of the most probable classes."""
+    classes: np.ndarray | np.str_
+    """Names [n] of the most probable classes; a single name of one image, and so on."""
     probabilities: np.ndarray
     """float32 [n k], in the order of `LoadedNetwork.classes`."""
     position: np.ndarray | None

@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lensjax.config import DEFAULT_WEIGHTS, LossConfig, Ramp
+from lensjax.config import DEFAULT_WEIGHTS, LossConfig
 from lensjax.losses import LOSSES
 from lensjax.losses.context import Term
 from lensjax.runtime.errors import UserError
@@ -81,13 +81,13 @@ def options_of(term: Term) -> dict[str, Any]:
 def resolve_loss_config(config: LossConfig) -> LossConfig:
     """Write out what is implied, so that config.json holds every option, and no function.
 
-    Default weights list every other term with weight 0, so that the command line offers it. Weights from
-    JSON become ramps. Resolving twice changes nothing.
+    Default weights list every other term with weight 0, so that the command line offers it. Resolving twice
+    changes nothing.
 
     Raises:
       UserError: a function of the configuration could not be found again.
     """
-    weights = {name: Ramp(**w) if isinstance(w, dict) else w for name, w in config.weights.items()}
+    weights = dict(config.weights)
     if weights == DEFAULT_WEIGHTS:
         weights = {**dict.fromkeys(LOSSES, 0.0), **weights}
     implied = {name: options_of(LOSSES[name]) for name in weights if name in LOSSES}

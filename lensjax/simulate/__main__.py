@@ -1,9 +1,9 @@
 """Old name of `lensjax simulate lenses`; until 0.2."""
 
-import runpy
+import importlib
 import warnings
 
 if __name__ == "__main__":
     message = "`python -m lensjax.simulate` is now `lensjax simulate lenses`; it goes with 0.2."
     warnings.warn(message, DeprecationWarning, stacklevel=1)
-    runpy.run_module("lensjax.studies.lenses.gallery", run_name="__main__")
+    importlib.import_module("lensjax.studies.lenses.gallery").run()

@@ -1,9 +1,9 @@
 """Old name of `lensjax simulate events`; until 0.2."""
 
-import runpy
+import importlib
 import warnings
 
 if __name__ == "__main__":
     message = "`python -m lensjax.simulate.gallery` is now `lensjax simulate events`; it goes with 0.2."
     warnings.warn(message, DeprecationWarning, stacklevel=1)
-    runpy.run_module("lensjax.studies.events.gallery", run_name="__main__")
+    importlib.import_module("lensjax.studies.events.gallery").run()

@@ -16,7 +16,7 @@ from lensjax.spectrogram.colour_map import colour
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 from lensjax.config import AttentionConfig, Config, {data}, LossConfig, ModelConfig, OptimConfig
-from lensjax.events import CLASSES
+from lensjax.event_axes import CLASSES
 
 def get_config():
     return Config(

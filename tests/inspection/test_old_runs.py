@@ -42,7 +42,7 @@ def test_it_is_explained_as_it_was(old_run):
         for name in set(then) - {"id"}:
             np.testing.assert_allclose(now[name], then[name], rtol=1e-4, atol=1e-6, err_msg=name)
     for table in ("predictions.csv", "scores.csv"):
-        before, after = (list(csv.reader((folder / table).open())) for folder in (OLD, out))
+        before, after = (list(csv.reader((folder / table).read_text().splitlines())) for folder in (OLD, out))
         assert [len(row) for row in after] == [len(row) for row in before]
         for old, new in zip(before, after, strict=True):
             for was, is_now in zip(old, new, strict=True):

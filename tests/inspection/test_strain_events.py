@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +18,7 @@ from lensjax.data.strain.strain_scan import around, block_at, event_at, whitened
 from lensjax.data.strain.triggers import candidate_lines, candidates, write_candidates
 from lensjax.event_axes import CLASSES
 from lensjax.inspection import examples, strain_events
+from lensjax.inspection.options import ExplainOptions
 from lensjax.inspection.restore import Trained
 from lensjax.inspection.strain_events import items_from_strain
 from lensjax.models import build
@@ -244,18 +244,20 @@ def test_a_candidate_is_kept_in_each_detector():
 
 def test_a_command_for_strain_is_refused_by_a_network_of_the_sky(network, tmp_path):
     for asked in ({"gps": (1.0,)}, {"scan": True}, {"detector": "H1"}):
-        options = {"inputs": (), "gps": (), "scan": False, "detector": None, "min_energy": 25.5} | asked
+        options = ExplainOptions(tmp_path, **asked)
         with pytest.raises(ValueError, match="trained on images of the sky"):
-            examples.read(network(LensData()), SimpleNamespace(**options), tmp_path)
+            examples.read(network(LensData()), options, tmp_path)
 
 
-def test_pictures_tell_a_network_of_unclipped_energy_that_they_saturate(network, monkeypatch):
+def test_pictures_tell_a_network_of_unclipped_energy_that_they_saturate(network, monkeypatch, tmp_path):
     from lensjax.data.gravity_spy import event_files
 
     event = event_files.PicturedEvent("H1_a", "here", np.zeros((4, *SIZE, 1), np.float16), None)
     monkeypatch.setattr(event_files, "read_events", lambda *_: ([event], []))
     for encoding, count in (("log", 1), ("clipped", 0)):
-        found, _ = examples.from_spectrograms(network(EventData(size=SIZE, encoding=encoding)), [])
+        found, _ = examples.read_spectrograms(
+            network(EventData(size=SIZE, encoding=encoding)), ExplainOptions(tmp_path)
+        )
         assert len(found[0].notes) == count and all("saturate at energy 25.5" in n for n in found[0].notes)
 
 

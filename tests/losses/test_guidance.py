@@ -221,7 +221,11 @@ def test_a_fraction_of_rows_bounds_the_cost_in_training_alone():
         ("map_l1", {"map": "occlusion"}, "cannot train through the map 'occlusion'; choose from gradient"),
         ("map_l1", {"map": "grad_cam(level=3)"}, "no option 'level'.*layer"),
         ("map_l1", {"map": "grad_cam(layer=stage9)"}, "no spatial layer is called 'stage9'"),
-        ("map_l1", {"map": "gradient", "target": "logits"}, "unknown target 'logits'; choose log_odds"),
+        (
+            "map_l1",
+            {"map": "gradient", "target": "logits"},
+            r"unknown target 'logits' \(did you mean 'logit'\?\); choose log_odds",
+        ),
         ("attention_tv", {"at": "stage3"}, "no gate at 'stage3'; choose all, stage1"),
         ("saliency_guided", {"share": 1.0}, "share .=1.0. must be between"),
         ("expected_gradients", {"prior": "smooth"}, "unknown prior 'smooth'; choose tv, sparse"),

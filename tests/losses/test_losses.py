@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from lensjax.config import LossConfig, Ramp
+from lensjax.config import LossConfig
 from lensjax.losses import LOSSES, Context
 from lensjax.losses.custom import resolve_loss_config
 from lensjax.losses.objective import check_weights, masked_mean, objective
@@ -164,5 +164,3 @@ def test_options_are_written_out_once_and_resolving_again_changes_nothing():
         "fraction": 0.5,
     }
     assert resolve_loss_config(resolved) == resolved
-    ramp = resolve_loss_config(LossConfig({"cross_entropy": {"start": 0.0, "end": 2.0}}))
-    assert ramp.weights == {"cross_entropy": Ramp(0.0, 2.0)}

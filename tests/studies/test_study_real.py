@@ -16,6 +16,7 @@ from lensjax.studies.lenses import real_images as inputs
 from lensjax.studies.lenses import real_lenses as real
 from lensjax.studies.lenses import real_variants
 from lensjax.studies.lenses import ring_profiles as annuli
+from lensjax.training.restore_run import blank_state
 
 SCALE, EDGES = 0.05, annuli.make_ring_edges()
 CONFIG = Config(
@@ -158,11 +159,12 @@ def test_runs_that_do_not_belong_together_are_refused(files, tmp_path):
     run = trained(tmp_path / "a", 0)
     with pytest.raises(ValueError, match="no run was given"):
         inputs.read_real_images([], *places)
-    coarse = dataclasses.replace(run, pixel_scale=0.1)
+    euclid = dataclasses.replace(run.config.data, instrument="euclid")
+    coarse = dataclasses.replace(run, config=dataclasses.replace(run.config, data=euclid))  # 0.1″, four bands
     with pytest.raises(ValueError, match="another size or scale"):
         inputs.read_real_images([run, coarse], *places)
     with pytest.raises(ValueError, match="no lens finder of one band"):
-        inputs.read_real_images([dataclasses.replace(run, bands=("Y", "J"))], *places)
+        inputs.read_real_images([coarse], *places)
     with pytest.raises(ValueError, match=r"no test_predictions.npz"):
         real.read_own_simulations(dataclasses.replace(run, workdir=tmp_path))
     with pytest.raises(ValueError, match="is no .npz with images and ring"):

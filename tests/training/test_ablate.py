@@ -24,6 +24,7 @@ from lensjax.inspection import ensemble, restore
 from lensjax.inspection import maps as explained
 from lensjax.models import build
 from lensjax.runtime import logs, parallel
+from lensjax.specs import MethodSpec
 from lensjax.studies import variants_table
 from lensjax.studies.maps import compare_variants as maps
 from lensjax.training import checkpoint, loop, seed_stack, variants
@@ -245,7 +246,7 @@ def test_seeds_are_an_ensemble(together):
     pure = ensemble.predictor(members)(jnp.asarray(images))
     np.testing.assert_allclose(predicted.probabilities, pure["probabilities"], atol=1e-5)
     np.testing.assert_allclose(disagreement, pure["disagreement"], atol=1e-5)
-    methods = [("gradient", "gradient", {}), ("centre", "centre", {})]
+    methods = [MethodSpec(name, name, {}) for name in ("gradient", "centre")]
     options = {"target": "lens", "chunk": 4, "seed": 0, "progress": logs.progress}
     maps, spread = ensemble.explain(members, shown, predicted, methods, **options)
     each = [explained.explain(one, shown, predicted, methods[:1], **options)["gradient"] for one in members]

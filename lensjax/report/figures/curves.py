@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -180,9 +181,11 @@ def chart_svg(chart: LineChart, salt: str = "") -> str:
     Colours become the page's, fonts are left to page.css. `salt` keeps the identifiers of two charts apart;
     the same chart and salt give the same text. matplotlib escapes the names of the axes.
     """
-    figure = make_figure(WIDTH / 72, HEIGHT / 72)
     file = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": f"lensjax {salt}", "font.size": 11}):
+    style = {"svg.fonttype": "none", "svg.hashsalt": f"lensjax {salt}", "font.size": 11}
+    # gwpy, for one, sets a style for every figure of the process.
+    with matplotlib.style.context(["default", style]):
+        figure = make_figure(WIDTH / 72, HEIGHT / 72)
         draw_chart(figure.subplots(), chart)
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = re.sub(r"^.*?</metadata>|<style.*?</style>|</svg>\s*$", "", file.getvalue(), flags=re.DOTALL)
