@@ -20,7 +20,8 @@ import numpy as np
 
 from lensjax.runtime.command_line import run_command
 from lensjax.runtime.errors import UserError
-from lensjax.spectrogram.qtransform import ScanConfig, plan, q_scan
+from lensjax.spectrogram.q_planes import ScanConfig, plan
+from lensjax.spectrogram.qtransform import q_scan
 
 warnings.simplefilter("ignore")  # gwpy is told of deprecations
 

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from lensjax.simulate.lenses.lenses import Scene, examples, simulate
 from scipy.ndimage import gaussian_filter
 
 from lensjax.runtime.command_line import run_command
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import optics, render
-from lensjax.simulate.lenses.instruments import Instrument, instrument_named
+from lensjax.simulate.lenses.examples import examples, simulate
+from lensjax.simulate.lenses.instruments import Instrument, get_instrument
+from lensjax.simulate.lenses.scene import Scene
 from tests.oracles.lenstronomy_images import lenstronomy_image, scene_arguments
 
 
@@ -124,7 +125,7 @@ def measure_supply(
 
 def main(options: SimulateBenchmarkOptions) -> None:
     """Print one line a method."""
-    instrument, size, fine = instrument_named(options.instrument), options.size, options.supersampling
+    instrument, size, fine = get_instrument(options.instrument), options.size, options.supersampling
 
     keys = jax.random.split(jax.random.key(0), options.scenes)
     scenes = [jax.device_get(simulate(key, "arc", instrument, size, fine)) for key in keys]

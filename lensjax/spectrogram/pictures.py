@@ -10,7 +10,8 @@ import numpy as np
 from lensjax.event_axes import CLIP, Encoding
 from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.colour_map import colour
-from lensjax.spectrogram.qtransform import Scan, ScanConfig, q_scan, q_scan_all_planes
+from lensjax.spectrogram.q_planes import ScanConfig
+from lensjax.spectrogram.qtransform import Scan, q_scan, q_scan_all_planes
 from lensjax.types import Array, Float
 
 

@@ -11,8 +11,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from lensjax.spectrogram.q_batches import RowBatch, RowLayout
-from lensjax.spectrogram.q_planes import ScanConfig, plan
+from lensjax.spectrogram.q_planes import RowBatch, RowLayout, ScanConfig, plan
 from lensjax.types import Array, Bool, Float, Int, Num
 
 Medians = Literal["measured", "white"]

@@ -15,23 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lensjax.runtime.errors import UserError
-from lensjax.spectrogram.q_batches import RowLayout, lay_out_rows
-from lensjax.spectrogram.q_energy import Medians, RowEnergies, compute_rows
-from lensjax.spectrogram.q_planes import ScanConfig, ScanPlan, describe_reach, plan
-from lensjax.spectrogram.whitening import measure_asd, whiten
+from lensjax.spectrogram.q_energy import Medians, compute_rows
+from lensjax.spectrogram.q_planes import RowLayout, ScanConfig, lay_out_rows, plan
 from lensjax.types import Array, Float, Int, Num
-
-__all__ = [
-    "Scan",
-    "ScanConfig",
-    "ScanPlan",
-    "describe_reach",
-    "measure_asd",
-    "plan",
-    "q_scan",
-    "q_scan_all_planes",
-    "whiten",
-]
 
 
 @jax.tree_util.register_dataclass
@@ -83,15 +69,6 @@ def _lay_out_all(config: ScanConfig) -> RowLayout:
     return lay_out_rows(config, tuple(range(len(plan(config).planes))))
 
 
-def _find_plane_peaks(
-    kept: RowEnergies, rows: RowLayout
-) -> tuple[Float[Array, "planes"], Int[Array, "planes"]]:
-    """Return energy and row of each plane's loudest tile near the centre."""
-    own = np.arange(len(rows.below))[:, None] == rows.plane
-    table = jnp.where(own, kept.peak_energy, -1.0)
-    return jnp.max(table, -1), jnp.argmax(table, -1)
-
-
 def _scan(
     spectrum: Num[Array, " f"],
     config: ScanConfig,
@@ -101,9 +78,11 @@ def _scan(
 ) -> Scan:
     """Scan the planes of a layout; the plane is counted within the layout."""
     kept = compute_rows(spectrum, config, rows, centre, medians)
-    peaks, loudest = _find_plane_peaks(kept, rows)
+    own = np.arange(len(rows.below))[:, None] == rows.plane
+    table = jnp.where(own, kept.peak_energy, -1.0)
+    peaks = jnp.max(table, -1)
     plane = jnp.argmax(peaks)
-    row = loudest[plane]
+    row = jnp.argmax(table, -1)[plane]
     return Scan(
         _draw_picture(kept.columns, config, rows, plane),
         plane.astype(jnp.int32),

@@ -9,9 +9,8 @@ import pytest
 
 from lensjax.event_axes import CLASSES, CLIP, EventGrid
 from lensjax.simulate.events import chirps, glitches
-from lensjax.simulate.events.class_balance import SHARES, draw_labels
 from lensjax.simulate.events.detector import DURATION, FREQUENCIES, SAMPLE_RATE, SAMPLES, design_asd, times
-from lensjax.simulate.events.glitch_classes import RECIPES
+from lensjax.simulate.events.glitch_classes import RECIPES, SHARES, draw_labels
 from lensjax.simulate.events.glitches import MASK_ENERGY, TRUTH, examples, simulate
 from lensjax.simulate.events.signals import BLIPS, DOTS, EventParts, draw, line, table, to_float32
 from lensjax.spectrogram.pictures import encode

@@ -257,6 +257,7 @@ def test_importing_and_simulating_leave_precision_and_processes_alone():
         (("euclid", 8, 1, 0), "image size 8 is too small"),
         (("euclid", 64, 1, 0, 1.5), "lens_fraction 1.5 is not a fraction"),
         (("euclid", 64, 1, 0, 0.5, 0), "supersampling 0 is not positive"),
+        (("euclid", 64, 1, 0, 0.5, 7), "supersampling 7 has a prime factor above 5"),
         (("euclid", 64, -1, 0), "count -1"),
     ],
 )

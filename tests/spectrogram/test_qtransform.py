@@ -10,17 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lensjax.spectrogram.q_batches import lay_out_rows
 from lensjax.spectrogram.q_energy import row_median, row_unit, tile_energy
-from lensjax.spectrogram.qtransform import (
-    ScanConfig,
-    describe_reach,
-    measure_asd,
-    plan,
-    q_scan,
-    q_scan_all_planes,
-    whiten,
-)
+from lensjax.spectrogram.q_planes import ScanConfig, describe_reach, lay_out_rows, plan
+from lensjax.spectrogram.qtransform import q_scan, q_scan_all_planes
+from lensjax.spectrogram.whitening import measure_asd, whiten
 
 SMALL = ScanConfig(sample_rate=2048.0, duration=8.0, frequency_range=(30.0, 400.0), shape=(48, 40))
 TINY = ScanConfig(

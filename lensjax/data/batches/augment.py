@@ -200,7 +200,7 @@ def band_dropout(example: Example, rng: np.random.Generator, probability: float 
 def band_limit(example: Example, rng: np.random.Generator, probability: float = 0.5) -> Example:
     """Remove all above 1.2–2 kHz from an event with this probability, as in slowly sampled strain.
 
-    Strain at 4096 Hz carries the Q planes up to 1.3–1.9 kHz (`spectrogram.qtransform.describe_reach`).
+    Strain at 4096 Hz carries the Q planes up to 1.3–1.9 kHz (`spectrogram.q_planes.describe_reach`).
     """
     limited, draw = rng.random() < probability, rng.random()
     image = example["image"]

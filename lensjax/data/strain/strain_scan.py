@@ -13,7 +13,9 @@ from lensjax.event_axes import WINDOWS, Encoding
 from lensjax.ops.stored_images import to_float32
 from lensjax.runtime.errors import UserError
 from lensjax.spectrogram.pictures import encode, get_picture_options, scan_pictures
-from lensjax.spectrogram.qtransform import Scan, ScanConfig, describe_reach, q_scan, whiten
+from lensjax.spectrogram.q_planes import ScanConfig, describe_reach
+from lensjax.spectrogram.qtransform import Scan, q_scan
+from lensjax.spectrogram.whitening import whiten
 from lensjax.types import Float
 
 LOCAL = 64.0

@@ -1,4 +1,4 @@
-"""One recipe a class: uniform numbers to the parts of a noise-free event around the trigger.
+"""One recipe a class: uniform numbers to the parts of a noise-free event; and how many of each.
 
 `u` is [12 160]: row 0 for the event, the others for its components, one a column. Ranges: published means of
 SNR, frequency and duration of the Gravity Spy training set v1.1, the fits of antiglitch (github
@@ -8,29 +8,21 @@ Not modelled: non-Gaussian tails, spectral lines, a noise that changes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
 
 from lensjax.event_axes import CLASSES
+from lensjax.runtime.errors import UserError
+from lensjax.simulate.events import line_glitches
 from lensjax.simulate.events.chirps import chirp
-from lensjax.simulate.events.line_glitches import (
-    low_frequency_lines,
-    scattered_light,
-    wandering_line,
-    whistle,
-)
 from lensjax.simulate.events.signals import BLIPS, DOTS, EventParts, log_uniform, table, uniform
-from lensjax.types import Array, Float
+from lensjax.types import Array, Float, Int
 
 UNIFORM = (12, DOTS)
 _DOT, _BLIP = np.arange(DOTS), np.arange(BLIPS)
-
-
-def no_glitch(u: Array) -> EventParts:
-    """Make nothing."""
-    return EventParts()
 
 
 def blip(u: Array) -> EventParts:
@@ -116,26 +108,11 @@ def low_frequency_burst(u: Array) -> EventParts:
     return EventParts(tone=one, bursts=mound)
 
 
-def _make_tone(u: Array, f: tuple, q: tuple, snr: tuple) -> EventParts:
+def tone(u: Array, f: tuple, q: tuple, snr: tuple) -> EventParts:
     """Make one sine-Gaussian of frequency, Q and SNR within these ranges."""
     s = u[0]
     row = table(0, uniform(s[0], *f), uniform(s[1], *q), s[2], uniform(s[3], *snr), 0, rows=1)
     return EventParts(tone=row)
-
-
-def power_line(u: Array) -> EventParts:
-    """Make a tone at 60 Hz."""
-    return _make_tone(u, (59, 61.5), (25, 110), (9, 16))
-
-
-def air_compressor(u: Array) -> EventParts:
-    """Make a tone at 50 Hz."""
-    return _make_tone(u, (46, 53), (20, 45), (8, 14))
-
-
-def ripples(u: Array) -> EventParts:
-    """Make a tone about 1400 Hz."""
-    return _make_tone(u, (1340, 1640), (120, 400), (9, 14))
 
 
 def lines_1080(u: Array) -> EventParts:
@@ -218,8 +195,8 @@ def odd_one(u: Array) -> EventParts:
 
 RECIPES: dict[str, Callable[[Float[Array, "12 160"]], EventParts]] = {
     "1080Lines": lines_1080,
-    "1400Ripples": ripples,
-    "Air_Compressor": air_compressor,
+    "1400Ripples": functools.partial(tone, f=(1340, 1640), q=(120, 400), snr=(9, 14)),
+    "Air_Compressor": functools.partial(tone, f=(46, 53), q=(20, 45), snr=(8, 14)),
     "Blip": blip,
     "Chirp": lambda u: EventParts(rest=chirp(u[0])),
     "Extremely_Loud": extremely_loud,
@@ -227,20 +204,48 @@ RECIPES: dict[str, Callable[[Float[Array, "12 160"]], EventParts]] = {
     "Koi_Fish": koi_fish,
     "Light_Modulation": light_modulation,
     "Low_Frequency_Burst": low_frequency_burst,
-    "Low_Frequency_Lines": low_frequency_lines,
-    "No_Glitch": no_glitch,
+    "Low_Frequency_Lines": line_glitches.low_frequency_lines,
+    "No_Glitch": lambda u: EventParts(),
     "None_of_the_Above": odd_one,
     "Paired_Doves": paired_doves,
-    "Power_Line": power_line,
+    "Power_Line": functools.partial(tone, f=(59, 61.5), q=(25, 110), snr=(9, 16)),
     "Repeating_Blips": repeating_blips,
-    "Scattered_Light": scattered_light,
+    "Scattered_Light": line_glitches.scattered_light,
     "Scratchy": scratchy,
     "Tomte": tomte,
     "Violin_Mode": violin_mode,
-    "Wandering_Line": wandering_line,
-    "Whistle": whistle,
+    "Wandering_Line": line_glitches.wandering_line,
+    "Whistle": line_glitches.whistle,
 }
 """In the order of lensjax.event_axes.CLASSES."""
 NOT_IN_A_MIX = ("No_Glitch", "Extremely_Loud", "None_of_the_Above")
 """Classes that no None_of_the_Above is made of."""
 assert tuple(RECIPES) == CLASSES
+
+SHARES: dict[str, int] = {
+    "1080Lines": 328, "1400Ripples": 81, "Air_Compressor": 58, "Blip": 1821, "Chirp": 60,
+    "Extremely_Loud": 447, "Helix": 279, "Koi_Fish": 706, "Light_Modulation": 512, "Low_Frequency_Burst": 621,
+    "Low_Frequency_Lines": 447, "No_Glitch": 150, "None_of_the_Above": 81, "Paired_Doves": 27,
+    "Power_Line": 449, "Repeating_Blips": 263, "Scattered_Light": 443, "Scratchy": 337, "Tomte": 103,
+    "Violin_Mode": 412, "Wandering_Line": 42, "Whistle": 299,
+}  # fmt: skip
+"""Events of each class in the Gravity Spy training set v1.1 (Zenodo 1476551), in the order of CLASSES."""
+
+
+def draw_labels(count: int, seed: int, balance: str) -> Int[np.ndarray, "{count}"]:
+    """Draw the classes of the first `count` examples of a seed; a larger count begins with the same.
+
+    uniform: each block of 22 has every class once; real: drawn by `SHARES`.
+
+    Raises:
+      UserError: unknown balance.
+    """
+    if balance == "uniform":
+        blocks = range(-(-count // len(CLASSES)))
+        drawn = [np.random.default_rng([seed, block]).permutation(len(CLASSES)) for block in blocks]
+        return np.concatenate([*drawn, np.zeros(0, np.int64)])[:count].astype(np.int32)
+    if balance == "real":
+        edges = np.cumsum(list(SHARES.values())) / sum(SHARES.values())
+        numbers = np.random.default_rng(seed).random(count)
+        return np.searchsorted(edges, numbers, side="right").astype(np.int32)
+    raise UserError(f"balance '{balance}' is unknown; choose uniform or real.")

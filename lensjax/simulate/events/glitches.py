@@ -17,13 +17,13 @@ import numpy as np
 from lensjax.event_axes import CLASSES, PLANES, EventGrid, channels
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.events.chirps import load_phenom_d
-from lensjax.simulate.events.class_balance import draw_labels
 from lensjax.simulate.events.detector import SAMPLE_RATE, SAMPLES
-from lensjax.simulate.events.glitch_classes import NOT_IN_A_MIX, RECIPES, UNIFORM
+from lensjax.simulate.events.glitch_classes import NOT_IN_A_MIX, RECIPES, UNIFORM, draw_labels
 from lensjax.simulate.events.signals import draw, to_float32
 from lensjax.simulate.threads import iterate_chunks, jit_for_threads
 from lensjax.spectrogram.pictures import encode, get_picture_options, scan_pictures
-from lensjax.spectrogram.qtransform import Scan, ScanConfig, q_scan, q_scan_all_planes
+from lensjax.spectrogram.q_planes import ScanConfig
+from lensjax.spectrogram.qtransform import q_scan, q_scan_all_planes
 from lensjax.types import Array, Example, Float, Int, PRNGKeyArray
 
 TRUTH: dict[str, str] = {
@@ -121,27 +121,20 @@ def make_evidence_config(config: ScanConfig) -> ScanConfig:
     return replace(config, clip=float("inf"), reduce="max")
 
 
-def scan_true_pictures(
-    signal: Float[Array, "n"], config: ScanConfig, plane: str, shown: Scan
-) -> tuple[Scan, Float[Array, "t h w"]]:
-    """Scan a block without noise on the planes of `shown`; return the largest energy of those shown."""
-    true = q_scan(signal, make_evidence_config(config), plane=shown.plane, medians="white")
-    if plane != "all":
-        return true, true.energy
-    return true, q_scan_all_planes(signal, make_evidence_config(config), medians="white").max(0)
-
-
 @jit_for_threads(static_argnums=(3, 4))
 def _simulate_events(
     seed: Array, rows: Array, labels: Array, config: ScanConfig, plane: str
 ) -> dict[str, Array]:
     """Simulate energy, mask and truth of events by row, one by one: faster on a CPU, and less memory."""
+    exact = make_evidence_config(config)
 
     def event(which: tuple[Array, Array]) -> dict[str, Array]:
         row, label = which
         signal, noise = _simulate(jax.random.fold_in(jax.random.key(seed), row), label)
         shown, energy = scan_pictures(signal + noise, config, plane)
-        true, loud = scan_true_pictures(signal, config, plane, shown)
+        true = q_scan(signal, exact, plane=shown.plane, medians="white")
+        of_all = plane == "all"
+        loud = q_scan_all_planes(signal, exact, medians="white").max(0) if of_all else true.energy
         return {
             "energy": energy,
             "mask": loud > jnp.maximum(MASK_ENERGY, MASK_FRACTION * true.peak_energy),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import jax
@@ -86,32 +85,27 @@ def add_artefacts(
 
     `star_flux` is already in the image: it marks the star's pixels, and where it saturates the column bleeds.
     """
-    none = jnp.zeros(image.shape[:2], bool)
-    apply = functools.partial(_apply_artefact, image, scene, star_flux, sigma, instrument)
-    return jax.lax.cond(scene["artefact"] > 0, apply, lambda: (image, none))
-
-
-def _apply_artefact(
-    image: Array, scene: dict[str, Array], star_flux: Array, sigma: Array, instrument: Instrument
-) -> tuple[Array, Array]:
-    size = image.shape[0]
+    size, which = image.shape[0], scene["artefact"]
     column, row = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
-    which = scene["artefact"]
 
-    full = instrument.full_well * sigma
-    over = (star_flux > 0.5 * full) & (which == SATURATED)
-    tall = jax.lax.reduce_window(over, False, jnp.logical_or, (2 * (size // 6) + 1, 1, 1), (1, 1, 1), "SAME")
-    image = jnp.where(tall, full, jnp.minimum(image, full))
-    mask = jnp.any(tall | (star_flux > sigma), -1)
+    def present() -> tuple[Array, Array]:
+        full = instrument.full_well * sigma
+        over = (star_flux > 0.5 * full) & (which == SATURATED)
+        window = (2 * (size // 6) + 1, 1, 1)
+        tall = jax.lax.reduce_window(over, False, jnp.logical_or, window, (1, 1, 1), "SAME")
+        changed = jnp.where(tall, full, jnp.minimum(image, full))
+        mask = jnp.any(tall | (star_flux > sigma), -1)
 
-    across = jnp.where(scene["gap_rows"], row + scene["gap_tilt"] * column, column + scene["gap_tilt"] * row)
-    depth = across - scene["gap_start"]
-    gap = (depth >= 0) & (depth < scene["gap_width"]) & (which == GAP)
-    image = jnp.where(gap[..., None] & scene["bands_some"], 0.0, image)
+        tilt = scene["gap_tilt"]
+        depth = jnp.where(scene["gap_rows"], row + tilt * column, column + tilt * row) - scene["gap_start"]
+        gap = (depth >= 0) & (depth < scene["gap_width"]) & (which == GAP)
+        changed = jnp.where(gap[..., None] & scene["bands_some"], 0.0, changed)
 
-    hot = (column == scene["hot_column"]) & (row >= scene["hot_start"]) & (which == COLUMN)
-    image = image + jnp.where(hot[..., None] & scene["bands_one"], scene["hot_level"] * sigma, 0.0)
+        hot = (column == scene["hot_column"]) & (row >= scene["hot_start"]) & (which == COLUMN)
+        changed = changed + jnp.where(hot[..., None] & scene["bands_one"], scene["hot_level"] * sigma, 0.0)
 
-    rays = _cosmic_rays(scene, row, column) * (which == COSMIC)
-    image = image + rays[..., None] * sigma * scene["bands_one"]
-    return image, mask | gap | hot | (rays > 0)
+        rays = _cosmic_rays(scene, row, column) * (which == COSMIC)
+        changed = changed + rays[..., None] * sigma * scene["bands_one"]
+        return changed, mask | gap | hot | (rays > 0)
+
+    return jax.lax.cond(which > 0, present, lambda: (image, jnp.zeros(image.shape[:2], bool)))

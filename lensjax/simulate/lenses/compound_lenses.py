@@ -19,23 +19,9 @@ import numpy as np
 from jaxtronomy.LensModel.Profiles.sie import SIE
 
 from lensjax.runtime.errors import UserError
-from lensjax.simulate.lenses import light, optics, render
+from lensjax.simulate.lenses import cosmology, evidence, light, optics, render
 from lensjax.simulate.lenses.artefacts import EVERY, draw_artefact
-from lensjax.simulate.lenses.cosmology import (
-    comoving_distance,
-    distance_ratio,
-    einstein_radius,
-    interpolate_distance,
-)
-from lensjax.simulate.lenses.evidence import (
-    TRUTH,
-    LensRule,
-    arc_mask,
-    is_found,
-    may_be_found,
-    pixel_noise,
-    signal_to_noise,
-)
+from lensjax.simulate.lenses.evidence import TRUTH, LensRule
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.simulate.lenses.kinds import ARC, DOUBLE_RING
 from lensjax.simulate.lenses.population import ellipticity
@@ -99,15 +85,13 @@ def draw_double(key: PRNGKeyArray, instrument: Instrument) -> dict[str, Array]:
     s, other = (derive_lens(some, arc, instrument) for some in (u[:LENS_NUMBERS], u[LENS_NUMBERS:-1]))
     swapped = other["z_s"] < s["z_s"]
 
-    def near(name: str) -> Array:
-        return jnp.where(swapped, other[name], s[name])
-
-    def far(name: str) -> Array:
-        return jnp.where(swapped, s[name], other[name])
-
-    apart = (near("z_s") > s["z_l"] + MIN_GAP) & (far("z_s") > near("z_s") + MIN_GAP)
-    ratio = jnp.where(apart, distance_ratio(s["z_l"], near("z_s"), far("z_s")), 0.0)
-    theta_e = einstein_radius(s["sigma_v"], interpolate_distance(s["z_l"]), interpolate_distance(near("z_s")))
+    near = {name: jnp.where(swapped, other[name], s[name]) for name in SOURCE}
+    far = {name: jnp.where(swapped, s[name], other[name]) for name in SOURCE}
+    z_l, z_1, z_2 = s["z_l"], near["z_s"], far["z_s"]
+    apart = (z_1 > z_l + MIN_GAP) & (z_2 > z_1 + MIN_GAP)
+    ratio = jnp.where(apart, cosmology.distance_ratio(z_l, z_1, z_2), 0.0)
+    distances = cosmology.interpolate_distance(z_l), cosmology.interpolate_distance(z_1)
+    theta_e = cosmology.einstein_radius(s["sigma_v"], *distances)
     # 9 where a source was drawn in front of its own lens: such a system is not found.
     first, second = (
         jnp.where(one["theta_e"] > 0, one["beta"] / jnp.maximum(one["theta_e"], 1e-6), 9.0)
@@ -116,17 +100,15 @@ def draw_double(key: PRNGKeyArray, instrument: Instrument) -> dict[str, Array]:
     sigma_v = DISPERSION[0] + (DISPERSION[1] - DISPERSION[0]) * u[-1]
     return {
         **s,
-        **{name: near(name) for name in SOURCE},
-        **{f"{name}_2": far(name) for name in SOURCE},
+        **near,
+        **{f"{name}_2": value for name, value in far.items()},
         "theta_e": theta_e,
         "beta": jnp.where(swapped, second, first) * theta_e,
         "distance_ratio": ratio,
         "theta_e_2": ratio * theta_e,
         "beta_2": jnp.where(swapped, first, second) * ratio * theta_e,
         "sigma_v_source": sigma_v,
-        "theta_e_source": einstein_radius(
-            sigma_v, comoving_distance(near("z_s")), comoving_distance(far("z_s"))
-        ),
+        "theta_e_source": cosmology.einstein_radius(sigma_v, *map(cosmology.comoving_distance, (z_1, z_2))),
     }
 
 
@@ -167,24 +149,24 @@ def _found(
         right = (s["distance_ratio"] > MIN_RATIO) & (is_double_ring(s) == ring)
         # Like the ring of a single source: a smaller one has no hole to be seen.
         right &= ~ring | (s["theta_e"] > 2 * sharpest)
-        seen = may_be_found(s, instrument, rule) & may_be_found(second_source(s), instrument, faint)
-        return attempt + 1, s, right & seen
+        right &= evidence.may_be_found(s, instrument, rule)
+        return attempt + 1, s, right & evidence.may_be_found(second_source(s), instrument, faint)
 
     def look(attempt: Array) -> tuple:
         attempt, s, _ = repeat_until_found(draw, attempt, MAX_DRAWS)
         flux, magnification = sources(view, s)
-        noise = pixel_noise(
-            background_sigma(s, instrument), render.galaxies(quick_view, lens_galaxy(s)), instrument
-        )
-        mask = jax.vmap(lambda one: arc_mask(one, noise))(flux)
-        snr, pixels = jax.vmap(lambda one: signal_to_noise(one, noise))(flux), mask.sum((1, 2))
+        glare = render.galaxies(quick_view, lens_galaxy(s))
+        noise = evidence.pixel_noise(background_sigma(s, instrument), glare, instrument)
+        mask = jax.vmap(lambda one: evidence.arc_mask(one, noise))(flux)
+        snr, pixels = jax.vmap(lambda one: evidence.signal_to_noise(one, noise))(flux), mask.sum((1, 2))
         near = {"magnification": magnification[0], "snr": snr[0], "n_pix_source": pixels[0]}
         far = {"magnification": magnification[1], "snr": snr[1], "n_pix_source": pixels[1]}
-        found = is_found(s | near, instrument, rule) & is_found(second_source(s) | far, instrument, faint)
+        found = evidence.is_found(s | near, instrument, rule)
+        found &= evidence.is_found(second_source(s) | far, instrument, faint)
         s |= {
             "magnification": magnification[0],
             "magnification_2": magnification[1],
-            "snr": signal_to_noise(flux.sum(0), noise),
+            "snr": evidence.signal_to_noise(flux.sum(0), noise),
             "snr_1": snr[0],
             "snr_2": snr[1],
             "n_pix_source": mask.any(0).sum(),

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.integrate import cumulative_trapezoid
 
 from lensjax.simulate.lenses.interpolation import piecewise_linear
 from lensjax.types import Array, Float
@@ -26,13 +27,8 @@ def comoving_distance(z: Float[Array, "*b"]) -> Float[Array, "*b"]:
     return 0.5 * z * (_WEIGHTS / jnp.sqrt(hubble_squared(at))).sum(-1)
 
 
-def _tabulate_distances() -> tuple[np.ndarray, np.ndarray]:
-    z = np.linspace(0, 7, 281)
-    rate = 1 / np.sqrt(hubble_squared(z))
-    return z, np.concatenate([[0], np.cumsum((rate[1:] + rate[:-1]) / 2 * np.diff(z))])
-
-
-_REDSHIFT, _COMOVING = _tabulate_distances()
+_REDSHIFT = np.linspace(0, 7, 281)
+_COMOVING = cumulative_trapezoid(1 / np.sqrt(hubble_squared(_REDSHIFT)), _REDSHIFT, initial=0)
 
 
 def interpolate_distance(z: Float[Array, "*b"]) -> Float[Array, "*b"]:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.fft import next_fast_len
 
 from lensjax.runtime.errors import UserError
+from lensjax.simulate.lenses import kinds as K
 from lensjax.simulate.lenses.artefacts import ARTEFACTS, allow_artefacts
 from lensjax.simulate.lenses.compound_lenses import add_compound_truth, refuse_unfound, simulate_compound
 from lensjax.simulate.lenses.evidence import LensRule
 from lensjax.simulate.lenses.instruments import Instrument, get_instrument
-from lensjax.simulate.lenses.kinds import (
-    ALL_KINDS,
-    KINDS,
-    LENS_KINDS,
-    LENS_WEIGHTS,
-    NON_LENS_WEIGHTS,
-    kind_index,
-    pick,
-    shares,
-)
 from lensjax.simulate.lenses.scene import Scene, drop_unsaved, to_example
 from lensjax.simulate.lenses.single_lenses import simulate_single
 from lensjax.simulate.threads import iterate_chunks, jit_for_threads, map_rows
@@ -60,14 +51,14 @@ def simulate(
     """Simulate one scene of a kind (a name or number of `ALL_KINDS`), the same bit for bit for the same key.
 
     Raises:
-      UserError: an unknown kind, a size below 16, a supersampling below 1, or a rule that no compound lens
-        passes.
+      UserError: an unknown kind, a size below 16, a supersampling below 1 or with a prime factor above 5, or
+        a rule that no compound lens passes.
     """
     check_settings(size, supersampling)
-    number = kind_index(kind, ALL_KINDS)
-    compiled = _SINGLE if number < len(KINDS) else _COMPOUND
+    number = K.kind_index(kind, K.ALL_KINDS)
+    compiled = _SINGLE if number < len(K.KINDS) else _COMPOUND
     made = compiled(key, jnp.asarray(number), instrument, size, supersampling, rule)
-    if number >= len(KINDS):
+    if number >= len(K.KINDS):
         refuse_unfound(made.truth, rule)
     return made
 
@@ -104,11 +95,19 @@ def examples(
     weights = np.asarray(lens_fraction, np.float32)
     settings = _Settings(named, size, supersampling, light, bool(kinds))
     if kinds:
-        weights = np.cumsum(shares(tuple(kinds)), -1)[:, :-1].astype(np.float32)
+        weights = np.cumsum(K.shares(tuple(kinds)), -1)[:, :-1].astype(np.float32)
         weights[weights > 1 - 1e-5] = 1.0  # rounding must not leave room for a number above
-        single = weights[:, len(KINDS) - 1]  # share of all but the compound kinds
+        single = weights[:, len(K.KINDS) - 1]  # share of all but the compound kinds
         settings = settings._replace(compound=bool((single < 1).any()), single=bool((single > 0).any()))
-    make = functools.partial(_make_chunk, seed, chunk, weights, rule, allow_artefacts(artefacts), settings)
+    allowed = allow_artefacts(artefacts)
+
+    def make(start: int) -> Scene:
+        index = np.arange(start, start + chunk, dtype=np.int32)
+        scenes = jax.device_get(_simulate_batch(np.uint32(seed), index, weights, rule, allowed, settings))
+        if settings.compound:
+            refuse_unfound(scenes.truth, rule)
+        return scenes
+
     name = "-".join([instrument, str(size), *kinds, f"s{seed}"])
     return (
         to_example(scenes, row, f"{name}-{start + row:06d}")
@@ -123,19 +122,10 @@ def check_settings(size: int, supersampling: int, count: int = 1, chunk: int = 1
         raise UserError(f"image size {size} is too small for a lens: use at least 16 pixels")
     if supersampling < 1:
         raise UserError(f"supersampling {supersampling} is not positive: use 1, 2 or 3")
+    if next_fast_len(supersampling, real=True) != supersampling:
+        raise UserError(f"supersampling {supersampling} has a prime factor above 5: use 1, 2 or 3")
     if chunk < 1 or count < 0:
         raise UserError(f"chunk {chunk} must be positive and count {count} not negative: change them")
-
-
-def _make_chunk(
-    seed: int, chunk: int, weights: np.ndarray, rule: LensRule, allowed: np.ndarray, settings: _Settings,
-    start: int,
-) -> Scene:  # fmt: skip
-    index = np.arange(start, start + chunk, dtype=np.int32)
-    scenes = jax.device_get(_simulate_batch(np.uint32(seed), index, weights, rule, allowed, settings))
-    if settings.compound:
-        refuse_unfound(scenes.truth, rule)
-    return scenes
 
 
 @jit_for_threads(static_argnums=5)
@@ -154,7 +144,7 @@ def _simulate_batch(
             kind = (jax.random.uniform(keys[0]) >= weights[i % len(weights)]).sum()
         else:
             u = jax.random.uniform(keys[0], (2,))
-            lens, other = pick(u[1], LENS_WEIGHTS), len(LENS_KINDS) + pick(u[1], NON_LENS_WEIGHTS)
+            lens, other = K.pick(u[1], K.LENS_WEIGHTS), len(K.LENS_KINDS) + K.pick(u[1], K.NON_LENS_WEIGHTS)
             kind = jnp.where(u[0] < weights, lens, other)
 
         def compound() -> Scene:
@@ -166,7 +156,7 @@ def _simulate_batch(
             return drop_unsaved(add_compound_truth(made) if settings.in_turn else made, light)
 
         if settings.compound and settings.single:
-            return jax.lax.cond(kind >= len(KINDS), compound, single)
+            return jax.lax.cond(kind >= len(K.KINDS), compound, single)
         return compound() if settings.compound else single()
 
     return map_rows(scene, index)

@@ -8,15 +8,7 @@ from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float
 
 LENS_KINDS: tuple[str, ...] = ("arc", "quad", "ring")
-NON_LENS_KINDS: tuple[str, ...] = (
-    "elliptical",
-    "companions",
-    "spiral",
-    "ring_galaxy",
-    "edge_on",
-    "merger",
-    "empty",
-)
+NON_LENS_KINDS = ("elliptical", "companions", "spiral", "ring_galaxy", "edge_on", "merger", "empty")
 KINDS: tuple[str, ...] = LENS_KINDS + NON_LENS_KINDS
 COMPOUND_KINDS: tuple[str, ...] = ("compound_arcs", "double_ring")
 """Two sources at different distances behind one lens: double source planes, also called compound or jackpot

@@ -77,14 +77,7 @@ def spiral_disc(
 
 
 def ring_or_arc(
-    grid: RayGrid,
-    radius: Array,
-    width: Array,
-    q: Array,
-    phi: Array,
-    x: Array,
-    y: Array,
-    extent: Array,
+    grid: RayGrid, radius: Array, width: Array, q: Array, phi: Array, x: Array, y: Array, extent: Array
 ) -> Array:
     """Return a Gaussian annulus, a whole ring for a large `extent`, else an arc of ±extent radians around φ.
 

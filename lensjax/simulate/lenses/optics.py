@@ -13,6 +13,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.fft import next_fast_len
 
 from lensjax.simulate.lenses.instruments import Band, Instrument
 from lensjax.types import Array, Float, PRNGKeyArray
@@ -70,15 +71,10 @@ def kernel_spectra(
 
 def transform_length(rays: int, half_width: int, supersampling: int) -> int:
     """Return the smallest even FFT length of factors 2, 3, 5 and whole pixels that does not wrap."""
-    length = rays + half_width
-    while True:
-        rest = length
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1 and length % (2 * supersampling) == 0:
-            return length
-        length += 1
+    length = next_fast_len(rays + half_width, real=True)
+    while length % (2 * supersampling):
+        length = next_fast_len(length + 1, real=True)
+    return length
 
 
 def observe(

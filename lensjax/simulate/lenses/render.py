@@ -85,16 +85,21 @@ def image_source(
     return flux * view.observe((rays / jnp.maximum(magnification, 1e-20))[None]), magnification
 
 
-def galaxies(view: Camera, rows: Array) -> Float[Array, "h w c"]:
-    """Return the flux of Sérsic galaxies, one a row as in `scene_parameters.draw_scene`."""
+def galaxies(
+    view: Camera, rows: Array, number: Array | int | None = None, others: Array | float = 0.0
+) -> Float[Array, "h w c"]:
+    """Return the flux of Sérsic galaxies, one a row as in `scene_parameters.draw_scene`.
+
+    Of the first `number` rows (all where None), together with the `others`, flux a ray of every band.
+    """
 
     def add_row(i: Array, total: Array) -> Array:
         magnitude, old, z, *profile = rows[i]
         flux = band_flux(magnitude, old, z, view.instrument)[:, None, None]
         return total + flux * light.sersic(view.grid, view.pitch, *profile)
 
-    nothing = jnp.zeros((len(view.instrument.bands), *view.grid[0].shape))
-    return view.observe(jax.lax.fori_loop(0, len(rows), add_row, nothing))
+    total = jnp.zeros((len(view.instrument.bands), *view.grid[0].shape)) + others
+    return view.observe(jax.lax.fori_loop(0, len(rows) if number is None else number, add_row, total))
 
 
 def foreground(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:
@@ -103,28 +108,23 @@ def foreground(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:
     An absent component costs nothing where scenes run one by one (`lax.map` on the CPU).
     """
 
-    def flux(magnitude: Array, old: Array, z: Array) -> Array:
-        return band_flux(magnitude, old, z, view.instrument)[:, None, None]
-
-    def add_row(i: Array, total: Array) -> Array:
-        magnitude, old, z, *profile = s["rows"][order[i]]
-        return total + flux(magnitude, old, z) * light.sersic(view.grid, view.pitch, *profile)
+    def flux(name: str) -> Array:
+        magnitude, old = s[f"{name}_magnitude"], s[f"{name}_old"]
+        return band_flux(magnitude, old, s["z_l"], view.instrument)[:, None, None]
 
     def spiral() -> Array:
-        shape = light.spiral_disc(view.grid, *(s[name] for name in SPIRAL))
-        return flux(s["spiral_magnitude"], s["spiral_old"], s["z_l"]) * shape
+        return flux("spiral") * light.spiral_disc(view.grid, *(s[name] for name in SPIRAL))
 
     def annulus() -> Array:
-        shape = light.ring_or_arc(view.grid, *(s[name] for name in ANNULUS))
-        return flux(s["annulus_magnitude"], s["annulus_old"], s["z_l"]) * shape
+        return flux("annulus") * light.ring_or_arc(view.grid, *(s[name] for name in ANNULUS))
 
     nothing = jnp.zeros((len(view.instrument.bands), *view.grid[0].shape))
     # No kind has both a spiral disc and an annulus.
     which = jnp.isfinite(s["spiral_magnitude"]) + 2 * jnp.isfinite(s["annulus_magnitude"])
-    total = jax.lax.switch(which, (lambda: nothing, spiral, annulus))
+    disc_or_arc = jax.lax.switch(which, (lambda: nothing, spiral, annulus))
     present = jnp.isfinite(s["rows"][:, 0])
-    order = jnp.argsort(~present, stable=True)
-    return view.observe(jax.lax.fori_loop(0, present.sum(), add_row, total))
+    rows = s["rows"][jnp.argsort(~present, stable=True)]
+    return galaxies(view, rows, present.sum(), disc_or_arc)
 
 
 def starlight(view: Camera, s: dict[str, Array]) -> Float[Array, "h w c"]:

@@ -54,11 +54,10 @@ def draw_scene(key: PRNGKeyArray, kind: Array, lens: dict[str, Array], side: flo
     special, central, company, field = jnp.split(
         jax.random.uniform(key, (int(edges[-1]),), minval=1e-6), edges[:-1]
     )
-    x, y = lens["x"], lens["y"]
-    s = {**lens, **_special(special, kind, lens, x, y)}
+    s = {**lens, **_special(special, kind, lens)}
     rows = [
-        _central(central, kind, s, x, y),
-        _companions(company.reshape(7, COMPANION_SLOTS), kind, s, x, y),
+        _central(central, kind, s),
+        _companions(company.reshape(7, COMPANION_SLOTS), kind, s),
         _field(field.reshape(10, FIELD_SLOTS), side),
     ]
     return {**s, "rows": jnp.concatenate(rows)}
@@ -73,10 +72,10 @@ def lens_galaxy(s: dict[str, Array]) -> Array:
     """Return the rows (as in `draw_scene`) of the central galaxy of a lens: its bulge and disc."""
     none = jnp.zeros(())
     whole = {**s, "late_bulge": none, "second_share": none}
-    return _central(jnp.zeros(2), jnp.zeros((), jnp.int32), whole, s["x"], s["y"])
+    return _central(jnp.zeros(2), jnp.zeros((), jnp.int32), whole)
 
 
-def _central(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> Array:
+def _central(u: Array, kind: Array, s: dict[str, Array]) -> Array:
     """Return bulge and disc of the central galaxy; a spiral's disc is drawn elsewhere, with its arms."""
     late = (kind == K.SPIRAL) | (kind == K.EDGE_ON)
     bulge = jnp.where(late, s["late_bulge"], s["bulge_fraction"])
@@ -93,8 +92,8 @@ def _central(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> 
         s["n_lens"],
         jnp.where(kind == K.SPIRAL, 0.5 + 0.5 * s["q"], s["q"]),
         s["phi"],
-        x,
-        y,
+        s["x"],
+        s["y"],
     ]
     disc_row = [
         s["mag_lens"] + _magnitude_of(disc_share),
@@ -104,13 +103,13 @@ def _central(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> 
         jnp.ones(()),
         jnp.where(edge, edge_q, jnp.clip(s["q"], 0.3, 0.95)),
         s["phi"],
-        x,
-        y,
+        s["x"],
+        s["y"],
     ]
     return jnp.stack([jnp.stack(bulge_row), jnp.stack(disc_row)])
 
 
-def _companions(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> Array:
+def _companions(u: Array, kind: Array, s: dict[str, Array]) -> Array:
     """Draw companions that share the flux of the arcs, at 0.5–2.5 θE; or a merger's second galaxy."""
     number = 1 + jnp.floor(u[0, 0] * COMPANION_SLOTS)
     slot = jnp.arange(COMPANION_SLOTS)
@@ -130,8 +129,8 @@ def _companions(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) 
         jnp.where(merger, s["n_lens"], 0.8 + 1.2 * u[5]),
         0.4 + 0.55 * u[5],
         jnp.pi * u[6],
-        x + distance * jnp.cos(angle),
-        y + distance * jnp.sin(angle),
+        s["x"] + distance * jnp.cos(angle),
+        s["y"] + distance * jnp.sin(angle),
     ]
     return jnp.stack([jnp.broadcast_to(c, (COMPANION_SLOTS,)) for c in columns], -1)
 
@@ -153,7 +152,7 @@ def _field(u: Array, side: float) -> Array:
     return jnp.stack(columns, -1)
 
 
-def _special(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> dict[str, Array]:
+def _special(u: Array, kind: Array, s: dict[str, Array]) -> dict[str, Array]:
     """Draw the spiral disc, and the ring or tidal arc that has about the flux of a lensed image."""
     bulge = 0.15 + 0.3 * u[12]
     ring, merger = kind == K.RING_GALAXY, kind == K.MERGER
@@ -175,7 +174,7 @@ def _special(u: Array, kind: Array, s: dict[str, Array], x: Array, y: Array) -> 
         "annulus_q": jnp.where(ring, 0.55 + 0.43 * u[10], 0.7 + 0.3 * u[10]),
         "annulus_phi": 2 * jnp.pi * u[11],
         "annulus_extent": jnp.where(ring, 50.0, 0.3 + 0.5 * u[1]),
-        "annulus_x": x + jnp.where(merger, away * jnp.cos(direction), 0.0),
-        "annulus_y": y + jnp.where(merger, away * jnp.sin(direction), 0.0),
+        "annulus_x": s["x"] + jnp.where(merger, away * jnp.cos(direction), 0.0),
+        "annulus_y": s["y"] + jnp.where(merger, away * jnp.sin(direction), 0.0),
         "annulus_old": jnp.where(merger, 0.2 + 0.5 * u[8], s["old_source"]),
     }

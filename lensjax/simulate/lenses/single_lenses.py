@@ -11,17 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.simulate.lenses import optics, render
+from lensjax.simulate.lenses import evidence, optics, render
 from lensjax.simulate.lenses.artefacts import EVERY, add_artefacts, draw_artefact
-from lensjax.simulate.lenses.evidence import (
-    TRUTH,
-    LensRule,
-    arc_mask,
-    is_found,
-    may_be_found,
-    pixel_noise,
-    signal_to_noise,
-)
+from lensjax.simulate.lenses.evidence import TRUTH, LensRule
 from lensjax.simulate.lenses.instruments import Instrument
 from lensjax.simulate.lenses.kinds import LENS_KINDS, LENS_WEIGHTS, is_lens, pick
 from lensjax.simulate.lenses.scene import Scene
@@ -42,20 +34,20 @@ def _found_lens(
 
     def draw(attempt: Array) -> tuple:
         s = draw_lens(jax.random.fold_in(key, attempt), lens_kind, instrument)
-        return attempt + 1, s, may_be_found(s, instrument, rule)
+        return attempt + 1, s, evidence.may_be_found(s, instrument, rule)
 
     def look(attempt: Array) -> tuple:
         attempt, s, _ = repeat_until_found(draw, attempt)
         source_flux, magnification = render.lensed_source(view, s)
         glare = render.galaxies(quick_view, lens_galaxy(s))
-        noise = pixel_noise(background_sigma(s, instrument), glare, instrument)
-        mask = arc_mask(source_flux, noise)
+        noise = evidence.pixel_noise(background_sigma(s, instrument), glare, instrument)
+        mask = evidence.arc_mask(source_flux, noise)
         s |= {
             "magnification": magnification,
-            "snr": signal_to_noise(source_flux, noise),
+            "snr": evidence.signal_to_noise(source_flux, noise),
             "n_pix_source": mask.sum(),
         }
-        return attempt, s, source_flux, mask, is_found(s, instrument, rule)
+        return attempt, s, source_flux, mask, evidence.is_found(s, instrument, rule)
 
     return repeat_until_found(look, jnp.zeros((), jnp.int32))[1:4]
 

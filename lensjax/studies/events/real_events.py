@@ -27,7 +27,8 @@ from lensjax.runtime import logs
 from lensjax.simulate.events.glitches import MASK_ENERGY, MASK_FRACTION, make_evidence_config
 from lensjax.specs import MethodSpec
 from lensjax.spectrogram.pictures import get_picture_options
-from lensjax.spectrogram.qtransform import measure_asd, q_scan, whiten
+from lensjax.spectrogram.qtransform import q_scan
+from lensjax.spectrogram.whitening import measure_asd, whiten
 from lensjax.studies import common
 
 EVENTS = (
