@@ -9,21 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from lensjax.report import score_table as table
 from lensjax.report.figures.benchmark import cascade_figure, heat_figure
 from lensjax.report.figures.panels import save_figure
 from lensjax.report.names import BY_ASKING
-from lensjax.report.score_table import (
-    COSTS,
-    find_winner,
-    format_cost,
-    format_score,
-    heading,
-    is_row_baseline,
-    read_triple,
-    score_names,
-)
-
-__all__ = ["COSTS", "markdown", "write", "write_csv"]
 
 
 def write(out: Path, rows: Sequence[Mapping[str, Any]], cascades: Mapping[str, Any]) -> None:
@@ -40,36 +29,34 @@ def write(out: Path, rows: Sequence[Mapping[str, Any]], cascades: Mapping[str, A
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return two tables, truth and the rest with the costs; the best method of a column is bold."""
-    rows, names = sorted(rows, key=is_row_baseline), score_names(rows)
+    rows, names = sorted(rows, key=table.is_row_baseline), table.score_names(rows)
     asked = [name for name in names if name in BY_ASKING]
     truth = [name for name in names if name not in BY_ASKING]
-    return [*_table(rows, truth, {}), "", *_table(rows, asked, COSTS)]
+    return [*_table(rows, truth, {}), "", *_table(rows, asked, table.COSTS)]
 
 
 def _table(rows: Sequence[Mapping[str, Any]], names: Sequence[str], costs: Mapping[str, str]) -> list[str]:
-    heads = [*map(heading, names), *costs.values()]
-    lines = [f"| method | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
-    winners = {name: find_winner(rows, name) for name in names}
+    heads = [*map(table.heading, names), *costs.values()]
+    lines = []
+    winners = {name: table.find_winner(rows, name) for name in names}
     for i, row in enumerate(rows):
-        texts = {name: format_score(row, name, interval=True) for name in names}
-        cells = [f"**{text}**" if winners[name] == i else text for name, text in texts.items()]
-        cells += [format_cost(row, name) for name in costs]
-        lines.append(
-            f"| {row['method']}{' (trivial)' if is_row_baseline(row) else ''} | {' | '.join(cells)} |"
-        )
-    return lines
+        texts = {name: table.format_score(row, name, interval=True) for name in names}
+        cells = [row["method"] + (" (trivial)" if table.is_row_baseline(row) else "")]
+        cells += [f"**{text}**" if winners[name] == i else text for name, text in texts.items()]
+        lines.append([*cells, *(table.format_cost(row, name) for name in costs)])
+    return table.markdown_table(["method", *heads], lines)
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write a line a method: mean, low and high of every score, and the costs."""
-    names = score_names(rows)
+    names = table.score_names(rows)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         ends = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-        writer.writerow(["method", "trivial", "n", *ends, *COSTS])
-        for row in sorted(rows, key=is_row_baseline):
-            values = [v for name in names for v in (read_triple(row, name) or (np.nan,) * 3)]
-            values += [row.get("cost", {}).get(name, np.nan) for name in COSTS]
+        writer.writerow(["method", "trivial", "n", *ends, *table.COSTS])
+        for row in sorted(rows, key=table.is_row_baseline):
+            values = [v for name in names for v in (table.read_triple(row, name) or (np.nan,) * 3)]
+            values += [row.get("cost", {}).get(name, np.nan) for name in table.COSTS]
             writer.writerow(
-                [row["method"], int(is_row_baseline(row)), row["n"], *(f"{v:.6g}" for v in values)]
+                [row["method"], int(table.is_row_baseline(row)), row["n"], *(f"{v:.6g}" for v in values)]
             )

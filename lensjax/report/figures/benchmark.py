@@ -8,38 +8,30 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from lensjax.report import score_table as table
 from lensjax.report.figures.panels import GREY, make_figure
 from lensjax.report.names import NEUTRAL, method_label
-from lensjax.report.score_table import (
-    COSTS,
-    find_winner,
-    format_cost,
-    format_score,
-    heading,
-    is_row_baseline,
-    rank_rows,
-    score_names,
-)
 
 
 def heat_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw methods × scores: numbers, coloured by the place in the column; trivial maps below a line."""
-    rows, names = sorted(rows, key=is_row_baseline), score_names(rows)
-    spread = any(row.get("spread") for row in rows)
-    figure = make_figure(3.2 + (1.0 if spread else 0.72) * (len(names) + len(COSTS)), 1.9 + 0.25 * len(rows))
+    rows, names = sorted(rows, key=table.is_row_baseline), table.score_names(rows)
+    wide, blank = 1.0 if any(row.get("spread") for row in rows) else 0.72, np.full(len(rows), np.nan)
+    figure = make_figure(3.2 + wide * (len(names) + len(table.COSTS)), 1.9 + 0.25 * len(rows))
     axis = figure.subplots()
-    columns = [np.full(len(rows), np.nan) if name in NEUTRAL else rank_rows(rows, name) for name in names]
-    colours = np.stack([*columns, *[np.full(len(rows), np.nan)] * len(COSTS)], axis=1)
+    columns = [blank if name in NEUTRAL else table.rank_rows(rows, name) for name in names]
+    colours = np.stack([*columns, *[blank] * len(table.COSTS)], axis=1)
     axis.imshow(colours, cmap="RdYlGn_r", vmin=0, vmax=1, aspect="auto", alpha=0.75)
-    winners = [find_winner(rows, name) for name in names]
+    winners = [table.find_winner(rows, name) for name in names]
     for i, row in enumerate(rows):
-        texts = [*(format_score(row, name) for name in names), *(format_cost(row, name) for name in COSTS)]
+        texts = [table.format_score(row, name) for name in names]
+        texts += [table.format_cost(row, name) for name in table.COSTS]
         for j, text in enumerate(texts):
             bold = "bold" if j < len(names) and winners[j] == i else "normal"
             axis.text(j, i, text, ha="center", va="center", fontsize=7, weight=bold)
-    axis.axhline(len(rows) - sum(map(is_row_baseline, rows)) - 0.5, color="black", lw=1.2)
+    axis.axhline(len(rows) - sum(map(table.is_row_baseline, rows)) - 0.5, color="black", lw=1.2)
     axis.axvline(len(names) - 0.5, color="black", lw=0.6)
-    heads = [*map(heading, names), *COSTS.values()]
+    heads = [*map(table.heading, names), *table.COSTS.values()]
     axis.set_xticks(range(len(heads)), heads, fontsize=8, rotation=40, ha="left", rotation_mode="anchor")
     axis.set_yticks(range(len(rows)), [method_label(row["method"]) for row in rows], fontsize=8)
     axis.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)

@@ -26,7 +26,7 @@ from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection import maps
 from lensjax.inspection.restore import Trained, restore
 from lensjax.ops.stored_images import to_float32
-from lensjax.report.figures import real_lenses as figures
+from lensjax.report.figures import studies as figures
 from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.studies import common
