@@ -17,7 +17,7 @@ from lensjax.studies.lenses import real_lenses as real
 from lensjax.studies.lenses import real_variants
 from lensjax.studies.lenses import ring_profiles as annuli
 
-SCALE, EDGES = 0.05, annuli.make_ring_edges()
+SCALE, EDGES = 0.05, annuli.RING_EDGES
 CONFIG = Config(
     data=LensData(instrument="hst_f814w", size=32, train=1, validation=1, test=1),
     model=ModelConfig(features=(4, 6), hidden=8, attention=AttentionConfig(at=("stage2",))),

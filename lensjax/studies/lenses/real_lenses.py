@@ -232,7 +232,7 @@ def measure_map_energy(
     Raises:
       UserError: no lens has a radius, or a method is unknown.
     """
-    lenses, edges, scaled = images.lenses, ring_profiles.make_ring_edges(), np.linspace(0, 2, 21)
+    lenses, edges, scaled = images.lenses, ring_profiles.RING_EDGES, np.linspace(0, 2, 21)
     known = np.flatnonzero(np.isfinite(lenses.theta_e))
     if not known.size:
         raise UserError("no lens has a published Einstein radius: pass --methods with nothing after it.")
