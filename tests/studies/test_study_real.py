@@ -16,6 +16,7 @@ from lensjax.studies.lenses import real_images as inputs
 from lensjax.studies.lenses import real_lenses as real
 from lensjax.studies.lenses import real_variants
 from lensjax.studies.lenses import ring_profiles as annuli
+from lensjax.training.restore_run import blank_state
 
 SCALE, EDGES = 0.05, annuli.RING_EDGES
 CONFIG = Config(
