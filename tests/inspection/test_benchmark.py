@@ -25,6 +25,7 @@ from lensjax.inspection.default_methods import default_methods
 from lensjax.inspection.restore import restore
 from lensjax.models import published
 from lensjax.report import benchmark as report
+from lensjax.report.score_table import find_winner
 from lensjax.studies.maps import benchmark_over_seeds as study
 
 ROOT = Path(__file__).resolve().parents[2]
