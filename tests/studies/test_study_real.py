@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,6 +119,14 @@ def trained(folder: Path, seed: int, config: Config = CONFIG) -> Trained:
     return Trained(folder, config, build(config.model), params, {}, [])
 
 
+def change_domain(run: Trained, **changes) -> Trained:
+    """The same run, as if its data had other bands or another pixel scale."""
+    changed = dataclasses.replace(run)
+    seen = {"bands": run.bands, "pixel_scale": run.pixel_scale}
+    changed.__dict__["domain"] = SimpleNamespace(**(seen | changes))  # a cached property
+    return changed
+
+
 def test_scores_of_a_network_and_what_follows(files, tmp_path):
     runs = [trained(tmp_path / "seed0", 0)]
     places = files / "lenses", files / "galaxies", files / "rings.npz"
@@ -159,11 +168,11 @@ def test_runs_that_do_not_belong_together_are_refused(files, tmp_path):
     run = trained(tmp_path / "a", 0)
     with pytest.raises(ValueError, match="no run was given"):
         inputs.read_real_images([], *places)
-    coarse = dataclasses.replace(run, pixel_scale=0.1)
+    coarse = change_domain(run, pixel_scale=0.1)
     with pytest.raises(ValueError, match="another size or scale"):
         inputs.read_real_images([run, coarse], *places)
     with pytest.raises(ValueError, match="no lens finder of one band"):
-        inputs.read_real_images([dataclasses.replace(run, bands=("Y", "J"))], *places)
+        inputs.read_real_images([change_domain(run, bands=("Y", "J"))], *places)
     with pytest.raises(ValueError, match=r"no test_predictions.npz"):
         real.read_own_simulations(dataclasses.replace(run, workdir=tmp_path))
     with pytest.raises(ValueError, match="is no .npz with images and ring"):

@@ -8,21 +8,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from lensjax.report.figures.panels import BLUE, GREY, RED, make_figure
+from lensjax.report.figures.panels import BLUE, GREY, RED, make_figure, save_figure
 
 SHADES = ("#1f4e9c", "#2f8f6b", "#b3661e", "#6b3f8f")
 """Of false-positive rates."""
 COLOURS = (BLUE, "#c77700", "#2e7d32", "#7b3fa0", "#00838f")
 """Of sets of images, and of methods."""
-
-
-def save_png(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG; the folder is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    return path
 
 
 def draw_dots(
@@ -58,7 +50,7 @@ def draw_dots(
         axes[0].axvline(value, color=RED, linestyle="--", linewidth=1)
         at = {"xytext": (3, 0), "textcoords": "offset points", "ha": "left", "va": "top"}
         axes[0].annotate(label, (value, -0.45), color=RED, fontsize=8, **at)
-    return save_png(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_map(path: Path, values: np.ndarray) -> Path:
@@ -71,7 +63,7 @@ def draw_map(path: Path, values: np.ndarray) -> Path:
         shown = axis.imshow(window, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
         axis.set(xticks=[], yticks=[])
     figure.colorbar(shown, ax=axes, shrink=0.8)
-    return save_png(figure, path)
+    return save_figure(figure, path)
 
 
 # ---- recall: rare kinds at several rates, and the selection function ----
@@ -105,7 +97,7 @@ def draw_kinds(
     handles, labels = axis.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
     figure.legend(once.values(), once.keys(), loc="outside upper center", ncols=4, fontsize=8, frameon=False)
-    return save_png(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_recall(
@@ -130,7 +122,7 @@ def draw_selection(path: Path, result: Mapping[str, Any], labels: Mapping[str, s
     for axis in axes[panels:]:
         axis.set_axis_off()
     figure.suptitle(f"recall at a false-positive rate of {result['fpr']:g}", fontsize=11)
-    return save_png(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_curve(axis: Axes, points: Sequence[Mapping[str, Any]], label: str, cut: float | None) -> None:
@@ -177,7 +169,7 @@ def draw_real_lenses(path: Path, result: Mapping[str, Any]) -> Path:
     draw_scores(axes[0], result)
     if profiles:
         draw_profiles(axes[1], profiles)
-    return save_png(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_scores(axis: Axes, result: Mapping[str, Any]) -> None:
