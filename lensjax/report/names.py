@@ -59,18 +59,10 @@ SCORES = {
 }
 
 LOWER_IS_BETTER = (
-    "centre_distance",
-    "centre_distance_arcsec",
-    "centre_distance_s",
-    "centre_distance_octaves",
-    "centre_distance_hz",
-    "deletion",
-    "road_most",
-    "infidelity",
-    "max_sensitivity",
-    "randomised",
+    "centre_distance", "centre_distance_arcsec", "centre_distance_s", "centre_distance_octaves",
+    "centre_distance_hz", "deletion", "road_most", "infidelity", "max_sensitivity", "randomised",
     "labels_shuffled",
-)
+)  # fmt: skip
 BY_ASKING = (
     "deletion", "insertion", "road_most", "road_least", "infidelity", "mu_fidelity", "sparseness",
     "max_sensitivity", "randomised", "labels_shuffled",

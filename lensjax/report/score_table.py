@@ -7,7 +7,7 @@ trivial maps are known by name or by `baseline=True`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,3 +110,12 @@ def format_score(row: Mapping[str, Any], name: str, interval: bool = False) -> s
 def format_cost(row: Mapping[str, Any], name: str) -> str:
     """Return a cost of a method, as in `COSTS`."""
     return number(row.get("cost", {}).get(name, np.nan), 2)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(cells)} |" for cells in rows),
+    ]

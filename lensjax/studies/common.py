@@ -27,6 +27,7 @@ from lensjax.evaluation import predict
 from lensjax.explain import options_of
 from lensjax.inspection import maps
 from lensjax.inspection.restore import Trained
+from lensjax.report.score_table import markdown_table as markdown_table
 from lensjax.runtime import logs, parallel
 from lensjax.runtime.command_line import run_command
 from lensjax.runtime.errors import UserError
@@ -195,15 +196,6 @@ def format_change(mean: float, low: float, high: float, digits: int) -> str:
     """Format `+0.12 (-0.03 to +0.27)`; without an interval where there is none, such as of one seed."""
     interval = f" ({low:+.{digits}f} to {high:+.{digits}f})" if np.isfinite(low) else ""
     return f"{mean:+.{digits}f}{interval}"
-
-
-def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a Markdown table."""
-    return [
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-        *(f"| {' | '.join(cells)} |" for cells in rows),
-    ]
 
 
 def save_study(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from lensjax.studies.lenses import real_variants
 from lensjax.studies.lenses import ring_profiles as annuli
 from lensjax.training.restore_run import blank_state
 
-SCALE, EDGES = 0.05, annuli.make_ring_edges()
+SCALE, EDGES = 0.05, annuli.RING_EDGES
 CONFIG = Config(
     data=LensData(instrument="hst_f814w", size=32, train=1, validation=1, test=1),
     model=ModelConfig(features=(4, 6), hidden=8, attention=AttentionConfig(at=("stage2",))),
@@ -118,6 +119,14 @@ def trained(folder: Path, seed: int, config: Config = CONFIG) -> Trained:
     return Trained(folder, config, build(config.model), params, {}, [])
 
 
+def change_domain(run: Trained, **changes) -> Trained:
+    """The same run, as if its data had other bands or another pixel scale."""
+    changed = dataclasses.replace(run)
+    seen = {"bands": run.bands, "pixel_scale": run.pixel_scale}
+    changed.__dict__["domain"] = SimpleNamespace(**(seen | changes))  # a cached property
+    return changed
+
+
 def test_scores_of_a_network_and_what_follows(files, tmp_path):
     runs = [trained(tmp_path / "seed0", 0)]
     places = files / "lenses", files / "galaxies", files / "rings.npz"
@@ -159,15 +168,11 @@ def test_runs_that_do_not_belong_together_are_refused(files, tmp_path):
     run = trained(tmp_path / "a", 0)
     with pytest.raises(ValueError, match="no run was given"):
         inputs.read_real_images([], *places)
-
-    def with_data(**changes):
-        data = dataclasses.replace(run.config.data, **changes)
-        return dataclasses.replace(run, config=dataclasses.replace(run.config, data=data))
-
+    coarse = change_domain(run, pixel_scale=0.1)
     with pytest.raises(ValueError, match="another size or scale"):
-        inputs.read_real_images([run, with_data(size=2 * run.config.data.size)], *places)
+        inputs.read_real_images([run, coarse], *places)
     with pytest.raises(ValueError, match="no lens finder of one band"):
-        inputs.read_real_images([with_data(instrument="euclid")], *places)
+        inputs.read_real_images([change_domain(run, bands=("Y", "J"))], *places)
     with pytest.raises(ValueError, match=r"no test_predictions.npz"):
         real.read_own_simulations(dataclasses.replace(run, workdir=tmp_path))
     with pytest.raises(ValueError, match="is no .npz with images and ring"):

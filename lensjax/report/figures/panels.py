@@ -47,7 +47,11 @@ def _characters() -> frozenset[int]:
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure; a PDF has its fonts embedded as TrueType, and the same figure gives the same bytes."""
+    """Write a figure, into a folder that is made where it is missing.
+
+    A PDF has its fonts embedded as TrueType, and the same figure gives the same bytes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
     with matplotlib.rc_context({"pdf.fonttype": 42}):
         figure.savefig(path, dpi=130, **options)

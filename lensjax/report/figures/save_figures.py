@@ -194,10 +194,8 @@ def save_figures(
 
 def save_film(out: Path, film: Film, *, bands: Sequence[str] = (), events: EventGrid | None = None) -> Path:
     """Write a film strip into `out`, as PDF too, and return the path of the PNG."""
-    out.mkdir(parents=True, exist_ok=True)
-    return _save_kinds(film_figure(film, bands=bands, events=events), out / f"dream_{_file_name(film.name)}")[
-        0
-    ]
+    figure = film_figure(film, bands=bands, events=events)
+    return _save_kinds(figure, out / f"dream_{_file_name(film.name)}")[0]
 
 
 def _save_kinds(figure: Figure, path: Path) -> list[Path]:

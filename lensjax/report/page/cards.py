@@ -60,7 +60,7 @@ def view_card(entry: Entry, index: int, page: Page) -> dict[str, Any]:
     grid = page.events
     layout = pixels.layouts(entry.image.shape[:-1])[0]
     if grid is None:
-        under = _encode_luminance(entry)
+        under = png.encode(_paint(entry, pixels.luminance, pixels.layouts(entry.image.shape[:-1])[1]))
         picture, position = _view_picture(entry, page.bands), _view_position(entry, page.pixel_scale)
     else:
         under = event_cards.encode_grey(entry, page.log)
@@ -98,11 +98,6 @@ def make_state(entry: Entry, page: Page) -> dict[str, Any]:
         **error, "sigma": None if sigma is None else math.hypot(*sigma),
         "scores": entry.scores, "notes": " ".join(entry.notes),
     }  # fmt: skip
-
-
-def _encode_luminance(entry: Entry) -> bytes:
-    """Return the grey PNG that lies under the maps."""
-    return png.encode(_paint(entry, pixels.luminance, pixels.layouts(entry.image.shape[:-1])[1]))
 
 
 def _paint(entry: Entry, paint: Callable[[np.ndarray], np.ndarray], layout: PictureLayout) -> np.ndarray:

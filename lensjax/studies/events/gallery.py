@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lensjax.data.gravity_spy.training_set import read_golden
 from lensjax.event_axes import CLASSES, PLANES
-from lensjax.report.figures.event_sheet import draw_sheet
+from lensjax.report.figures.contact_sheet import draw_event_sheet
 from lensjax.runtime.command_line import run_command
 from lensjax.simulate.events.glitches import examples
 from lensjax.specs import check_names
@@ -44,7 +44,7 @@ def main(options: EventGalleryOptions) -> None:
     golden = {CLASSES[e["label"]]: e["image"] for e in real}
     events = {name: [e for e in made if CLASSES[e["label"]] == name] for name in CLASSES}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    draw_sheet(events, golden, options.out, not options.plain)
+    draw_event_sheet(events, golden, options.out, not options.plain)
     print(f"wrote {options.out}")
 
 

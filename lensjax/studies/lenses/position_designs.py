@@ -72,7 +72,11 @@ def main(options: PositionDesignOptions) -> None:
     configs = plan_designs(options)
     data = next(iter(configs.values())).data
     assert isinstance(data, LensData)  # as the plan has seen
-    finished = train_designs(options, configs)
+    # What starts from another run waits for all of those.
+    first = {key: config for key, config in configs.items() if not config.init}
+    later = {key: config for key, config in configs.items() if config.init}
+    finished = common.train_runs(options.out, first, options.jobs)
+    finished |= common.train_runs(options.out, later, options.jobs)
     test = common.held_out_simulations(data, options.test, options.test_seed)
     lenses = np.flatnonzero(test.label == 1)[: options.lenses]
     rows: dict[str, list[Measured]] = {
@@ -115,16 +119,6 @@ def plan_designs(options: PositionDesignOptions) -> dict[common.NamedSeed, Confi
             init = str(options.out / starts[name] / f"seed{seed}")
             configs[name, seed] = replace(configs[name, seed], init=init)
     return configs
-
-
-def train_designs(
-    options: PositionDesignOptions, configs: Mapping[common.NamedSeed, Config]
-) -> dict[common.NamedSeed, Path]:
-    """Train what is missing, `jobs` at once; what starts from another run waits for all of those."""
-    first = {key: config for key, config in configs.items() if not config.init}
-    later = {key: config for key, config in configs.items() if config.init}
-    finished = common.train_runs(options.out, first, options.jobs)
-    return finished | common.train_runs(options.out, later, options.jobs)
 
 
 def compare_readings(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lensjax.config import LensData
-from lensjax.report.figures import recall as figures
+from lensjax.report.figures import studies as figures
 from lensjax.runtime import jax_setup
 from lensjax.simulate.lenses.evidence import LensRule
 from lensjax.simulate.lenses.kinds import COMPOUND_KINDS, shares

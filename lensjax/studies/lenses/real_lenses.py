@@ -26,7 +26,7 @@ from lensjax.evaluation import intervals, metrics, rank_metrics
 from lensjax.inspection import maps
 from lensjax.inspection.restore import Trained, restore
 from lensjax.ops.stored_images import to_float32
-from lensjax.report.figures import real_lenses as figures
+from lensjax.report.figures import studies as figures
 from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.studies import common
@@ -232,7 +232,7 @@ def measure_map_energy(
     Raises:
       UserError: no lens has a radius, or a method is unknown.
     """
-    lenses, edges, scaled = images.lenses, ring_profiles.make_ring_edges(), np.linspace(0, 2, 21)
+    lenses, edges, scaled = images.lenses, ring_profiles.RING_EDGES, np.linspace(0, 2, 21)
     known = np.flatnonzero(np.isfinite(lenses.theta_e))
     if not known.size:
         raise UserError("no lens has a published Einstein radius: pass --methods with nothing after it.")

@@ -15,13 +15,9 @@ from lensjax.types import Bool, Float
 
 WIDTH = 0.2  # arcsec, of a ring
 OUTER = 2.3  # arcsec, of the disc: what a field of 4.8″ holds whole
+RING_EDGES = np.arange(0, OUTER + 1e-9, WIDTH)  # arcsec
 NUMBERS = ("own", "others", "swapped", "p_rings", "p_swapped")
 Profiles = Float[np.ndarray, "n r"]
-
-
-def make_ring_edges(width: float = WIDTH, outer: float = OUTER) -> Float[np.ndarray, " e"]:
-    """Return the edges of the rings, arcseconds."""
-    return np.arange(0, outer + 1e-9, width)
 
 
 def measure_profiles(
@@ -46,12 +42,6 @@ def measure_profiles(
     return found
 
 
-def find_own_ring(theta_e: Float[np.ndarray, " n"], edges: np.ndarray) -> np.ndarray:
-    """Return the number of the ring that each Einstein radius lies in; −1 for none."""
-    ring = np.digitize(theta_e, edges) - 1
-    return np.where(np.isfinite(theta_e) & (ring < len(edges) - 1), ring, -1)
-
-
 def compare_radii(
     profile: Profiles,
     theta_e: Float[np.ndarray, " n"],
@@ -67,8 +57,8 @@ def compare_radii(
     the middle gets for nothing. `p_rings` is the share of random rings, one a lens, that do as well;
     `p_swapped` that of random exchanges (one-sided, Phipson & Smyth 2010: never 0).
     """
-    ring = find_own_ring(theta_e, edges)
-    keep = ring >= 0
+    ring = np.digitize(theta_e, edges) - 1
+    keep = np.isfinite(theta_e) & (ring >= 0) & (ring < len(edges) - 1)
     profile, ring = profile[keep], ring[keep]
     n, rings = profile.shape
     if n < 2:

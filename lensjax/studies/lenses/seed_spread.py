@@ -16,9 +16,8 @@ import numpy as np
 
 from lensjax.evaluation import predict
 from lensjax.inspection import default_methods, examples, maps, result_files
-from lensjax.inspection.restore import Trained, restore
+from lensjax.inspection.restore import restore
 from lensjax.runtime import jax_setup
-from lensjax.specs import MethodSpec
 from lensjax.studies import common
 
 METRICS = (
@@ -65,7 +64,10 @@ def main(options: SeedSpreadOptions) -> None:
     metrics = [
         predict.summarise(common.predict_source(trained, test), test, trained.config) for trained in runs
     ]
-    scores = [score_methods(trained, lenses, methods, options.chunk) for trained in runs]
+    scores = []
+    for trained in runs:
+        found, _ = common.make_maps(trained, lenses, methods, target="lens", chunk=options.chunk)
+        scores.append(result_files.score_table(maps.score(lenses, found), 0))
     result = {
         "data": asdict(data) | {"test": options.test, "seed": options.test_seed},
         "seeds": options.seeds,
@@ -75,14 +77,6 @@ def main(options: SeedSpreadOptions) -> None:
     }
     lines = [*tabulate_metrics(metrics), "", *tabulate_maps(scores, len(lenses))]
     common.save_study(options.out, lines, result)
-
-
-def score_methods(
-    trained: Trained, lenses: Sequence[maps.Item], methods: Sequence[MethodSpec], chunk: int
-) -> list[dict[str, Any]]:
-    """Return the table of methods of one network."""
-    found, _ = common.make_maps(trained, lenses, methods, target="lens", chunk=chunk)
-    return result_files.score_table(maps.score(lenses, found), 0)
 
 
 def tabulate_metrics(metrics: Sequence[dict[str, Any]]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lensjax.config import LensData
-from lensjax.report.figures import recall as figures
+from lensjax.report.figures import studies as figures
 from lensjax.runtime import jax_setup
 from lensjax.runtime.errors import UserError
 from lensjax.simulate.lenses import edit_scene

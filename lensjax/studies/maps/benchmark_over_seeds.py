@@ -21,7 +21,7 @@ import numpy as np
 
 from lensjax.report import benchmark as report
 from lensjax.report.names import LOWER_IS_BETTER, NEUTRAL, score_label
-from lensjax.report.score_table import is_row_baseline, score_names
+from lensjax.report.score_table import COSTS, is_row_baseline, score_names
 from lensjax.runtime.errors import UserError
 from lensjax.studies import common
 
@@ -91,7 +91,7 @@ def average_tables(tables: Sequence[list[MethodRow]]) -> list[MethodRow]:
             row[name] = (float(values.mean()), float(values.min()), float(values.max()))
             if len(values) > 1:
                 row["spread"][name] = float(values.std(ddof=1))
-        row["cost"] = {name: float(np.median([one["cost"][name] for one in each])) for name in report.COSTS}
+        row["cost"] = {name: float(np.median([one["cost"][name] for one in each])) for name in COSTS}
         rows.append(row)
     return rows
 

@@ -60,9 +60,8 @@ def main(options: CompareVariantsOptions) -> None:
     for variant, workdirs in find_runs(options.folder, options.only).items():
         for workdir in workdirs:
             trained = restore(workdir)
-            rows.setdefault(variant, []).append(
-                read_test_scores(trained) | score_maps(trained, options, options.methods)
-            )
+            own = {name: trained.summary["test"].get(name) for name in WHAT}
+            rows.setdefault(variant, []).append(own | score_maps(trained, options, options.methods))
     controls = score_maps(trained, options, tuple(TRIVIAL))
     lines = tabulate_variants(rows, controls, options.scores)
     figure = draw_variants(options.out / "table.png", rows, options.scores[0])
@@ -93,11 +92,6 @@ def find_runs(folder: Path, only: Sequence[str]) -> dict[str, list[Path]]:
                 "in pairs. Let train.py --ablate end first, or leave one out with --only."
             )
     return chosen
-
-
-def read_test_scores(trained: Trained) -> NetworkRow:
-    """Return what a run's own test came to."""
-    return {name: trained.summary["test"].get(name) for name in WHAT}
 
 
 def score_maps(trained: Trained, options: CompareVariantsOptions, methods: Sequence[str]) -> NetworkRow:

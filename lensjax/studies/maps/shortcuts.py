@@ -64,7 +64,9 @@ def main(options: ShortcutOptions) -> None:
     """Train or restore the networks, try every shortcut on them, and write the tables."""
     jax_setup.prepare(gradients=True)
     base = load_config_file(options.config)
-    finished = train_or_find(options, plan_controls(options, base))
+    configs = plan_controls(options, base)
+    finished = {("whole", number): workdir for number, workdir in enumerate(options.runs)}
+    finished = finished or common.train_runs(options.out, configs, options.jobs)
     data = replace(base.data, inputs=())
     folder = datasets.prepare(data)
     train_set, test = datasets.load(folder, "train"), datasets.load(folder, "test")
@@ -107,15 +109,6 @@ def plan_controls(options: ShortcutOptions, base: Config) -> dict[common.NamedSe
 
     edits = {"whole": lambda config: config} | {name: see_part(name) for name in options.controls}
     return common.plan_runs(base, edits, options.seeds)
-
-
-def train_or_find(
-    options: ShortcutOptions, configs: Mapping[common.NamedSeed, Config]
-) -> dict[common.NamedSeed, Path]:
-    """Train what is missing; where runs are given, return those."""
-    if options.runs:
-        return {("whole", number): workdir for number, workdir in enumerate(options.runs)}
-    return common.train_runs(options.out, configs, options.jobs)
 
 
 def check_same_images(trained: Trained, data: Data) -> None:

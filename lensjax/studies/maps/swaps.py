@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -60,25 +61,17 @@ def remove_evidence(test: Source, rng: np.random.Generator) -> Swapped:
 def keep_evidence_alone(test: Source, rng: np.random.Generator) -> Swapped:
     """Keep nothing but the evidence, of every example that has some."""
     rows = np.flatnonzero(has_evidence(test))
-    images = []
-    for row in rows:
-        one = test[row]
-        images.append(region_fills.fill(to_float32(one["image"]), ~one["mask"], "background", rng))
-    return Swapped(images, rows)
+    kept = (test[row] for row in rows)
+    return Swapped(
+        [region_fills.fill(to_float32(one["image"]), ~one["mask"], "background", rng) for one in kept], rows
+    )
 
 
-def exchange_background(test: Source, rng: np.random.Generator) -> Swapped:
-    """Put the evidence of each on the background of an example of another class, whose evidence is filled."""
-    return put_on_background(test, rng, same=False)
+def exchange_background(test: Source, rng: np.random.Generator, same: bool) -> Swapped:
+    """Put the evidence of each example on the background of another, whose evidence is filled.
 
-
-def exchange_background_within_class(test: Source, rng: np.random.Generator) -> Swapped:
-    """Do the same with an example of the same class: what the cut and the fill alone do."""
-    return put_on_background(test, rng, same=True)
-
-
-def put_on_background(test: Source, rng: np.random.Generator, same: bool) -> Swapped:
-    """Put the evidence of each example on the background of another, of the same class or of others."""
+    `same`: of the same class, which shows what the cut and the fill alone do; else of another class.
+    """
     rows, partners = [], []
     for row in range(len(test)):
         others = np.flatnonzero((test.label == test.label[row]) == same)
@@ -117,6 +110,6 @@ PLAIN: dict[str, Swap] = {"whole": keep_whole, **{name: cut_inputs(spec) for nam
 WITH_TRUTH: dict[str, Swap] = {
     "evidence removed": remove_evidence,
     "evidence alone": keep_evidence_alone,
-    "background of the same class": exchange_background_within_class,
-    "background of another class": exchange_background,
+    "background of the same class": partial(exchange_background, same=True),
+    "background of another class": partial(exchange_background, same=False),
 }
