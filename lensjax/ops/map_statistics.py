@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from lensjax.types import Array, Bool, Float
+from lensjax.types import Array, Bool, Float, Num
 
 
-def rank_values(values: Float[Array, "n"]) -> Float[Array, "n"]:
+def rank_values(values: Num[Array, "n"]) -> Float[Array, "n"]:
     """Return each value's rank, from 0 for the smallest; ties share the mean of theirs."""
     ordered = jnp.sort(values)
     below, up_to = (jnp.searchsorted(ordered, values, side=side) for side in ("left", "right"))
@@ -16,7 +16,7 @@ def rank_values(values: Float[Array, "n"]) -> Float[Array, "n"]:
 
 
 @jax.jit
-def rank_correlation(first: Float[Array, "*s"], second: Float[Array, "*s"]) -> Float[Array, ""]:
+def rank_correlation(first: Num[Array, "*s"], second: Num[Array, "*s"]) -> Float[Array, ""]:
     """Return Spearman's correlation: 0 where one is constant, 1 where both rank all alike, ties too."""
     a, b = rank_values(first.ravel()), rank_values(second.ravel())
     a, b = a - a.mean(), b - b.mean()
