@@ -25,8 +25,8 @@ from explain_ours import network
 from jax.tree_util import Partial
 
 from lensjax.explain import METHODS, batched
+from lensjax.explain.incremental.incremental import plan_windows
 from lensjax.explain.incremental.local_layers import map_sizes
-from lensjax.explain.incremental.plan import plan_windows
 from lensjax.inspection.as_layers import describe
 from lensjax.models import Apply
 from lensjax.runtime import jax_setup

@@ -17,6 +17,7 @@ from lensjax.explain import to_image_grid
 from lensjax.explain.engine.taps import GATE
 from lensjax.losses.context import Context
 from lensjax.losses.supervised import class_weight, smoothed_target
+from lensjax.ops.map_statistics import mean_variation
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Bool, Float
 
@@ -48,7 +49,7 @@ def attention_entropy(context: Context, batch: Batch, *, at: str = "all") -> Flo
 
 def attention_tv(context: Context, batch: Batch, *, at: str = "all") -> Float[Array, "b"]:
     """Return the total variation: mean |difference| of neighbours, summed over rows and columns."""
-    return mean_over_gates(context, "attention_tv", at, total_variation)
+    return mean_over_gates(context, "attention_tv", at, mean_variation)
 
 
 def attention_bce(
@@ -143,12 +144,6 @@ def gates(context: Context, name: str, at: str) -> dict[str, Array]:
 def has_mask(masks: Bool[Array, "b *s"]) -> Bool[Array, "b"]:
     """Return which examples have a mask."""
     return masks.any(tuple(range(1, masks.ndim)))
-
-
-def total_variation(x: Float[Array, "*t h w"]) -> Float[Array, ""]:
-    """Return mean |difference| of neighbours in a column, plus that in a row; windows have no common edge."""
-    axes = [axis for axis in (-2, -1) if x.shape[axis] > 1]
-    return sum((jnp.abs(jnp.diff(x, axis=axis)).mean() for axis in axes), start=jnp.zeros((), x.dtype))
 
 
 def binary_cross_entropy(p: Float[Array, "*s"], mask: Float[Array, "*s"], balanced: bool) -> Float[Array, ""]:

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain import normalise, positive, reference_image
-from lensjax.losses.attention import binary_cross_entropy, has_mask, total_variation
+from lensjax.losses.attention import binary_cross_entropy, has_mask
 from lensjax.losses.context import Context
+from lensjax.ops.map_statistics import gini_index, mean_variation
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Batch, Float
 
@@ -163,14 +164,11 @@ def expected_gradients(
 
 
 def one_minus_gini(heat: Float[Array, "*s"]) -> Float[Array, ""]:
-    """Return 1 − Σ_i (2i − n − 1) |r|_(i) / (n Σ |r|), |r|_(i) ascending: 1 for a uniform map."""
-    size = jnp.sort(jnp.abs(heat).ravel())
-    rank, total = 2 * jnp.arange(1, size.size + 1) - size.size - 1, size.sum()
-    gini = (rank * size).sum() / (size.size * jnp.where(total > NOTHING, total, 1))
-    return jnp.where(total > NOTHING, 1 - gini, 0)
+    """Return 1 − the Gini index: 1 for a uniform map, 0 for one of nothing."""
+    return jnp.where(jnp.abs(heat).sum() > NOTHING, 1 - gini_index(heat, NOTHING), 0)
 
 
-PRIORS: dict[str, Callable[[Array], Array]] = {"tv": total_variation, "sparse": one_minus_gini}
+PRIORS: dict[str, Callable[[Array], Array]] = {"tv": mean_variation, "sparse": one_minus_gini}
 
 
 def compare_with_mask(

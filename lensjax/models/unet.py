@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from lensjax.models.cnn import ACTIVATIONS, Network, Taps, convolution, geometry, grids, tap
 from lensjax.models.heads import Head, mean_position
 from lensjax.ops.conv import conv, max_pool
+from lensjax.ops.map_statistics import share_weights
 from lensjax.types import Array, Float, Outputs
 
 
@@ -86,7 +87,5 @@ def light_centroid(
     image's asinh scale no single bright pixel decides alone.
     """
     weights = (jnp.maximum(light, 0) ** 2).sum(-1)
-    axes = tuple(range(1, weights.ndim))
-    total = weights.sum(axes, keepdims=True)
-    shares = jnp.where(total > 0, weights / jnp.where(total > 0, total, 1), 1 / weights[0].size)
+    shares = share_weights(weights, tuple(range(1, weights.ndim)))
     return mean_position(shares, origin[-2:], step[-2:])

@@ -1,6 +1,6 @@
 """Operations on arrays that several packages share; they know nothing of networks or of data.
 
-conv              convolution and pooling as XLA runs them fast; conv_blocks: of few channels
+conv              convolution and pooling as XLA runs them fast
 map_statistics    ranks, sparseness, roughness, centre and precision of a map
 bootstrap         percentile intervals, in NumPy
 """

@@ -10,12 +10,19 @@ import pytest
 from scipy.stats import spearmanr
 
 from lensjax.explain import FAITHFULNESS, map_chunks, max_sensitivity
-from lensjax.explain.engine.patch_masks import all_masks
+from lensjax.explain.engine.segments import all_masks
 from lensjax.explain.methods.gradient import gradient, input_x_gradient
 from lensjax.explain.methods.integrated_gradients import integrated_gradients
-from lensjax.explain.scores.deletion_insertion import deletion, insertion, order_pixels, removal_curve, road
+from lensjax.explain.scores.deletion_insertion import (
+    deletion,
+    impute,
+    insertion,
+    neighbours,
+    order_pixels,
+    removal_curve,
+    road,
+)
 from lensjax.explain.scores.faithfulness import infidelity, mu_fidelity, random_parts, sparseness
-from lensjax.explain.scores.road_imputation import impute, neighbours
 from lensjax.ops.map_statistics import rank_correlation, rank_values
 from tests.oracles.explain_oracles import column, m2
 

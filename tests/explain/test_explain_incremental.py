@@ -13,8 +13,8 @@ from lensjax.config import AttentionConfig, ModelConfig
 from lensjax.config_io import load_config_file
 from lensjax.explain import Convolution, Gate, MaxPool, Pointwise, Stack, batched, incremental_occlusion
 from lensjax.explain.engine.targets import log_odds
+from lensjax.explain.incremental.incremental import find_intervals
 from lensjax.explain.incremental.local_layers import map_sizes
-from lensjax.explain.incremental.plan import find_intervals
 from lensjax.explain.methods.perturbation import occlusion, window_starts
 from lensjax.inspection.as_layers import describe
 from lensjax.models import Apply, build

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from lensjax.explain import cascade, full_randomisation
-from lensjax.explain.scores.sanity import redraw_parameters, replace_group
-from lensjax.explain.scores.similarity import similarity
+from lensjax.explain.scores.sanity import redraw_parameters, replace_group, similarity
 
 KEY = jax.random.key(0)
 PARAMS = {"head": {"kernel": jnp.arange(12.0)}, "stage1": jnp.arange(12.0)[::-1], "stage10": jnp.ones(12)}

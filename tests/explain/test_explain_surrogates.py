@@ -11,7 +11,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from lensjax.explain import METHODS, batched, kernel_shap_fit, lime_fit, to_image_grid
-from lensjax.explain.engine.patch_masks import all_masks, coin_masks, paired_masks
+from lensjax.explain.engine.segments import all_masks, coin_masks, paired_masks
 from lensjax.explain.methods.patch_regression import proximity
 from tests.oracles.explain_oracles import column, m2, network, score_of
 

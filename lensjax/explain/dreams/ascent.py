@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.explain.engine.loops import at_least_float32, at_least_one, map_chunks
+from lensjax.explain.engine.loops import at_least, at_least_float32, at_least_one, map_chunks
 from lensjax.explain.engine.programs import is_staged, jit_method, share_traces
 from lensjax.explain.methods.gradient import Score, value
 from lensjax.ops.map_statistics import total_variation
@@ -72,7 +72,7 @@ def ascend(
     image = at_least_float32(jnp.asarray(start))
     shift, weight = _check(image, key, steps, step_size, jitter, octaves, octave_scale, tv, parametrisation)
     limits = _read_limits(bounds, norm)
-    kept = np.unique(np.linspace(0, steps, _at_least("keep", keep, 2)).round().astype(np.int32))
+    kept = np.unique(np.linspace(0, steps, at_least("keep", keep, 2)).round().astype(np.int32))
     image = clip_to_range(image, *limits)
     state = image, jnp.zeros((len(kept), *image.shape), image.dtype).at[0].set(image)
     slots = np.searchsorted(kept, np.arange(1, steps + 1)).astype(np.int32)
@@ -218,16 +218,10 @@ def _check(
     pair = jitter if isinstance(jitter, tuple) else (jitter, jitter)
     if len(pair) != 2:
         raise UserError(f"jitter (={jitter}) must be one number, or two: of rows and of columns.")
-    shift = _at_least("jitter", pair[0], 0), _at_least("jitter", pair[1], 0)
+    shift = at_least("jitter", pair[0], 0), at_least("jitter", pair[1], 0)
     if shift != (0, 0) and key is None:
         raise UserError("jitter draws numbers; pass key=jax.random.key(seed).")
     return shift, jnp.float32(tv)
-
-
-def _at_least(name: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise UserError(f"{name} (={value!r}) must be a whole number, {least} or more.")
-    return int(value)
 
 
 def _check_path(curve: Array, slopes: Array) -> None:

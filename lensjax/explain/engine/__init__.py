@@ -7,6 +7,6 @@ loops           chunks of samples and of examples, counted in items or in bytes
 programs        compiled programs that never answer with old weights
 jaxprs          a traced computation: its identity, its work, its memory
 baselines       the image without evidence
-segments        patches of an image; patch_masks: which of them are kept
+segments        patches of an image, and masks that keep some of them
 postprocess     from a raw map to one that can be compared
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -42,11 +42,17 @@ def blur(image: Float[Array, "*s c"], sigma: float = BLUR) -> Float[Array, "*s c
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
     for axis in range(max(0, image.ndim - 3), image.ndim - 1):
-        pads = [(reach, reach) if i == axis else (0, 0) for i in range(image.ndim)]
-        padded, n = jnp.pad(image, pads, mode="edge"), image.shape[axis]
-        parts = [w * jax.lax.slice_in_dim(padded, i, i + n, axis=axis) for i, w in enumerate(kernel)]
-        image = sum(parts[1:], start=parts[0])
+        image = correlate_axis(image, axis, kernel)
     return image
+
+
+def correlate_axis(x: Float[Array, "*s c"], axis: int, weights: Sequence[float] | np.ndarray) -> Array:
+    """Correlate along an axis with an odd number of weights, the border repeated."""
+    reach = len(weights) // 2
+    padded = jnp.pad(x, [(reach, reach) if i == axis else (0, 0) for i in range(x.ndim)], mode="edge")
+    n = x.shape[axis]
+    parts = [w * jax.lax.slice_in_dim(padded, i, i + n, axis=axis) for i, w in enumerate(weights)]
+    return sum(parts[1:], start=parts[0])
 
 
 def noise(image: Float[Array, "*s c"], key: PRNGKeyArray) -> Float[Array, "*s c"]:

@@ -120,11 +120,14 @@ def items_within(function: Callable, sample: Any, budget: int) -> int:
     return max(1, budget // max(1, peak_bytes(function, sample)))
 
 
-def at_least_one(name: str, value: object) -> int:
-    """Return `value`, a whole number of 1 or more; a UserError says so otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise UserError(f"{name} (={value!r}) must be a whole number, 1 or more.")
+def at_least(name: str, value: object, least: int) -> int:
+    """Return `value`, a whole number of `least` or more; a UserError says so otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise UserError(f"{name} (={value!r}) must be a whole number, {least} or more.")
     return int(value)
+
+
+at_least_one = functools.partial(at_least, least=1)
 
 
 def at_least_float32(x: Array) -> Array:

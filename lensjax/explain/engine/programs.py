@@ -61,6 +61,17 @@ def jit_method(function: Callable | None = None, *, static: tuple[str, ...] = ()
     return call
 
 
+def name_as(source: Callable) -> Callable[[Callable], Callable]:
+    """Give a function that is made of `source` its name and docstring, but not its signature."""
+
+    def rename(function: Callable) -> Callable:
+        function.__name__, function.__qualname__ = source.__name__, source.__qualname__
+        function.__module__, function.__doc__ = source.__module__, source.__doc__
+        return function
+
+    return rename
+
+
 def run_compiled(
     function: Callable, score: Callable, args: tuple, options: dict[str, Any], fixed: dict[str, Any]
 ) -> Any:
@@ -86,14 +97,12 @@ def run_compiled(
 @contextmanager
 def share_traces() -> Iterator[None]:
     """Trace each score once within this block, in which no weights can change."""
-    if _SHARED.get() is not None:
-        yield
-        return
-    token = _SHARED.set({})
+    token = _SHARED.set({}) if _SHARED.get() is None else None
     try:
         yield
     finally:
-        _SHARED.reset(token)
+        if token is not None:
+            _SHARED.reset(token)
 
 
 _SHARED: ContextVar[dict[Hashable, Any] | None] = ContextVar("shared traces", default=None)
@@ -156,11 +165,8 @@ _TRACES = Bounded(TRACES_KEPT)  # fingerprint -> Traced, and the arrays that the
 
 def _find_trace(function: Callable, run: Callable, leaves: list[Any], form: Any, fixed: dict) -> Traced:
     traced: Any
-    shapes = tuple(map(jax.typeof, leaves))
-    shared, own = (
-        _SHARED.get(),
-        (function, form, shapes, Same(fixed) if not _hashable(fixed) else _items(fixed)),
-    )
+    shapes, shared = tuple(map(jax.typeof, leaves)), _SHARED.get()
+    own = function, form, shapes, _hashable(fixed)
     if shared is not None and own in shared:
         return shared[own]
     arrays: list[Any] = []
@@ -317,16 +323,13 @@ def _is_library(value: Any) -> bool:
     return (name or "").split(".")[0] in LIBRARIES
 
 
-def _hashable(value: Any) -> bool:
+def _hashable(options: dict[str, Any]) -> Hashable:
+    items = tuple((name, type(value), value) for name, value in options.items())
     try:
-        hash(_items(value) if isinstance(value, dict) else value)
+        hash(items)
     except TypeError:
-        return False
-    return True
-
-
-def _items(options: dict[str, Any]) -> Hashable:
-    return tuple((name, type(value), value) for name, value in options.items())
+        return Same(options)
+    return items
 
 
 def _settings() -> Hashable:

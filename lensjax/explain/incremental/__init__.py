@@ -1,6 +1,5 @@
 """Occlusion from changed patches alone. Read in this order.
 
-incremental     the map
+incremental     the map; which cells each window changes
 local_layers    a network described layer by layer
-plan            which cells each window changes
 """

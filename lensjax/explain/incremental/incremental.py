@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +23,12 @@ from jax.tree_util import Partial
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, map_chunks
 from lensjax.explain.engine.programs import jit_method
-from lensjax.explain.incremental.local_layers import Layer, Stack, map_sizes, maps, pad
-from lensjax.explain.incremental.plan import Lengths, plan_windows
-from lensjax.explain.methods.perturbation import PerAxis, per_axis
+from lensjax.explain.incremental.local_layers import Layer, Reach, Stack, map_sizes, maps, pad
+from lensjax.explain.methods.perturbation import PerAxis, read_windows, window_starts
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
+
+Lengths = tuple[tuple[int, ...], ...]
 
 
 def incremental_occlusion(
@@ -54,9 +57,7 @@ def incremental_occlusion(
     stack = stack if isinstance(stack.head, Partial) else replace(stack, head=Partial(stack.head))
     image = at_least_float32(image)
     space = image.shape[:-1]
-    sizes = tuple(map(min, per_axis("window", window, len(space)), space))
-    halves = [max(1, size // 2) for size in sizes]
-    strides = per_axis("stride", halves if stride is None else stride, len(space))
+    sizes, strides = read_windows(window, stride, space)
     cells = (space, *(tuple(map(int, found)) for found in map_sizes(stack.layers, space)))
     reaches = tuple(tuple(layer.reach()) for layer in stack.layers)
     found = plan_windows(reaches, cells, sizes, strides, edges)
@@ -147,3 +148,69 @@ def _lay(effects: Array, covers: list[Array], counts: Array, aggregate: str) -> 
     for cover in covers:  # each turn takes the first axis away and appends its pixels
         laid = jnp.tensordot(laid, cover, (0, 0), precision="highest")
     return (laid / jnp.maximum(counts, 1) if aggregate == "mean" else laid)[..., None]
+
+
+class Plan(NamedTuple):
+    """Windows, the intervals that they change, and the pixels that they cover."""
+
+    starts: np.ndarray  # int32 [n d]
+    lengths: Lengths  # of every map, the image first, and axis
+    firsts: np.ndarray  # int32 [n 1+layers d]
+    covers: tuple[list[np.ndarray], np.ndarray]
+
+
+@lru_cache(maxsize=64)
+def plan_windows(
+    reaches: tuple[tuple[Reach, ...], ...],
+    cells: Lengths,
+    sizes: tuple[int, ...],
+    strides: tuple[int, ...],
+    edges: str,
+) -> Plan:
+    """Plan windows of `sizes` every `strides` pixels.
+
+    `cells` are those of the image, then, as far as the layers see them, of the image again and of every
+    layer's map.
+    """
+    space, *seen = cells
+    starts = window_starts(space, sizes, strides, edges)
+    lengths, firsts = find_intervals(reaches, seen, starts, sizes)
+    return Plan(starts, lengths, firsts, _covers(space, starts, sizes))
+
+
+def find_intervals(
+    reaches: Sequence[Sequence[Reach]],
+    cells: Sequence[Sequence[int] | np.ndarray],
+    starts: np.ndarray,
+    sizes: Sequence[int],
+) -> tuple[Lengths, np.ndarray]:
+    """Return where each map is computed: lengths a layer and axis, and first cells int32 [n l d].
+
+    Map 0 is the image. Every interval lies inside its map and holds all that the window changes there.
+    """
+    low = np.minimum(starts, np.asarray(cells[0]) - 1)
+    high = np.minimum(starts + np.asarray(sizes), cells[0]) - 1
+    lengths, firsts = [], []
+    for i, there in enumerate(map(np.asarray, cells)):
+        if i > 0:
+            kernel, step, before, _ = np.transpose(reaches[i - 1])
+            low = np.maximum(-((kernel - 1 - before - low) // step), 0)
+            high = np.minimum((high + before) // step, there - 1)
+        length = (high - low + 1).max(0)
+        low = np.minimum(low, there - length)  # moved inside the map; `high` follows, so nothing is lost
+        high = low + length - 1
+        lengths.append(tuple(map(int, length)))
+        firsts.append(low)
+    return tuple(lengths), np.stack(firsts, 1).astype(np.int32)
+
+
+def _covers(
+    space: Sequence[int], starts: np.ndarray, sizes: Sequence[int]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return which pixels each row of windows covers, by axis [windows pixels], and how many all do."""
+    covers, counts = [], np.ones(())
+    for axis, (n, size) in enumerate(zip(space, sizes, strict=True)):
+        first = np.unique(starts[:, axis])[:, None]
+        covers.append(((np.arange(n) >= first) & (np.arange(n) < first + size)).astype(np.float32))
+        counts = np.multiply.outer(counts, covers[-1].sum(0))
+    return covers, counts.astype(np.float32)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lensjax.ops.conv_blocks import correlate_blocks, gain_by_blocks
+from lensjax.ops.conv import conv
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Int
 
@@ -198,10 +198,9 @@ def pad(x: Float[Array, "*s c"], reach: Sequence[Reach]) -> Float[Array, "*p c"]
 def correlate(x: Float[Array, "*r c"], kernel: Float[Array, "*k c f"]) -> Float[Array, "*o f"]:
     """Convolve without padding, written the way XLA runs it fast on the CPU.
 
-    In 3D the kernel's depth goes among the channels of a 2D convolution; one channel is a sum of shifted
-    images, for the inner loop of a convolution runs over channels.
+    In 3D one channel is a sum of shifted images, for the inner loop of a convolution runs over channels.
     """
-    *sides, channels, features = kernel.shape
+    *sides, channels, _ = kernel.shape
     if channels == 1 and 1 < math.prod(sides) <= LARGEST_SHIFTED and len(sides) == 3:
         out = [n - k + 1 for n, k in zip(x.shape, sides, strict=False)]
         taps = [
@@ -209,18 +208,7 @@ def correlate(x: Float[Array, "*r c"], kernel: Float[Array, "*k c f"]) -> Float[
             for at in np.ndindex(*sides)
         ]
         return sum(taps[1:], start=taps[0])
-    if len(sides) == 3:
-        depth, layers = sides[0], x.shape[0] - sides[0] + 1
-        x = jnp.concatenate([x[i : i + layers] for i in range(depth)], axis=-1)
-        kernel = jnp.moveaxis(kernel, 0, 2).reshape(*sides[1:], depth * channels, features)
-        return _convolve(x, kernel)
-    return _convolve(x[None], kernel)[0]
-
-
-def _convolve(x: Float[Array, "b *r c"], kernel: Float[Array, "*k c f"]) -> Float[Array, "b *o f"]:
-    if kernel.ndim == 4 and gain_by_blocks(kernel):
-        return correlate_blocks(x, kernel)
-    letters = "DHW"[-(kernel.ndim - 2) :]
-    numbers = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
-    ones = (1,) * (kernel.ndim - 2)
-    return jax.lax.conv_general_dilated(x, kernel, ones, "VALID", dimension_numbers=numbers)
+    if len(sides) == 1:
+        numbers = ("NWC", "WIO", "NWC")
+        return jax.lax.conv_general_dilated(x[None], kernel, (1,), "VALID", dimension_numbers=numbers)[0]
+    return conv(x[None], kernel, "VALID")[0]

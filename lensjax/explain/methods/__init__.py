@@ -7,7 +7,7 @@ guided_backprop         ReLUs with another backward pass
 perturbation            occlusion
 rise                    random smooth masks
 surrogate               LIME and KernelSHAP; patch_regression: their least squares
-cam                     class activation maps from one backward pass; gradient_free_cams: without
+cam                     class activation maps, from one backward pass or without
 attention               the gate that a network learned
 trivial_maps            maps that know nothing of the network
 """

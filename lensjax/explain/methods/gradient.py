@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, sum_chunks
-from lensjax.explain.engine.programs import jit_method
+from lensjax.explain.engine.programs import jit_method, name_as
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
@@ -43,74 +43,58 @@ def input_x_gradient(
     return image * gradient(score, image)
 
 
-def smooth_grad(
-    score: Score,
-    image: Float[Array, "*s c"],
-    *,
-    key: PRNGKeyArray | None = None,
-    samples: int = 32,
-    sigma: float = 0.15,
-    chunk: Chunk = 8,
-    method: Callable = gradient,
-) -> Float[Array, "*s c"]:
-    """Average the gradient over `samples` noisy copies of the image (Smilkov et al. 2017).
+def average_noisy(summarise: Callable[[Array, Array], Array]) -> Callable[..., Array]:
+    """Make a method of the means of g and of g², g the gradient at noisy copies of the image.
 
     The noise is Gaussian, `sigma` of the image's range wide. `method` may be another one on the image: the
     mean of integrated gradients, say, holds `chunk` × its own chunk at a time.
     """
-    return _noisy_moments(score, image, key, samples, sigma, chunk, method)[0]
+
+    @name_as(summarise)
+    def explain(
+        score: Score,
+        image: Float[Array, "*s c"],
+        *,
+        key: PRNGKeyArray | None = None,
+        samples: int = 32,
+        sigma: float = 0.15,
+        chunk: Chunk = 8,
+        method: Callable = gradient,
+    ) -> Float[Array, "*s c"]:
+        if key is None:
+            raise UserError("noisy gradients draw numbers; pass key=jax.random.key(seed).")
+        if sigma < 0:
+            raise UserError(f"sigma (={sigma}) must be 0 or more; it is a fraction of the image's range.")
+
+        def moments(key: Array) -> tuple[Array, Array]:
+            g = method(score, _noisy(image, key, sigma), key=key)
+            return g, g**2
+
+        total = sum_chunks(moments, jax.random.split(key, at_least_one("samples", samples)), chunk)
+        return summarise(total[0] / samples, total[1] / samples)
+
+    return explain
 
 
-def smooth_grad_squared(
-    score: Score,
-    image: Float[Array, "*s c"],
-    *,
-    key: PRNGKeyArray | None = None,
-    samples: int = 32,
-    sigma: float = 0.15,
-    chunk: Chunk = 8,
-    method: Callable = gradient,
-) -> Float[Array, "*s c"]:
+@average_noisy
+def smooth_grad(mean: Float[Array, "*s c"], square: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
+    """Average the gradient over `samples` noisy copies of the image (Smilkov et al. 2017).
+
+    The noise is Gaussian, `sigma` of the image's range wide; `method` may be another one on the image.
+    """
+    return mean
+
+
+@average_noisy
+def smooth_grad_squared(mean: Float[Array, "*s c"], square: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
     """Average the square of the gradients of `smooth_grad` (Hooker et al. 2019): never negative."""
-    return _noisy_moments(score, image, key, samples, sigma, chunk, method)[1]
+    return square
 
 
-def var_grad(
-    score: Score,
-    image: Float[Array, "*s c"],
-    *,
-    key: PRNGKeyArray | None = None,
-    samples: int = 32,
-    sigma: float = 0.15,
-    chunk: Chunk = 8,
-    method: Callable = gradient,
-) -> Float[Array, "*s c"]:
+@average_noisy
+def var_grad(mean: Float[Array, "*s c"], square: Float[Array, "*s c"]) -> Float[Array, "*s c"]:
     """Return the variance of the gradients of `smooth_grad`, E[g²] − E[g]² (Adebayo et al. 2018)."""
-    mean, square = _noisy_moments(score, image, key, samples, sigma, chunk, method)
     return jnp.maximum(square - mean**2, 0)  # rounding may leave less than nothing
-
-
-def _noisy_moments(
-    score: Score,
-    image: Array,
-    key: Array | None,
-    samples: int,
-    sigma: float,
-    chunk: Chunk,
-    method: Callable,
-) -> tuple[Array, Array]:
-    """Return the means of g and of g² over noisy copies of the image."""
-    if key is None:
-        raise UserError("noisy gradients draw numbers; pass key=jax.random.key(seed).")
-    if sigma < 0:
-        raise UserError(f"sigma (={sigma}) must be 0 or more; it is a fraction of the image's range.")
-
-    def moments(key: Array) -> tuple[Array, Array]:
-        g = method(score, _noisy(image, key, sigma), key=key)
-        return g, g**2
-
-    total = sum_chunks(moments, jax.random.split(key, at_least_one("samples", samples)), chunk)
-    return total[0] / samples, total[1] / samples
 
 
 @jax.jit

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,30 +16,6 @@ from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score, gradient, value
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
-
-
-def integrated_gradients(
-    score: Score,
-    image: Float[Array, "*s c"],
-    *,
-    key: PRNGKeyArray | None = None,
-    baseline: Reference = 0.0,
-    steps: int = 32,
-    rule: str = "gauss_legendre",
-    chunk: Chunk = 8,
-    tolerance: float | None = None,
-    most_steps: int = 1024,
-) -> Float[Array, "*s c"]:
-    """Return (x − x′) · ∫₀¹ ∂score(x′ + a(x − x′)) da, x′ the baseline (Sundararajan et al. 2017).
-
-    The map sums to score(x) − score(x′), up to `completeness_error`, which falls with `steps`. `rule` is
-    gauss_legendre, exact for smooth scores with few steps, midpoint, or right; at a ReLU's kink all err by
-    O(1/n). With a `tolerance` the steps are doubled until the error is no larger, to `most_steps` at most.
-    """
-    return complete_gradients(
-        score, image, key=key, baseline=baseline, steps=steps, rule=rule, chunk=chunk, tolerance=tolerance,
-        most_steps=most_steps,
-    ).map  # fmt: skip
 
 
 @jax.tree_util.register_dataclass
@@ -97,6 +74,17 @@ def complete_gradients(
         elif abs(float(found.error)) > tolerance:
             found = with_steps(n)
     return found
+
+
+@wraps(complete_gradients, assigned=())  # the same options
+def integrated_gradients(score: Score, image: Float[Array, "*s c"], **options: Any) -> Float[Array, "*s c"]:
+    """Return (x − x′) · ∫₀¹ ∂score(x′ + a(x − x′)) da, x′ the baseline (Sundararajan et al. 2017).
+
+    The map sums to score(x) − score(x′), up to `completeness_error`, which falls with `steps`. `rule` is
+    gauss_legendre, exact for smooth scores with few steps, midpoint, or right; at a ReLU's kink all err by
+    O(1/n). With a `tolerance` the steps are doubled until the error is no larger, to `most_steps` at most.
+    """
+    return complete_gradients(score, image, **options).map
 
 
 def expected_gradients(

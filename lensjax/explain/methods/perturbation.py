@@ -43,9 +43,7 @@ def occlusion(
         raise UserError(f"unknown aggregate '{aggregate}'; choose mean or sum.")
     image = at_least_float32(image)
     space = image.shape[:-1]
-    sizes = tuple(map(min, per_axis("window", window, len(space)), space))
-    halves = [max(1, size // 2) for size in sizes]
-    strides = per_axis("stride", halves if stride is None else stride, len(space))
+    sizes, strides = read_windows(window, stride, space)
     starts = window_starts(space, sizes, strides, edges)
     whole, base, size = value(score, image), reference_image(baseline, image, key), jnp.asarray(sizes)
 
@@ -67,6 +65,15 @@ def _window_effect(
         inside &= (pixel >= start[axis]) & (pixel < start[axis] + size[axis])
     lost = whole - value(score, jnp.where(inside, base, image))
     return lost * inside, inside
+
+
+def read_windows(
+    window: PerAxis, stride: PerAxis | None, space: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return sizes, no larger than the image, and strides along each axis; half a window where None."""
+    sizes = tuple(map(min, per_axis("window", window, len(space)), space))
+    halves = [max(1, size // 2) for size in sizes]
+    return sizes, per_axis("stride", halves if stride is None else stride, len(space))
 
 
 def window_starts(

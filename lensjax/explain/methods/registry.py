@@ -11,22 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lensjax.explain.methods.attention import attention
-from lensjax.explain.methods.cam import grad_cam, grad_cam_pp, hires_cam, layer_cam, x_grad_cam
-from lensjax.explain.methods.gradient import (
+from lensjax.explain.methods import (
+    attention,
+    cam,
     gradient,
-    input_x_gradient,
-    smooth_grad,
-    smooth_grad_squared,
-    var_grad,
+    guided_backprop,
+    integrated_gradients,
+    perturbation,
+    rise,
+    surrogate,
+    trivial_maps,
 )
-from lensjax.explain.methods.gradient_free_cams import ablation_cam, eigen_cam, score_cam
-from lensjax.explain.methods.guided_backprop import deconvnet, guided_backprop, guided_grad_cam
-from lensjax.explain.methods.integrated_gradients import expected_gradients, integrated_gradients
-from lensjax.explain.methods.perturbation import occlusion, per_axis, window_starts
-from lensjax.explain.methods.rise import rise
-from lensjax.explain.methods.surrogate import kernel_shap, lime
-from lensjax.explain.methods.trivial_maps import abs_input, centre, random, sobel
+from lensjax.explain.methods.perturbation import read_windows, window_starts
 from lensjax.runtime.errors import UserError
 from lensjax.specs import MethodSpec, parse_spec, suggest_name
 
@@ -64,10 +60,8 @@ def count_windows(options: dict[str, Any], shape: tuple[int, ...], channels: int
     """Return one pass a window; the number of pixels where the options are out of range."""
     space = shape[:-1]
     try:
-        sizes = tuple(map(min, per_axis("window", options["window"], len(space)), space))
-        halves = tuple(max(1, size // 2) for size in sizes)
-        stride = halves if options["stride"] is None else options["stride"]
-        return len(window_starts(space, sizes, per_axis("stride", stride, len(space)), options["edges"]))
+        windows = read_windows(options["window"], options["stride"], space)
+        return len(window_starts(space, *windows, options["edges"]))
     except UserError:
         return math.prod(space)
 
@@ -114,56 +108,61 @@ class Method:
 REGISTRY: dict[str, Method] = {
     method.name: method
     for method in (
-        Method(gradient, "Gradient", "how the score changes with a small change of the pixel"),
-        Method(input_x_gradient, "Input × gradient",
+        Method(gradient.gradient, "Gradient", "how the score changes with a small change of the pixel"),
+        Method(gradient.input_x_gradient, "Input × gradient",
                "the gradient times the pixel: its share in a linear model", zero_of_baseline=True),
-        Method(smooth_grad, "SmoothGrad", "the gradient averaged over noisy copies of the image",
+        Method(gradient.smooth_grad, "SmoothGrad", "the gradient averaged over noisy copies of the image",
                events_sentence="the gradient averaged over noisy copies of the event"),
-        Method(smooth_grad_squared, "SmoothGrad²", "the squared gradient averaged over noisy copies"),
-        Method(var_grad, "VarGrad", "the variance of the gradient over noisy copies"),
-        Method(integrated_gradients, "Integrated gradients",
+        Method(gradient.smooth_grad_squared, "SmoothGrad²",
+               "the squared gradient averaged over noisy copies"),
+        Method(gradient.var_grad, "VarGrad", "the variance of the gradient over noisy copies"),
+        Method(integrated_gradients.integrated_gradients, "Integrated gradients",
                "gradients summed along the way from an empty sky", zero_of_baseline=True,
                events_sentence="gradients summed along the way from an event without energy"),
-        Method(expected_gradients, "Expected gradients",
+        Method(integrated_gradients.expected_gradients, "Expected gradients",
                "integrated gradients averaged over real images as the start", zero_of_baseline=True,
                events_sentence="integrated gradients averaged over real events as the start"),
-        Method(guided_backprop, "Guided backprop",
+        Method(guided_backprop.guided_backprop, "Guided backprop",
                "gradients that drop negative parts; nearly blind to the weights"),
-        Method(deconvnet, "Deconvnet",
+        Method(guided_backprop.deconvnet, "Deconvnet",
                "positive signals sent back through the network; nearly blind to the weights"),
-        Method(occlusion, "Occlusion", "the score lost when a window of the image is covered",
+        Method(perturbation.occlusion, "Occlusion", "the score lost when a window of the image is covered",
                passes=count_windows, zero_of_baseline=True,
                events_sentence="the score lost when a patch of one window is covered"),
-        Method(rise, "RISE", "the score averaged over random masks that leave the pixel visible",
+        Method(rise.rise, "RISE", "the score averaged over random masks that leave the pixel visible",
                passes=count_samples, zero_of_baseline=True),
-        Method(lime, "LIME", "a local linear model over segments of the image", passes=count_samples,
-               zero_of_baseline=True, events_sentence="a local linear model over segments of the event"),
-        Method(kernel_shap, "Kernel SHAP", "Shapley values of the segments, by regression",
+        Method(surrogate.lime, "LIME", "a local linear model over segments of the image",
+               passes=count_samples, zero_of_baseline=True,
+               events_sentence="a local linear model over segments of the event"),
+        Method(surrogate.kernel_shap, "Kernel SHAP", "Shapley values of the segments, by regression",
                passes=count_samples, zero_of_baseline=True),
-        Method(random, "Random", "noise: what a map scores that knows nothing", "nothing", passes=count_one),
-        Method(centre, "Centre", "a Gaussian in the middle: what a map scores that never looks", "nothing",
-               passes=count_one,
+        Method(trivial_maps.random, "Random", "noise: what a map scores that knows nothing", "nothing",
+               passes=count_one),
+        Method(trivial_maps.centre, "Centre", "a Gaussian in the middle: what a map scores that never looks",
+               "nothing", passes=count_one,
                events_sentence="a Gaussian at the trigger, in the middle: what a map scores that never "
                "looks"),
-        Method(abs_input, "|Input|", "the brightness itself", "nothing", passes=count_one,
+        Method(trivial_maps.abs_input, "|Input|", "the brightness itself", "nothing", passes=count_one,
                zero_of_baseline=True, events_sentence="the energy itself"),
-        Method(sobel, "Sobel edges", "an edge filter on the image", "nothing", passes=count_one,
+        Method(trivial_maps.sobel, "Sobel edges", "an edge filter on the image", "nothing", passes=count_one,
                zero_of_baseline=True, events_sentence="an edge filter on the energy"),
-        Method(grad_cam, "Grad-CAM", "feature maps weighted by their mean gradient; coarse", "features"),
-        Method(grad_cam_pp, "Grad-CAM++", "Grad-CAM with weights from positive gradients", "features"),
-        Method(hires_cam, "HiResCAM", "feature maps times their gradient, place by place", "features"),
-        Method(layer_cam, "LayerCAM", "feature maps times their positive gradient, place by place",
+        Method(cam.grad_cam, "Grad-CAM", "feature maps weighted by their mean gradient; coarse", "features"),
+        Method(cam.grad_cam_pp, "Grad-CAM++", "Grad-CAM with weights from positive gradients", "features"),
+        Method(cam.hires_cam, "HiResCAM", "feature maps times their gradient, place by place", "features"),
+        Method(cam.layer_cam, "LayerCAM", "feature maps times their positive gradient, place by place",
                "features"),
-        Method(x_grad_cam, "XGrad-CAM", "Grad-CAM with weights scaled by the activation", "features"),
-        Method(eigen_cam, "Eigen-CAM", "the leading component of the feature maps; knows no class",
+        Method(cam.x_grad_cam, "XGrad-CAM", "Grad-CAM with weights scaled by the activation", "features"),
+        Method(cam.eigen_cam, "Eigen-CAM", "the leading component of the feature maps; knows no class",
                "features", passes=count_one),
-        Method(score_cam, "Score-CAM", "feature maps weighted by the score they leave when used as a mask",
+        Method(cam.score_cam, "Score-CAM",
+               "feature maps weighted by the score they leave when used as a mask", "features",
+               passes=count_channels),
+        Method(cam.ablation_cam, "Ablation-CAM", "feature maps weighted by the loss of score without them",
                "features", passes=count_channels),
-        Method(ablation_cam, "Ablation-CAM", "feature maps weighted by the loss of score without them",
-               "features", passes=count_channels),
-        Method(guided_grad_cam, "Guided Grad-CAM", "guided backprop times Grad-CAM", "features"),
-        Method(attention, "Attention", "the gate the network learned and multiplies its features with",
-               "features", passes=count_one),
+        Method(guided_backprop.guided_grad_cam, "Guided Grad-CAM", "guided backprop times Grad-CAM",
+               "features"),
+        Method(attention.attention, "Attention",
+               "the gate the network learned and multiplies its features with", "features", passes=count_one),
     )
 }
 # fmt: on

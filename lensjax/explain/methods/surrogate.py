@@ -6,58 +6,28 @@ more than `samples`, they are all taken, and the result depends on no key.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from lensjax.explain.engine.baselines import Reference, reference_image
 from lensjax.explain.engine.loops import Chunk, at_least_float32, at_least_one, map_chunks
-from lensjax.explain.engine.patch_masks import all_masks, coin_masks, paired_masks
 from lensjax.explain.engine.programs import jit_method
-from lensjax.explain.engine.segments import Segments, find_owners, label_patches, segment_mean
+from lensjax.explain.engine.segments import (
+    Segments,
+    all_masks,
+    coin_masks,
+    find_owners,
+    label_patches,
+    paired_masks,
+    segment_mean,
+)
 from lensjax.explain.methods.gradient import Score
 from lensjax.explain.methods.patch_regression import Surrogate, fit_lime, fit_shapley
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Bool, Float, Int, PRNGKeyArray
-
-
-def lime(
-    score: Score,
-    image: Float[Array, "*s c"],
-    *,
-    key: PRNGKeyArray | None = None,
-    segments: Segments = 250,
-    patches: int = 250,
-    samples: int = 1000,
-    alpha: float = 1.0,
-    width: float = 0.25,
-    baseline: Reference = 0.0,
-    chunk: Chunk = 32,
-) -> Float[Array, "*s 1"]:
-    """Lay every patch's coefficient in `lime_fit` on its pixels: what the patch adds to the score.
-
-    Options as there; `score` gives one number.
-    """
-    options = {"segments": segments, "patches": patches, "samples": samples, "alpha": alpha, "width": width}
-    return _lay(lime_fit(score, image, key=key, **options, baseline=baseline, chunk=chunk))
-
-
-def kernel_shap(
-    score: Score,
-    image: Float[Array, "*s c"],
-    *,
-    key: PRNGKeyArray | None = None,
-    segments: Segments = 250,
-    patches: int = 250,
-    samples: int = 1000,
-    baseline: Reference = 0.0,
-    chunk: Chunk = 32,
-) -> Float[Array, "*s 1"]:
-    """Lay every patch's Shapley value in `kernel_shap_fit` on all of its pixels.
-
-    Options as there; `score` gives one number.
-    """
-    options = {"segments": segments, "patches": patches, "samples": samples}
-    return _lay(kernel_shap_fit(score, image, key=key, **options, baseline=baseline, chunk=chunk))
 
 
 def lime_fit(
@@ -131,6 +101,24 @@ def kernel_shap_fit(
     base = _filling(baseline, image, labels, count, key)
     scores = _masked_scores(score, image, masks, labels, base, chunk)
     return fit_shapley(scores, masks, labels, exact=exact)
+
+
+@functools.wraps(lime_fit, assigned=())  # the same options
+def lime(score: Score, image: Float[Array, "*s c"], **options: Any) -> Float[Array, "*s 1"]:
+    """Lay every patch's coefficient in `lime_fit` on its pixels: what the patch adds to the score.
+
+    Options as there; `score` gives one number.
+    """
+    return _lay(lime_fit(score, image, **options))
+
+
+@functools.wraps(kernel_shap_fit, assigned=())  # the same options
+def kernel_shap(score: Score, image: Float[Array, "*s c"], **options: Any) -> Float[Array, "*s 1"]:
+    """Lay every patch's Shapley value in `kernel_shap_fit` on all of its pixels.
+
+    Options as there; `score` gives one number.
+    """
+    return _lay(kernel_shap_fit(score, image, **options))
 
 
 def _lay(fit: Surrogate) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from lensjax.explain.engine.baselines import correlate_axis
 from lensjax.explain.engine.loops import at_least_float32
 from lensjax.explain.engine.programs import jit_method
 from lensjax.explain.methods.gradient import Score
@@ -62,14 +63,6 @@ def sobel(
     for along in axes:
         edge = image
         for axis in axes:
-            edge = _filter(edge, axis, (-0.5, 0.0, 0.5) if axis == along else (0.25, 0.5, 0.25))
+            edge = correlate_axis(edge, axis, (-0.5, 0.0, 0.5) if axis == along else (0.25, 0.5, 0.25))
         squared += edge**2
     return jnp.sqrt(squared)
-
-
-def _filter(x: Array, axis: int, weights: tuple[float, float, float]) -> Array:
-    """Correlate with three points along an axis, the border repeated."""
-    padded = jnp.pad(x, [(1, 1) if i == axis else (0, 0) for i in range(x.ndim)], mode="edge")
-    n = x.shape[axis]
-    shifted = [w * jax.lax.slice_in_dim(padded, i, i + n, axis=axis) for i, w in enumerate(weights)]
-    return shifted[0] + shifted[1] + shifted[2]

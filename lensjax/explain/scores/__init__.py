@@ -2,8 +2,8 @@
 
 localisation          against the true mask
 faithfulness          against the score function; `FAITHFULNESS` names them all
-deletion_insertion    the score while pixels go, or come; road_imputation: what replaces them
-sanity                against the map of a network with random parameters; similarity: of two maps
+deletion_insertion    the score while pixels go, or come, and what replaces them
+sanity                against the map of a network with random parameters
 stability             against fits with other random masks
 flip                  the smallest edit that flips a decision
 """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,20 +32,16 @@ def infidelity(
     image: Float[Array, "*s c"],
     attribution: Float[Array, "*s"],
     *,
-    key: PRNGKeyArray | None = None,
-    parts: Bool[Array, "n *s"] | None = None,
-    baseline: Reference = 0.0,
     scaled: bool = True,
-    samples: int = 64,
-    chunk: Chunk = 32,
+    **options: Any,
 ) -> Float[Array, ""]:
     """Return the mean over parts of (Σ map in the part − what the score loses)² (Yeh et al. 2019).
 
-    Of arXiv:1901.09392, definition 2.1, with the removal of a part as the perturbation; `parts` are
-    `random_parts` where not given. `scaled` multiplies the map by its best factor and divides by the mean
-    loss², so that maps of any unit compare: 0 is perfect, 1 says nothing. A score that never changes gives 0.
+    Of arXiv:1901.09392, definition 2.1, with the removal of a part as the perturbation; `options` are those
+    of `sum_parts`. `scaled` multiplies the map by its best factor and divides by the mean loss², so that maps
+    of any unit compare: 0 is perfect, 1 says nothing. A score that never changes gives 0.
     """
-    told, lost = _sum_parts(score, image, attribution, key, parts, baseline, samples, chunk)
+    told, lost = sum_parts(score, image, attribution, **options)
     if not scaled:
         return ((told - lost) ** 2).mean()
     return _unexplained(told, lost)
@@ -60,22 +57,13 @@ def _unexplained(told: Array, lost: Array) -> Array:
 
 
 def mu_fidelity(
-    score: Score,
-    image: Float[Array, "*s c"],
-    attribution: Float[Array, "*s"],
-    *,
-    key: PRNGKeyArray | None = None,
-    parts: Bool[Array, "n *s"] | None = None,
-    baseline: Reference = 0.0,
-    samples: int = 64,
-    chunk: Chunk = 32,
+    score: Score, image: Float[Array, "*s c"], attribution: Float[Array, "*s"], **options: Any
 ) -> Float[Array, ""]:
     """Rank parts by the map's sum and by what the score loses without them: Spearman's correlation.
 
-    μFidelity, the faithfulness correlation of Bhatt et al. 2020 by ranks; arguments as in `infidelity`.
+    μFidelity, the faithfulness correlation of Bhatt et al. 2020 by ranks; `options` are those of `sum_parts`.
     """
-    told, lost = _sum_parts(score, image, attribution, key, parts, baseline, samples, chunk)
-    return rank_correlation(told, lost)
+    return rank_correlation(*sum_parts(score, image, attribution, **options))
 
 
 def sparseness(
@@ -161,17 +149,21 @@ def _chosen(key: Array, labels: Array, count: int, samples: int, size: int) -> A
     return (draws.argsort(axis=1).argsort(axis=1) < size)[:, labels]
 
 
-def _sum_parts(
+def sum_parts(
     score: Score,
-    image: Array,
-    attribution: Array,
-    key: Array | None,
-    parts: Array | None,
-    baseline: Reference,
-    samples: int,
-    chunk: Chunk,
+    image: Float[Array, "*s c"],
+    attribution: Float[Array, "*s"],
+    *,
+    key: PRNGKeyArray | None = None,
+    parts: Bool[Array, "n *s"] | None = None,
+    baseline: Reference = 0.0,
+    samples: int = 64,
+    chunk: Chunk = 32,
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
-    """Return each part's sum of the map there, and what the score loses without it."""
+    """Return each part's sum of the map there, and what the score loses without it.
+
+    `parts` are `random_parts` where not given.
+    """
     image = at_least_float32(image)
     base = reference_image(baseline, image, key)
     if parts is None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -93,7 +94,8 @@ def by_patches(
     gone, scores = jnp.zeros(image.shape[:-1], bool), [float(value(score, image))]
     order: list[int] = []
     while scores[-1] <= 0 and len(order) < most and left.any():
-        after = np.asarray(_without_each(score, image, base, labels, gone, count, chunk))
+        without = partial(_without, score, image, base, labels, gone)  # each patch, beside those gone
+        after = np.asarray(map_chunks(without, jnp.arange(count), chunk))
         best = int(np.where(left, after, -np.inf).argmax())
         if not after[best] > scores[-1]:
             break
@@ -102,15 +104,6 @@ def by_patches(
         scores.append(float(after[best]))
     edited = jnp.where(gone[..., None], base, image)
     return PatchFlip(tuple(order), np.asarray(gone), edited, tuple(scores), scores[-1] > 0)
-
-
-def _without_each(
-    score: Score, image: Array, base: Array, labels: Array, gone: Array, count: int, chunk: Chunk
-) -> Array:
-    """Return the score [k] without each patch, beside those that are gone."""
-    return map_chunks(
-        lambda patch: _without(score, image, base, labels, gone, patch), jnp.arange(count), chunk
-    )
 
 
 @jit_method

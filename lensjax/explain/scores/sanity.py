@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lensjax.explain.scores.similarity import similarity
+from lensjax.ops.map_statistics import rank_correlation
 from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, PRNGKeyArray
 
@@ -26,6 +26,12 @@ Params = Any
 Group = str | Callable[[str], bool]
 """Which leaves: those at or under a key path, `stage1` or `head/logits`, or those whose path it accepts."""
 Redraw = Callable[[Params, PRNGKeyArray], Params]
+
+
+@jax.jit
+def similarity(first: Float[Array, "b *s"], second: Float[Array, "b *s"]) -> Float[Array, "b"]:
+    """Return the correlation of the ranks of each pair of maps' pixels, signs kept (`rank_correlation`)."""
+    return jax.vmap(rank_correlation)(first, second)
 
 
 def redraw_parameters(params: Params, key: PRNGKeyArray) -> Params:

@@ -22,7 +22,7 @@ from jax.tree_util import Partial
 from lensjax.explain import cascade, map_chunks, max_sensitivity
 from lensjax.explain.engine.jaxprs import count_passes as passes
 from lensjax.explain.engine.jaxprs import peak_bytes
-from lensjax.explain.scores.similarity import similarity
+from lensjax.explain.scores.sanity import similarity
 from lensjax.inspection import result_files
 from lensjax.inspection.benchmark import scores as score_with
 from lensjax.inspection.maps import (
