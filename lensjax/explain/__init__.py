@@ -5,8 +5,7 @@
     table = score_maps(flat, masks)
 
 `score(image)` gives one number; methods on features take `forward(image, taps) -> (score, ends)`. A map is
-raw and signed, positive = supports the score. This package imports jax and numpy and nothing else. All names
-imported here are public.
+raw and signed, positive = supports the score. This package imports jax and numpy and nothing else.
 
     engine/         how scores are read, looped over, compiled; baselines, patches, post-processing
     methods/        the methods; `methods/registry.py` names them all
@@ -54,3 +53,68 @@ from lensjax.explain.scores.localisation import (
 )
 from lensjax.explain.scores.sanity import cascade, full_randomisation, similarity
 from lensjax.explain.scores.stability import lime_top_patches, stability, top_patches
+
+__all__ = [
+    "DREAMS",
+    "FAITHFULNESS",
+    "METHODS",
+    "ON_FEATURES",
+    "ON_IMAGE",
+    "REFERENCES",
+    "SCORES",
+    "TARGETS",
+    "TRIVIAL",
+    "Convolution",
+    "Dream",
+    "Gate",
+    "MaxPool",
+    "Method",
+    "Pointwise",
+    "Stack",
+    "Surrogate",
+    "activation_image",
+    "activations_and_gradients",
+    "all_classes",
+    "ascend",
+    "batched",
+    "bootstrap_interval",
+    "by_gradient",
+    "by_patches",
+    "cams",
+    "cascade",
+    "centre_distance",
+    "centroid",
+    "chance",
+    "class_image",
+    "complete_gradients",
+    "completeness_error",
+    "deep_dream",
+    "dream_options",
+    "full_randomisation",
+    "get_method",
+    "incremental_occlusion",
+    "iou",
+    "kernel_shap_fit",
+    "layers",
+    "lime_fit",
+    "lime_top_patches",
+    "map_chunks",
+    "margin",
+    "max_sensitivity",
+    "normalise",
+    "options_of",
+    "parse",
+    "pointing",
+    "positive",
+    "reference_image",
+    "score_maps",
+    "similarity",
+    "slic",
+    "split",
+    "stability",
+    "sum_channels",
+    "sum_chunks",
+    "to_image_grid",
+    "top_patches",
+    "upsample",
+]
