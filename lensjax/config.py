@@ -1,4 +1,4 @@
-"""Every default of the project, once. An experiment is `configs/NAME.py` with `get_config() -> Config`.
+"""Define all defaults of an experiment. A configuration is `configs/NAME.py` with `get_config() -> Config`.
 
 A string under a field is its help text on the command line (`python train.py configs/NAME.py --help`).
 """

@@ -1,4 +1,4 @@
-"""What differs between kinds of data: one object each for lenses, events and published networks.
+"""Hold what differs between kinds of data: one object each for lenses, events and published networks.
 
     domain_of(config.data).bands
 

@@ -1,4 +1,4 @@
-"""A flag for each prediction: how far evidence, attention and position are apart; does it tell errors?
+"""Flag predictions whose evidence, attention and position are far apart; test whether flags find errors.
 
     flag = (largest distance between any two places) / GALAXY + share of the evidence beyond GALAXY
 

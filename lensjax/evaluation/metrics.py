@@ -1,4 +1,4 @@
-"""Metrics of a whole evaluation set, in NumPy, and their summaries with 95 % intervals for `summary.json`.
+"""Compute metrics of a whole evaluation set, and summaries with 95 % intervals for `summary.json`.
 
 Keys with "error" in them are better when lower. Pass no padding: drop such
 rows first.

@@ -1,4 +1,4 @@
-"""Position errors in physical units, beside those of a constant prediction at the image centre."""
+"""Compute position errors in physical units, and those of a constant prediction at the image centre."""
 
 from __future__ import annotations
 

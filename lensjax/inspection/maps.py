@@ -1,4 +1,4 @@
-"""Predictions of a trained network, maps on the image grid, and scores of maps."""
+"""Compute predictions of a trained network, maps on the image grid, and scores of maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished run, or a published network: its parameters, its domain, and what a map of it explains."""
+"""Restore a finished run or a published network: its parameters, its domain and its explained function."""
 
 from __future__ import annotations
 

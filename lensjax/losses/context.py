@@ -1,4 +1,4 @@
-"""What a loss term may use; each part is computed once, when it is first asked for."""
+"""Give a loss term its inputs; compute each part once, when a term first asks for it."""
 
 from __future__ import annotations
 

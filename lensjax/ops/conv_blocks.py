@@ -1,4 +1,4 @@
-"""A convolution of few channels as one of many: blocks of 2 × 2 pixels become channels.
+"""Turn a convolution of few channels into one of many: blocks of 2 × 2 pixels become channels.
 
 The inner loop of XLA's convolutions on the CPU runs over channels, and an image has few. The same sums with
 some zeros among them, two to three times faster there, forward and in the gradient for the image.

@@ -1,4 +1,4 @@
-"""What a command says while it goes: the logger `lensjax`, on stdout, and progress bars, on stderr.
+"""Write a command's messages to stdout (the logger `lensjax`) and its progress bars to stderr.
 
 `append`, `environment`, `plain`, `read`, `rewind` and `write_json` are those of `records` and `environment`.
 """

@@ -1,4 +1,4 @@
-"""The order in which the rows of a scan's planes are computed: those with as many tiles in one batch of FFTs.
+"""Group the rows of a scan's planes that have the same number of tiles into one batch of FFTs.
 
 NumPy, computed once a configuration.
 """

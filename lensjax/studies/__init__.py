@@ -1,4 +1,4 @@
-"""Questions that a scientist asks of trained networks; each is one command, `lensjax study NAME --help`.
+"""Answer one question about trained networks per file; each is a command, `lensjax study NAME --help`.
 
 Read `common.py` first: what all studies share (training over seeds, tables, saving). Then, one file a study:
 

@@ -1,4 +1,4 @@
-"""What the studies share: train over seeds, predict and explain, write one table, find the real data.
+"""Share code between studies: train over seeds, predict and explain, write one table, find the real data.
 
 In the order of a study: `make_command`; `load_lens_config`, `load_edits`, `plan_runs`, `train_runs`;
 `held_out_simulations`, `predict_source`, `predict_images`, `read_methods`, `make_maps`; `format_spread`,

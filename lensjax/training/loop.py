@@ -1,4 +1,4 @@
-"""The training loop, of one seed or of several at once.
+"""Train one seed, or several at once.
 
 One seed keeps its checkpoints in its own folder. Several train as one stack of states (`seed_stack`), with
 checkpoints in a folder of the stack; at the end the folder of each is as if it had been trained alone, so

@@ -1,4 +1,4 @@
-"""The states of the seeds that train together: one alone, or a stack with a leading axis `s` on every array.
+"""Stack the states of seeds that train together, with a leading axis `s` on every array; one seed has none.
 
 Each seed is trained exactly as it would be in a run of its own: its initial parameters, its dropout and its
 batches are functions of the seed and the step. A seed that stopped early stays as it is.

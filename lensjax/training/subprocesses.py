@@ -1,4 +1,4 @@
-"""Train runs in processes of their own, for studies; what has ended is kept."""
+"""Train runs in separate processes, for studies; keep the runs that have ended."""
 
 from __future__ import annotations
 

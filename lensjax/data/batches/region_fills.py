@@ -1,4 +1,4 @@
-"""Edits of one image, given where: take out, blur, fill with background, or down-weight what a map blames.
+"""Edit a given region of one image: remove it, blur it, fill it with background, or reduce its weight.
 
 `region` [*s] says which pixels, all channels of one together; `blame` [*s] is a map, of which the `share` of
 largest values is meant. Rows and columns are the last two axes of space: events work as images do. What goes

@@ -1,4 +1,4 @@
-"""Pictures → events: four windows under one key, in one class and one split; the rest is reported."""
+"""Group pictures into events of four windows with one class and one split, and report the others."""
 
 from __future__ import annotations
 

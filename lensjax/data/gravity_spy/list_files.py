@@ -1,4 +1,4 @@
-"""Where the pictures of events lie: a folder, a tar archive or an HDF5 file. Listed, then read in place.
+"""List the pictures of events in a folder, a tar archive or an HDF5 file, and read them in place.
 
 Nothing is ever unpacked to disk, so no name inside an archive can choose where something is written.
 """

@@ -1,4 +1,4 @@
-"""The metadata CSV of the Gravity Spy training set: what the trigger generator measured, by gravityspy_id."""
+"""Read the metadata CSV of the Gravity Spy training set: the trigger generator's values by gravityspy_id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CSV catalogue beside a folder of cutouts: label and position of each file."""
+"""Read the CSV catalogue beside a folder of cutouts: label and position of each file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's own cutouts, ready for the network. A bad file costs one line, never the run.
+"""Read a user's own cutouts for the network. A bad file gives one message and does not end the run.
 
 Row 0 of an image is row 0 of the array in the file. FITS draws that row at the *bottom*; NumPy's order is
 kept, so positions are rows and columns of the array.

@@ -1,4 +1,4 @@
-"""Scan mode: the loudest tiles of a whole file, and what a network says of the events around them."""
+"""Scan a whole file: find the loudest tiles, and classify the events around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Lens Finding Challenges' images and catalogues, in each of the layouts they come in.
+"""Read images and catalogues of the Lens Finding Challenges, in each of their published layouts.
 
     python -m lensjax.data.surveys.lens_challenge FOLDER [--track TRACK] [--catalogue FILE]
 

@@ -1,4 +1,4 @@
-"""Gradient ascent on an image: what drives a score up, step by step, kept within bounds.
+"""Raise a score by gradient ascent on an image, step by step, within bounds.
 
 The network always sees the whole grid. A parametrisation x = Dz (an octave's coarse canvas, Fourier
 coefficients) only filters the gradient: a step along Dᵀg in z is one along DDᵀg in x. So the image itself is

@@ -1,4 +1,4 @@
-"""Which patches are kept: masks z ∈ {0, 1}ᴷ, bool [n k], the first of them full."""
+"""Make masks z ∈ {0, 1}ᴷ, bool [n k], that say which patches are kept; the first mask keeps all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to explain: one number from a network's logits [k], or of its position; and how a target is written.
+"""Choose the number to explain, from a network's logits [k] or its position, and parse a target's name.
 
 A score is `lambda image: target(network(image))`, or `target_score(outputs, "difference(lens, star)", …)`.
 

@@ -1,4 +1,4 @@
-"""Which cells of every map each window changes: worked out once for a network and an image size."""
+"""Find the cells of every feature map that each window changes, once for a network and an image size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faithfulness by removal: the score while pixels go, or come, in the order of a map. For ONE example.
+"""Measure faithfulness by removal: delete or insert pixels in the order of a map. For ONE example.
 
     deletion(score, image, attribution)      low: the score falls at once when the best pixels go
     insertion(score, image, attribution)     high: it rises at once when they come

@@ -1,4 +1,4 @@
-"""Noisy linear imputation: what is removed becomes the weighted mean of its neighbours, and a little noise.
+"""Replace removed pixels by a weighted mean of their neighbours plus a little noise: noisy linear imputation.
 
 Of Rong et al. 2022 (ROAD, arXiv:2202.00449): a removed pixel is Σ w · neighbour / Σ w over the eight around
 it, 1/6 for each direct and 1/12 for each diagonal one, those beyond the border left out. All removed pixels

@@ -1,4 +1,4 @@
-"""Whether two maps say the same: Spearman's correlation of their pixels' ranks, signs kept."""
+"""Compare two maps by Spearman's correlation of their pixels' ranks, with signs."""
 
 from __future__ import annotations
 

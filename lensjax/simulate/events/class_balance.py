@@ -1,4 +1,4 @@
-"""How many events of each class: as many of each, or as in the real training set."""
+"""Choose the number of events of each class: equal, or as in the real training set."""
 
 from __future__ import annotations
 

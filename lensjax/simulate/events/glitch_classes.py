@@ -1,4 +1,4 @@
-"""One recipe a class: uniform numbers to the parts of a noise-free event around the trigger.
+"""Turn uniform numbers into the parts of a noise-free event around the trigger, by one recipe per class.
 
 `u` is [12 160]: row 0 for the event, the others for its components, one a column. Ranges: published means of
 SNR, frequency and duration of the Gravity Spy training set v1.1, the fits of antiglitch (github

@@ -1,4 +1,4 @@
-"""Glitches and chirps in whitened noise, as events with their truth: where the evidence is, and how loud.
+"""Simulate glitches and chirps in whitened noise, with their true evidence and signal-to-noise.
 
 The classes are in `glitch_classes`, the scan is in `lensjax.spectrogram`. Example `i` of a seed depends on
 (seed, i) and on the settings, not on how many are made or how they are batched.

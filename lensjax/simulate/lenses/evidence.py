@@ -1,4 +1,4 @@
-"""The truth that comes with every simulated image: where the arcs are, and every parameter.
+"""Compute the truth of every simulated image: the mask of the arcs, and every parameter.
 
 Arc mask: pixels where the lensed source, convolved with the PSF and without noise, is brighter than one
 standard deviation of the noise of that pixel in any band: of the background and of the light of the galaxy in

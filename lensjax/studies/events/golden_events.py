@@ -1,4 +1,4 @@
-"""A network trained on simulations alone, on one hand-picked real event of each of the 22 classes.
+"""Test a network trained on simulations alone on one hand-picked real event of each of the 22 classes.
 
     lensjax study golden runs/events [--data DATA/gravity_spy_golden/golden_rgb_140x170.npz]
 

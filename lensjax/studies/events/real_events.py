@@ -1,4 +1,4 @@
-"""A trained network on real strain: the first detections, and stretches of the same files without a signal.
+"""Test a network on real strain: the first detections, and parts of the same files without a signal.
 
     lensjax study real-events runs/events_demo [--data DATA/ligo_strain] [--csv table.csv]
 

@@ -1,4 +1,4 @@
-"""The talk's table for events: every ablation over several seeds, with intervals, baselines and controls.
+"""Make the talk's table for events: every ablation over several seeds, with intervals, baselines, controls.
 
     lensjax study talk-table configs/gravity_spy_study.py --out runs/events_study
 

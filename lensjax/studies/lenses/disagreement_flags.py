@@ -1,4 +1,4 @@
-"""Does "where" reveal a wrong "what"? Flags of trained lens finders against their misclassifications.
+"""Test whether the position reveals a wrong class: flags of lens finders against their misclassifications.
 
     python train.py configs/where.py --workdir runs/where/position/seed0
     python train.py configs/where.py --workdir runs/where/no_artefacts --data.artefacts

@@ -1,4 +1,4 @@
-"""What makes a non-lens one: is it that the galaxy stands alone? Kind by kind, and with companions removed.
+"""Test why networks reject non-lenses: compare kinds of non-lenses, and remove the companions of galaxies.
 
     lensjax study isolated runs/seeds/seed* --out runs/isolated
 

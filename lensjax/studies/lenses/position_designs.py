@@ -1,4 +1,4 @@
-"""Four ways to say where a lens is, trained alike, in one table over several seeds.
+"""Compare four ways to predict the position of a lens, trained alike, in one table over several seeds.
 
     lensjax study where --out runs/where --jobs 2
     lensjax study where --out runs/where_small --seeds 1 --train 1000 --epochs 2 --test 400

@@ -1,4 +1,4 @@
-"""Recall on rare lenses, double source planes ("jackpot" lenses) among them, for networks that saw none.
+"""Measure recall on rare lenses, such as double source planes, for networks that have seen none.
 
     lensjax study rare runs/seeds/seed* --out runs/rare
 

@@ -1,4 +1,4 @@
-"""Images of the studies of real lenses: lenses, the same without their lopsided light, galaxies, rings."""
+"""Read images for the studies of real lenses: lenses, the same without asymmetric light, galaxies, rings."""
 
 from __future__ import annotations
 

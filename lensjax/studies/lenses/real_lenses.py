@@ -1,4 +1,4 @@
-"""Networks trained on simulations, on real lenses, galaxies and look-alikes; the runs are seeds of one.
+"""Test networks trained on simulations on real lenses, galaxies and look-alikes; the runs are seeds of one.
 
     lensjax study real-lenses runs/hst0 runs/hst1 runs/hst2 --lenses DATA/lens_hst \\
         --galaxies DATA/galaxies_hst_cosmos --rings DATA/galaxies_decals_rings --out runs/real

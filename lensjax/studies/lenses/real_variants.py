@@ -1,4 +1,4 @@
-"""What moves the number on real lenses: variants of one configuration over several seeds, in one table.
+"""Compare variants of one training on real lenses, over several seeds, in one table.
 
     lensjax study real-variants configs/lens_hst_study.py --lenses DATA/lens_hst \\
         --galaxies DATA/galaxies_hst_cosmos --rings DATA/galaxies_decals_rings --out runs/real_variants

@@ -1,4 +1,4 @@
-"""One experiment over several seeds: metrics on a large held-out set, maps against the truth, with spread.
+"""Measure one experiment over several seeds: metrics on a large held-out set, and maps against the truth.
 
     lensjax study seeds configs/lens_demo.py --out runs/lens_demo_seeds
 

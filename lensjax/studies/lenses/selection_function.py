@@ -1,4 +1,4 @@
-"""The selection function of trained networks: which lenses they find, and what changes their mind.
+"""Measure the selection function of networks: the lenses they find, and the changes that alter decisions.
 
     lensjax study selection runs/seeds/seed* --out runs/selection
 

@@ -1,4 +1,4 @@
-"""Where the maps of an ablation's networks lie, held against the truth, and what that costs in accuracy.
+"""Compare the maps of an ablation's networks with the truth, and the networks' accuracy.
 
     python train.py configs/gravity_spy_demo.py --ablate explanation_losses --seeds 5 --workdir runs/losses
     lensjax study maps runs/losses --out runs/losses/maps

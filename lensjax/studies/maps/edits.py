@@ -1,4 +1,4 @@
-"""From mistakes to an edit of all inputs, in the talk's order: explain, propose, apply, retrain, measure.
+"""Turn mistakes into an edit of all inputs, in the talk's order: explain, propose, apply, retrain, measure.
 
     lensjax study edits configs/gravity_spy_demo.py --out runs/edits --seeds 5
 

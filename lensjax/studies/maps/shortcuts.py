@@ -1,4 +1,4 @@
-"""What a network might use and should not: how much accuracy each shortcut alone buys, and what a swap costs.
+"""Measure shortcuts: the accuracy from each of them alone, and the loss when parts of images are exchanged.
 
     lensjax study shortcuts configs/gravity_spy_demo.py --out runs/shortcuts --seeds 5
     lensjax study shortcuts configs/lens_demo.py --out runs/shortcuts_loss --runs runs/*/seed0

@@ -1,4 +1,4 @@
-"""Test images made anew with evidence and background taken apart, or exchanged between examples.
+"""Make test images again with evidence and background separated, or exchanged between examples.
 
 A swap makes the images of a test set anew, in the data's order. Truth masks say what is evidence; where there
 are none (real data), those swaps are left out.
