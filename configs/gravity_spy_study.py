@@ -1,4 +1,4 @@
-"""Define the base of the study of events: a network like the talk's, small enough for many trainings.
+"""Define the base of the study of events: a network like the talk's, small enough for five seeds a variant.
 
     lensjax study talk-table configs/gravity_spy_study.py --out runs/events_study --jobs 2
 

@@ -4,7 +4,7 @@
     lensjax train lens_demo --workdir runs/demo
 
 The same command again resumes a run that was stopped or killed, and ends with the same parameters, bit for
-bit. Several seeds together, and those of each variant of an experiment (GROUPS in configs/variants.py):
+bit. To train several seeds together, or several seeds of each variant (GROUPS in configs/variants.py):
 
     python train.py configs/lens_demo.py --workdir runs/lens --seeds 5
     python train.py configs/lens_demo.py --ablate attention_placement --seeds 5

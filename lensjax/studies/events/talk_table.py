@@ -2,9 +2,10 @@
 
     lensjax study talk-table configs/gravity_spy_study.py --out runs/events_study
 
-Trains each with train.py (a finished one is kept) and writes table.md, table.json and table.png: parameters,
-seconds an epoch, epochs, accuracy, macro-F1, chirps missed and what they were taken for, by window where
-windows are decided one by one. Beside them stands what the displayed Q plane alone gives away.
+Trains each network with train.py (keeping finished runs) and writes table.md, table.json and table.png with
+parameters, seconds per epoch, epochs, accuracy, macro-F1, missed chirps and the classes predicted instead,
+and the same by window for networks that classify windows one by one. As a control it gives the accuracy from
+the number of the displayed Q plane alone.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     python train.py configs/where.py --workdir runs/where/no_artefacts --data.artefacts
     lensjax study flags runs/where/position/seed0 runs/where/no_artefacts --out runs/flags
 
-The second network has never seen an artefact; both are tested on images with all of them. Writes table.md
-and table.json. The limit of a flag is the 95 % quantile of those of a run's validation lenses. Low confidence
-is what any flag must be compared with: it costs no map.
+The second network has never seen an artefact; the study tests both on images with all artefacts. It writes
+table.md and table.json. The threshold of the flag is the 95 % quantile of its values on a run's validation
+lenses. The table also gives low confidence, the simplest flag, which needs no map.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     lensjax study isolated runs/seeds/seed* --out runs/isolated
 
-The talk found that its networks respond to isolated systems where they say non-lens (Wilde, NAM 2022). Here
-the same scenes are photographed again without the companions of their galaxy: galaxy, field, noise and
-artefacts stay. Writes table.md and table.json.
+The talk found that its networks respond to isolated systems when they predict non-lens (Wilde, NAM 2022).
+This study simulates the same scenes again without the companions of their galaxy; galaxy, field, noise and
+artefacts stay the same. Writes table.md and table.json.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     lensjax study where --out runs/where --jobs 2
     lensjax study where --out runs/where_small --seeds 1 --train 1000 --epochs 2 --test 400
 
-Trains every way of configs/where.py with train.py (a finished one is kept), evaluates all on the same
-held-out simulations, reads places and evidence off their maps of the same lenses, and writes table.md,
-table.json and table.png. Beside them stands a constant prediction at the image centre.
+Trains every design of configs/where.py with train.py (keeping finished runs), evaluates all on the same
+held-out simulations, computes positions and evidence from their maps of the same lenses, and writes table.md,
+table.json and table.png. The table also has a constant prediction at the image centre.
 """
 
 from __future__ import annotations

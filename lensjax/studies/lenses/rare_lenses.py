@@ -2,8 +2,8 @@
 
     lensjax study rare runs/seeds/seed* --out runs/rare
 
-Single lenses, rings by the colour of the source, compound arcs and double rings at fixed false-positive
-rates, and the compound scenes once more without the further source. Writes table.md, table.json, recall.png.
+Tests single lenses, rings by the colour of the source, compound arcs and double rings at fixed false-positive
+rates, and the compound scenes again without the further source. Writes table.md, table.json, recall.png.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
         --galaxies DATA/galaxies_hst_cosmos --rings DATA/galaxies_decals_rings --out runs/real
 
 Writes table.md, table.json, lenses.csv and real.png: AUROC of lenses against galaxies, against themselves
-without their lopsided light, and of ring galaxies against others in their own survey; recall at the threshold
-that one in a hundred simulated non-lenses passes; position errors; energy of maps at the published Einstein
-radius. Nothing is compared across folders without what flux alone says of the same images: a classifier may
-know the survey's pipeline instead of lensing. A row of an array is a network.
+without their asymmetric light, and of ring galaxies against others in their own survey; recall at the
+threshold that one in a hundred simulated non-lenses passes; position errors; energy of maps at the published
+Einstein radius. Every comparison across folders also gives the AUROC of flux alone on the same images,
+because a classifier may recognise the survey's pipeline instead of lensing. A row of an array is a network.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     lensjax study real-variants configs/lens_hst_study.py --lenses DATA/lens_hst \\
         --galaxies DATA/galaxies_hst_cosmos --rings DATA/galaxies_decals_rings --out runs/real_variants
 
-VARIANTS of the configuration file are edits of it. Each is trained with train.py (a finished run is kept) and
-scored as in `lensjax study real-lenses`, with two things the same for all: thresholds come from the held-out
-simulations of the configuration as it is, and only galaxies that no variant has trained on are tested.
+VARIANTS of the configuration file are edits of it. The study trains each with train.py (keeping finished
+runs) and scores it as `lensjax study real-lenses` does. For all variants, thresholds come from the held-out
+simulations of the unedited configuration, and the test uses only galaxies that no variant has trained on.
 Writes table.md, table.json and table.png.
 """
 

@@ -2,10 +2,10 @@
 
     lensjax study selection runs/seeds/seed* --out runs/selection
 
-Recall at a fixed false-positive rate over the simulator's truth; over PSF width and position by making the
-same scenes again; the colour swap (the same lens with a blue and a red source: "do we miss red rings?"); and,
-as in Jacobs et al. 2022 (arXiv:2112.02479), the source's or the galaxy's light removed. Writes table.md,
-table.json, selection.png.
+Measures recall at a fixed false-positive rate as a function of the simulator's truth, and of PSF width and
+position by simulating the same scenes again. It also swaps the source's colour (the same lens with a blue and
+a red source) and, as in Jacobs et al. 2022 (arXiv:2112.02479), removes the source's or the galaxy's light.
+Writes table.md, table.json, selection.png.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 Every variant (a subfolder with runs seed0, seed1 …) explains the same held-out examples. Rows are variants,
 columns maps: mean ± standard deviation over the seeds, and the difference from the first variant, paired by
-seed, with its 95 % interval. Trivial maps, which know no network, stand below. Writes table.md, table.json
-and table.png.
+seed, with its 95 % interval. Trivial maps, which do not use the network, are below. Writes table.md,
+table.json and table.png.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
     lensjax study edits configs/gravity_spy_demo.py --out runs/edits --seeds 5
 
-Trains the configuration over the seeds (a finished run is kept) or takes --before, explains what those
-networks get wrong on half of the validation split (chirps; of lens finders, everything), freezes the mean map
-of the blame, sees which edit of a fixed list flips most mistakes of the other half without training, applies
-that one (or --edit) to the whole data set through `data.inputs`, trains again, and counts on the test split
-what was gained and lost. Beside it stands what another seed alone changes. Writes table.md, table.json,
-table.png and blame.png.
+Trains the configuration over the seeds (keeping finished runs) or takes --before. Explains the mistakes of
+those networks on half of the validation split (of lens finders all mistakes, else those on chirps), and saves
+the mean map of the mistakes. Finds the edit of a fixed list that flips most mistakes of the other half
+without training, applies it (or --edit) to the whole data set through `data.inputs`, and trains again. Counts
+the corrected and the new mistakes on the test split, and those from another seed alone as a control. Writes
+table.md, table.json, table.png and blame.png.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     lensjax study shortcuts configs/gravity_spy_demo.py --out runs/shortcuts --seeds 5
     lensjax study shortcuts configs/lens_demo.py --out runs/shortcuts_loss --runs runs/*/seed0
 
-Trains the configuration, and controls that see only a part of every input, over the seeds (a finished run is
-kept); with --runs it evaluates those networks instead, however they were trained. Writes table.md, table.json
-and table.png: guesses from one number, trained controls, accuracy under swaps of evidence and background,
-pairs of equal brightness told apart, and where attention and attribution lie against the true mask.
+Trains the configuration, and controls that see only a part of every input, over the seeds (keeping finished
+runs); with --runs it evaluates those networks instead. Writes table.md, table.json and table.png: predictions
+from one number, trained controls, accuracy under swaps of evidence and background, the accuracy on pairs of
+equal brightness, and the share of attention and attribution on the true mask.
 """
 
 from __future__ import annotations
