@@ -49,7 +49,7 @@ class LensData:
     augment: tuple[str, ...] = ("dihedral", "shift")
     """Names in lensjax.data.batches.augment.AUGMENTATIONS, in order."""
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of
+    """Transformations of every input, in training and after it: "equal_stretch" "crop(top=0.1)", of
     lensjax.data.batches.input_transforms."""
     negatives: str = ""
     """Folder of real galaxies (lensjax.data.surveys.galaxies) that replace some non-lenses of the training
@@ -59,7 +59,7 @@ class LensData:
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
-    """Where data sets are made once and then read."""
+    """Folder of the data sets, which are written once and then read."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class EventData:
     augment: tuple[str, ...] = ()
     """Names in lensjax.data.batches.augment.AUGMENTATIONS, in order."""
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of
+    """Transformations of every input, in training and after it: "equal_stretch" "crop(top=0.1)", of
     lensjax.data.batches.input_transforms."""
     shuffle_labels: bool = False
     """Train on the labels and positions of other examples: the control of the label randomisation test."""
     directory: str = "runs/data"
-    """Where data sets are made once and then read."""
+    """Folder of the data sets, which are written once and then read."""
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,16 @@ class GravitySpyData:
     encoding: Literal["clipped", "rgb"] = "clipped"
     """Energy, recovered by inverting viridis, or the colours."""
     on_problem: Literal["skip", "refuse"] = "skip"
-    """What to do about a missing window, an unknown class, a damaged image: count and leave out, or stop."""
+    """Treatment of missing windows, unknown classes and damaged images: count and leave them out, or stop."""
     metadata: str = ""
     """CSV of the training set, joined by gravityspy_id where given."""
     augment: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "equal_stretch" "crop(top=0.1)", of
+    """Transformations of every input, in training and after it: "equal_stretch" "crop(top=0.1)", of
     lensjax.data.batches.input_transforms."""
     shuffle_labels: bool = False
     directory: str = "runs/data"
-    """Where data sets are made once and then read."""
+    """Folder of the data sets, which are written once and then read."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,14 @@ class LensChallengeData:
     catalogue: str = ""
     """CSV with the labels; by default the one below the folder, or the folders' names."""
     on_problem: Literal["skip", "refuse"] = "skip"
-    """What to do about a damaged image: print and leave out, or stop."""
+    """Treatment of damaged images: name and leave them out, or stop."""
     augment: tuple[str, ...] = ("dihedral", "shift")
     inputs: tuple[str, ...] = ()
-    """Done to every input, in training and after: "crop(top=0.1)", of
+    """Transformations of every input, in training and after it: "crop(top=0.1)", of
     lensjax.data.batches.input_transforms."""
     shuffle_labels: bool = False
     directory: str = "runs/data"
-    """Where data sets are made once and then read."""
+    """Folder of the data sets, which are written once and then read."""
 
 
 Data = LensData | EventData | GravitySpyData | LensChallengeData
@@ -170,8 +170,8 @@ class ModelConfig:
     kind: Literal["trunk", "unet"] = "trunk"
     """A U-Net restores the lensed source's light at full size and decides the class on its lowest level."""
     features: tuple[int, ...] = (16, 32, 48, 64)
-    """Channels of each stage: convolution, activation, pooling, dropout. Of a U-Net, those of each level: two
-    convolutions, pooling, and the last one is not pooled."""
+    """Channels of each stage (convolution, activation, pooling, dropout), or of each level of a U-Net (two
+    convolutions and pooling; the last level has no pooling)."""
     kernel: tuple[int, ...] = (3,)
     time_kernel: tuple[int, ...] = (1,)
     """Size of the kernel along the windows of an event (3D only)."""

@@ -93,5 +93,5 @@ class ExplainOptions:
 
     @property
     def has_inputs(self) -> bool:
-        """Whether the images are the user's own."""
+        """Return whether the images are the user's own."""
         return bool(self.inputs or self.detector or self.gps or self.scan)

@@ -37,7 +37,7 @@ class Trained:
     history: list[dict[str, Any]]
     """metrics.jsonl."""
     published: published.Published | None = None
-    """What a published network wants of its images; None for a run of train.py."""
+    """The description of a published network; None for a run of train.py."""
 
     @cached_property
     def domain(self) -> Any:

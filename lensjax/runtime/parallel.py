@@ -1,6 +1,6 @@
 """Split each batch over the devices of one data-parallel mesh; every device holds everything else.
 
-XLA inserts the all-reduce, so the same step runs on a laptop and on a cluster; models know nothing of it.
+XLA inserts the all-reduce, so the same step runs on a laptop and on a cluster; models do not depend on it.
 """
 
 from __future__ import annotations

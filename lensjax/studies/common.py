@@ -127,7 +127,7 @@ def held_out_simulations(data: LensData, count: int, seed: int, **changes: Any) 
 def predict_source(
     trained: Trained, source: datasets.Source, loss: LossConfig | None = None
 ) -> predict.Predictions:
-    """Return what a network says of every example; `loss` stands in for the run's own."""
+    """Return a network's predictions for every example; `loss` stands in for the run's own."""
     config = replace(trained.config, loss=loss or trained.config.loss)
     step = jax.jit(predict.make_prediction_step(config, trained.model))
     batches = logs.progress(pipeline.eval_batches(source, 64), f"test {trained.workdir}")
@@ -142,7 +142,7 @@ def predict_images(
     ids: Sequence[Any] | np.ndarray | None = None,
     specs: Sequence[str] = (),
 ) -> maps.Predicted:
-    """Return what a network says of images as stored: its own inputs' transformation, then `specs`, apply.
+    """Return a network's predictions for stored images: its own inputs' transformation, then `specs`, apply.
 
     `ids` tell the images apart where a transformation draws noise; their numbers by default.
     """

@@ -2,7 +2,7 @@
 
 One seed keeps its checkpoints in its own folder. Several train as one stack of states (`seed_stack`), with
 checkpoints in a folder of the stack; at the end the folder of each is as if it had been trained alone, so
-that explain.py and the studies read both alike.
+that explain.py and the studies read both in the same way.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from lensjax.training.state import TrainState, init_state, make_train_step, star
 
 @dataclass(frozen=True)
 class Training:
-    """What the loop needs besides the states, all made from the configuration."""
+    """The inputs of the loop besides the states, all made from the configuration."""
 
     config: Config
     seeds: tuple[int, ...]
     workdirs: tuple[Path, ...]
     """Folder of each seed."""
     folder: Path
-    """Of the checkpoints while it lasts: the workdir of one seed, else the stack's."""
+    """Folder of the checkpoints during training: the workdir of one seed, else the stack's."""
     directory: Path
-    """Of the data set."""
+    """Folder of the data set."""
     train: datasets.Source
     validation: datasets.Source
     mesh: Any

@@ -37,7 +37,7 @@ class SeedStates:
 
     @property
     def saved(self) -> Any:
-        """What a checkpoint holds."""
+        """The content of a checkpoint."""
         return self.now if self.best is None else self
 
     def active(self, patience: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from lensjax.types import Array, Batch, Bool, Float
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """All that a run must remember. Keys are not in it: randomness is `fold_in(seed, step)`.
+    """The state of a run. It holds no random keys: randomness is `fold_in(seed, step)`.
 
     A pytree also carries shapes and shardings in place of arrays, so shapes stand in comments.
     """

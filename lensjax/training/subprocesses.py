@@ -100,7 +100,7 @@ def share_cores(jobs: int) -> SimpleQueue[set[int]]:
 
 
 def has_ended(group: Configs) -> bool:
-    """Tell whether there is nothing left to train.
+    """Return whether the training has ended.
 
     Raises:
       UserError: a folder holds another run.
@@ -116,7 +116,7 @@ def has_ended(group: Configs) -> bool:
 
 
 def train_group(shares: SimpleQueue[set[int]], group: Configs) -> None:
-    """Train in a process of its own what of the group has not ended.
+    """Train the unfinished runs of the group in a separate process.
 
     Raises:
       UserError: the training failed; names the file with its own message.

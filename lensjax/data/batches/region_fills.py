@@ -19,7 +19,7 @@ from lensjax.spectrogram.colour_map import colour
 from lensjax.types import Bool, Example, Float
 
 FAINT = 3.0
-"""What is further than this many robust standard deviations from the median is no background."""
+"""Pixels further than this many robust standard deviations from the median are not background."""
 Image = Float[np.ndarray, "*s c"]
 Region = Bool[np.ndarray, "*s"]
 Fill = Callable[[Image, Region, np.random.Generator], Image]

@@ -12,7 +12,7 @@ from lensjax.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class TriggerRow:
-    """One row; empty and NaN where the table does not tell."""
+    """One row; missing values are empty or NaN."""
 
     ifo: str = ""
     label: str = ""

@@ -16,7 +16,7 @@ LABELS = ("label", "class")
 
 @dataclass(frozen=True)
 class CatalogueRow:
-    """What the catalogue says of one image."""
+    """The catalogue's entry for one image."""
 
     catalogue: str  # path
     line: int  # of the file, the header being 1

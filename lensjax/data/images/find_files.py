@@ -27,7 +27,7 @@ class ImageFiles:
 
     @property
     def name(self) -> str:
-        """As a person would name it."""
+        """Name of the image in messages."""
         return " + ".join(map(str, self.paths))
 
 

@@ -39,7 +39,7 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a file was left out, in one line."""
+    """The reason why a file was left out, in one line."""
 
     source: str
     message: str

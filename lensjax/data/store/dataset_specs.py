@@ -23,7 +23,7 @@ Generate = Callable[[str, int], Iterator[Example]]
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """What is in a data set, and how its examples are made or read."""
+    """The content of a data set, and how its examples are made or read."""
 
     dataset: str
     """Kind of data set: the name of its folder."""

@@ -33,7 +33,7 @@ BATCH = 16
 MARGIN = REACH - EDGE
 """Seconds at the ends of a whitened stretch in which no event can be pictured."""
 APART = 0.5
-"""Seconds within which the loudest trigger of a detector stands for all."""
+"""Seconds within which only the loudest trigger of a detector counts."""
 
 
 @dataclass(frozen=True)

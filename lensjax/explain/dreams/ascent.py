@@ -31,7 +31,7 @@ Pair = tuple[int, int]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Dream:
-    """The last image and the way there. A pytree: `jit` and `vmap` put other things in here."""
+    """The last image and the steps to it. A pytree: under `jit` and `vmap` the fields are tracers."""
 
     image: Any  # float32 [*s c]
     frames: Any  # [f *s c]

@@ -27,7 +27,7 @@ def eigen_cam(
     """Project activations on their first principal component (Muhammad & Yeasin 2020).
 
     Channels are centred over positions. The sign of a component is arbitrary: here the map rises with the sum
-    of the (centred) activations. It knows nothing of the score. A constant layer gives zeros.
+    of the (centred) activations. It does not use the score. A constant layer gives zeros.
     """
     name = spatial_layer(forward, image, layer)
     a = at_least_float32(forward(image, None)[1][name])

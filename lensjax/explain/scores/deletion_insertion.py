@@ -26,7 +26,7 @@ from lensjax.runtime.errors import UserError
 from lensjax.types import Array, Float, Int, PRNGKeyArray
 
 FRACTIONS = (0.2, 0.4, 0.6, 0.8)
-"""Of the pixels, that ROAD removes."""
+"""Shares of the pixels that ROAD removes."""
 
 
 @jax.jit

@@ -35,7 +35,7 @@ TRUTH: dict[str, str] = {
     "peak_energy": "its energy in units of the median of noise; 0 where there is no signal",
 }
 MASK_ENERGY = 8.0
-"""Least energy of a pixel with evidence, without noise. Of noise alone 1 tile in 256 is louder: 2^-8."""
+"""Minimum noise-free energy of a pixel with evidence. With noise alone 1 tile in 256 is louder: 2^-8."""
 MASK_FRACTION = 0.001
 """The same as a fraction of the peak, so that the mask of a loud event keeps the event's shape."""
 SHIFT = 0.03

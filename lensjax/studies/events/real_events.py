@@ -54,7 +54,7 @@ class RealEventOptions:
 
 
 def read_items(trained: Trained, folder: Path) -> list[maps.Item]:
-    """Read events, transients and off-source times of all files; the kind says which."""
+    """Read events, transients and off-source times of all files; the field `kind` distinguishes them."""
     wanted, items = settings(trained), []
     for name, file, gps in logs.progress(EVENTS, "scanning", unit="file"):
         strain = read_strain(folder / file)

@@ -150,7 +150,7 @@ def describe_border(border: dict[str, Any]) -> list[str]:
 
 
 def describe_places(rows: SeedRows) -> list[str]:
-    """Return a sentence for each network that says where the peak is."""
+    """Return a sentence for each network that predicts the peak."""
     lines = []
     for name, each in rows.items():
         if each[0]["peak_time_error_median_ms"] is not None:

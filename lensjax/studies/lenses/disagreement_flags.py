@@ -101,7 +101,7 @@ def flag_predictions(
     """Return flag and log odds of a lens of some rows.
 
     Raises:
-      UserError: the method is none that stands for evidence.
+      UserError: the method is not one of EVIDENCE.
     """
     methods = common.read_methods((text, ATTENTION), trained)
     items = [examples.held_out_item(source[int(row)]) for row in rows]

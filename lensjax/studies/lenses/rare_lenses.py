@@ -43,7 +43,7 @@ class RareLensOptions:
     """False-positive rates."""
     seed: common.SimulatorSeed = 2000
     data_directory: str = ""
-    """Where the non-lenses are kept; that of the first run where none is given."""
+    """Folder of the non-lenses. By default: that of the first run."""
 
 
 def main(options: RareLensOptions) -> None:

@@ -200,7 +200,7 @@ def measure_drop(lenses: Float[np.ndarray, "r n"], without: Float[np.ndarray, "r
 def measure_positions(moved: Sequence[np.ndarray | None], images: RealImages) -> dict[str, dict[str, Any]]:
     """Return errors in arcsec on cutouts off their lenses, from the origin and from the peak of light.
 
-    Beside the networks that say a position stands a constant prediction at the image centre.
+    The table compares networks that predict a position with a constant prediction at the image centre.
     """
     lenses, side = images.lenses, images.lenses.moved.shape[1] * images.pixel_scale
     peak = np.stack([real_images.find_peak_of_light(image, images.pixel_scale) for image in lenses.moved])

@@ -47,7 +47,7 @@ class RealVariantOptions:
     epochs: common.Epochs = None
     jobs: common.Jobs = 1
     directory: str = ""
-    """Where the simulations are kept, instead of the configuration's folder."""
+    """Folder of the simulations, instead of the configuration's."""
     chunk: int = 8
 
 

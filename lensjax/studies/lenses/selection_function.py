@@ -53,13 +53,13 @@ class SelectionOptions:
     fpr: float = 1e-2
     """False-positive rate."""
     min_theta_e: float = 0.25
-    """Of the lenses, arcsec: less than in training, to see recall fall."""
+    """Minimum Einstein radius of the lenses, arcsec; smaller than in training, to see recall fall."""
     min_snr: float = 10.0
     bins: int = 8
     """Points of a curve, with as many lenses each."""
     seed: common.SimulatorSeed = 3000
     data_directory: str = ""
-    """Where the non-lenses are kept; that of the first run where none is given."""
+    """Folder of the non-lenses. By default: that of the first run."""
 
 
 def main(options: SelectionOptions) -> None:

@@ -58,7 +58,7 @@ def find_benchmark(options: BenchmarkStudyOptions, run: Path) -> Path:
     """Return benchmark.json of a run, made where there is none.
 
     Raises:
-      UserError: explain.py failed; its own message stands above.
+      UserError: explain.py failed; it has printed its own message.
     """
     made = options.out / run.name / "benchmark.json"
     for path in (made, run / "benchmark" / "benchmark.json"):

@@ -44,7 +44,7 @@ class CompareVariantsOptions:
     methods: tuple[str, ...] = ("attention", "grad_cam", "input_x_gradient", "integrated_gradients(steps=16)")
     """As for explain.py; a network without a gate has no attention."""
     scores: tuple[str, ...] = ("energy_inside", "average_precision")
-    """Of every map against the true mask."""
+    """Scores of every map against the true mask."""
     only: tuple[str, ...] = ()
     """Names of some variants, the first of which the others are compared with; all where none is given."""
     examples: int = 200

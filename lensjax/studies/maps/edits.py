@@ -44,7 +44,7 @@ from lensjax.types import Array, Bool, Float
 OF = "Chirp"
 """Class whose mistakes are explained, where there is one of that name."""
 SHARE = 0.05
-"""Of the pixels, what an edit of the blamed ones takes."""
+"""Share of the pixels, those blamed most, that a `blamed` edit changes."""
 ON_EVENTS = ("equal_stretch", "equal_stretch(seconds=1)", "crop(columns=0.125)", "crop(top=0.1)")
 ON_IMAGES = ("remove_border(share=0.125)", "remove_border(share=0.25)")
 ON_BOTH = ("blur(sigma=1)",)
@@ -64,7 +64,7 @@ class EditOptions:
     before: tuple[Path, ...] = ()
     """Workdirs of the configuration's runs, one a seed from 0, where they are trained already."""
     edit: tuple[str, ...] = ()
-    """What to apply, as data.inputs, whatever is proposed: "equal_stretch"."""
+    """The edit to apply, as data.inputs, instead of the proposed one: "equal_stretch"."""
     method: str = "input_x_gradient"
     """Explanation whose maps are blamed, as for explain.py."""
     most: int = 64
@@ -239,7 +239,7 @@ def predict_classes(
 def make_blame(
     trained: Trained, source: datasets.Source, rows: np.ndarray, method: str, chunk: int
 ) -> np.ndarray:
-    """Return maps [n *s] of what made the network say what it said, each with a mean size of 1."""
+    """Return maps [n *s] that explain the predicted class, each with a mean magnitude of 1."""
     shown = [
         examples.held_out_item(input_transforms.transform(source[int(r)], trained.config.data.inputs))
         for r in rows
@@ -262,7 +262,7 @@ def freeze_map(folder: Path, values: Float[np.ndarray, "n *s"]) -> Path:
 def count_changes(
     before: np.ndarray, after: np.ndarray, label: np.ndarray, of: Bool[np.ndarray, "n"]
 ) -> dict[str, int]:
-    """Count, of the examples `of`, wrong ones put right, right ones made wrong; the same of all others."""
+    """Count corrected and newly wrong answers among the examples `of`, and among all others."""
     fixed, broken = (before != label) & (after == label), (before == label) & (after != label)
     counts = {"fixed": fixed & of, "broken": broken & of, "others_fixed": fixed & ~of}
     counts |= {"others_broken": broken & ~of, "wrong": (before != label) & of}
@@ -271,7 +271,7 @@ def count_changes(
 
 
 def propose_edit(flips: dict[str, dict[str, int]]) -> str:
-    """Return the edit with the largest share of mistakes put right less that of right answers made wrong."""
+    """Return the edit with the largest share of corrected mistakes minus that of newly wrong answers."""
 
     def gain(spec: str) -> float:
         count = flips[spec]

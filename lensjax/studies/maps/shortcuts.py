@@ -40,7 +40,7 @@ MeasuredRows = dict[str, list[Measured]]
 """By name, one row a network."""
 MAPS = ("attention", "grad_cam", "input_x_gradient")
 BINS = 32
-"""Of brightness, with equally many training examples in each."""
+"""Number of bins of brightness, with equally many training examples in each."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class ShortcutOptions:
     controls: tuple[str, ...] = tuple(swaps.CUTS)
     """Parts of the input that networks are trained on for comparison."""
     examples: int = 96
-    """Held-out examples with evidence whose maps are held against the true mask."""
+    """Held-out examples with evidence whose maps are compared with the true mask."""
     methods: tuple[str, ...] = MAPS
-    """Of those maps, as for explain.py."""
+    """Methods of those maps, as for explain.py."""
     jobs: common.Jobs = 1
     chunk: int = 16
 
