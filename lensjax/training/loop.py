@@ -118,7 +118,9 @@ def find_unfinished(config: Config, seeds: Sequence[int], folder: Path) -> tuple
             missing.append(seed)
     begun = [folder / f"seed{seed}" for seed in missing if run_folder.has_checkpoints(folder / f"seed{seed}")]
     if begun and len(missing) > 1 and not run_folder.has_checkpoints(stack_folder(folder, missing)):
-        raise UserError(f"'{begun[0]}' was begun by itself: end it with train.py, or delete that folder.")
+        raise UserError(
+            f"'{begun[0]}' was begun as a single run: finish it with train.py, or delete that folder."
+        )
     return tuple(missing)
 
 
@@ -144,7 +146,7 @@ def run_loop(config: Config, seeds: tuple[int, ...], workdirs: tuple[Path, ...],
             if not history or step % training.steps_per_epoch:
                 if history:  # else the last save was of this very step
                     checkpoint.save(ckpt, states.saved, iterator)
-                logger.info(f"stopped and saved at step {step}; the same command goes on from there.")
+                logger.info(f"stopped and saved at step {step}; the same command continues from there.")
                 return False
             seconds = (time.perf_counter() - start) / active.sum()  # a seed's share
             results = evaluate(training, training.validation, states.now.params, "validation")

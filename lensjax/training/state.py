@@ -110,7 +110,9 @@ def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
 
     params = jax.tree_util.tree_map_with_path(choose, params)
     if not taken:
-        raise UserError(f"init: '{where}' has no parameter of this network; its kind is another.")
+        raise UserError(
+            f"init: '{where}' has no parameter of this network; give a run of the same kind of model."
+        )
     return params, taken
 
 

@@ -128,7 +128,9 @@ def train_group(shares: SimpleQueue[set[int]], group: Configs) -> None:
     logs.write_json(source, asdict(replace(config, loss=resolve_loss_config(config.loss))))
     command = [sys.executable, "-m", "lensjax.training.train_command", str(source), "--workdir", str(place)]
     if run_process([*command, *more], log, shares) or not has_ended(group):
-        raise UserError(f"training did not end: '{log}' says why; the same command then goes on from there.")
+        raise UserError(
+            f"training did not end; see '{log}' for the reason. The same command then continues from there."
+        )
 
 
 def run_process(command: list[str], log: Path, shares: SimpleQueue[set[int]]) -> int:

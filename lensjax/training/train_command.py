@@ -120,11 +120,13 @@ def check_options(options: TrainOptions) -> None:
       UserError: says which.
     """
     if options.workdir is None and not options.ablate:
-        raise UserError("--workdir FOLDER is missing: say where the run is to be kept.")
+        raise UserError("--workdir FOLDER is missing; give the folder of the run.")
     if options.only and not options.ablate:
-        raise UserError("--only names variants of --ablate; give that too.")
+        raise UserError("--only needs --ablate GROUP, whose variants it names.")
     if options.multihost and (options.ablate or options.seeds is not None):
-        raise UserError("--ablate and --seeds train in one process, on all its devices: no --multihost.")
+        raise UserError(
+            "--ablate and --seeds train in one process on all its devices; leave out --multihost."
+        )
     if options.seeds is not None and options.seeds < 1:
         raise UserError(f"--seeds (={options.seeds}) must be 1 or more.")
 

@@ -2,7 +2,7 @@
 
 localisation          against the true mask
 faithfulness          against the score function; `FAITHFULNESS` names them all
-deletion_insertion    the score while pixels go, or come; road_imputation: what replaces them
+deletion_insertion    the score as pixels are removed or inserted; road_imputation: their replacement
 sanity                against the map of a network with random parameters; similarity: of two maps
 stability             against fits with other random masks
 flip                  the smallest edit that flips a decision

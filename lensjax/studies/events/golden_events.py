@@ -30,7 +30,7 @@ class GoldenEventOptions:
 
 
 def main(options: GoldenEventOptions) -> None:
-    """Print what every event is taken for."""
+    """Print the predicted class of every event."""
     trained = restore(options.run)
     domain = trained.domain
     if domain.grid is None:

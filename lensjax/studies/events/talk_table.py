@@ -185,12 +185,21 @@ def tabulate_ablations(rows: SeedRows) -> list[str]:
         spreads = [format_spread(column[key], digits) for key, digits in numbers.items()]
         taken_for = count_commonest(column["chirp_taken_for"])
         cells.append((name, f"{each[0]['parameters']:,}", *spreads, errors, taken_for))
-    head = ("network", "parameters", "s/epoch", "epochs", "accuracy", "macro-F1", "chirp errors", "taken for")
+    head = (
+        "network",
+        "parameters",
+        "s/epoch",
+        "epochs",
+        "accuracy",
+        "macro-F1",
+        "chirp errors",
+        "predicted instead",
+    )
     return markdown_table(head, cells)
 
 
 def count_commonest(lists: Sequence[Sequence[str]], most: int = 3) -> str:
-    """Return the classes that chirps were taken for most often, over all seeds."""
+    """Return the classes most often predicted instead of Chirp, over all seeds."""
     total: Counter[str] = Counter()
     for entry in (entry for each in lists for entry in each):
         count, name = entry.split(" ", 1)
@@ -213,7 +222,7 @@ def tabulate_windows(rows: SeedRows) -> list[str]:
         taken_for = [count_commonest([row["chirp_taken_for"][t] for row in each]) for t in each_window]
         cells.append((f"{name}, accuracy", *accuracy, *pooled))
         cells.append((f"{name}, chirp errors", *errors, "", ""))
-        cells.append((f"{name}, taken for", *taken_for, "", ""))
+        cells.append((f"{name}, predicted instead", *taken_for, "", ""))
     head = ("window by window", *(f"{length:g} s" for length in WINDOWS), "per image", "votes")
     return markdown_table(head, cells)
 

@@ -34,7 +34,7 @@ KEPT = 0.95
 COLUMNS = {
     "flag_auroc": "flag",
     "doubt_auroc": "low confidence",
-    "flag_auroc_at_like_confidence": "flag at like confidence",
+    "flag_auroc_at_like_confidence": "flag at equal confidence",
     "flag_auroc_of_lenses": "flag, predicted lenses",
     "doubt_auroc_of_lenses": "low confidence, predicted lenses",
     "precision": "precision",

@@ -205,7 +205,7 @@ def tabulate_designs(
         )
         for way, each in rows.items()
     ]
-    head = ("way, where it is read", *(name.replace("_", " ") for name in names), "map")
+    head = ("design, source of the position", *(name.replace("_", " ") for name in names), "map")
     return [
         f"What: {positive:,} lenses, {len(test) - positive:,} non-lenses. Where: {lenses} of the lenses.",
         f"Weights: {', '.join(f'{way} {count:,}' for way, count in parameters.items())}.",

@@ -205,7 +205,9 @@ def blame_mistakes(
         if rows.size:
             blames.append(make_blame(network, source, rows, options.method, options.chunk))
     if not blames:
-        raise UserError("these networks make no mistake on this half of validation: nothing to explain.")
+        raise UserError(
+            "these networks make no mistake on this half of validation, so there is no mistake to explain."
+        )
     return freeze_map(options.out, np.concatenate(blames))
 
 
@@ -337,12 +339,14 @@ def tabulate_edits(found: Mapping[str, Any], count: int) -> list[str]:
         )
         for spec, c in flips.items()
     ]
-    changes = ("others put right", "others made wrong")
+    changes = ("others corrected", "others made wrong")
     lines = [
         f"Mistakes explained: {found['which']}, {first['wrong']} of {first['wrong'] + first['right']} on the "
         f"{count} validation examples of {len(rows)} networks.",
         "",
-        *markdown_table(("edit, without training", "mistakes put right", "made wrong", *changes), tried),
+        *markdown_table(
+            ("edit, without training", "mistakes corrected", "correct answers made wrong", *changes), tried
+        ),
         "",
         "What `blamed` edits take was learned from the other half's mistakes. The test split is apart.",
     ]
@@ -373,7 +377,7 @@ def tabulate_edits(found: Mapping[str, Any], count: int) -> list[str]:
         "",
         *markdown_table(("", "before", "after", f"difference, 95 % of {len(rows)} pairs"), scores),
         "",
-        *markdown_table(("", "put right", "made wrong", *changes), moved),
+        *markdown_table(("", "corrected", "made wrong", *changes), moved),
     ]
 
 
