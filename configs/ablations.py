@@ -1,4 +1,4 @@
-"""The former home of the edits in configs/variants.py, kept for commands that name this file."""
+"""Forward the old name of configs/variants.py, for commands that still use it."""
 
 from lensjax.config_io import find_config
 from lensjax.specs import load_definition

@@ -1,4 +1,4 @@
-"""Glitches and chirps as events of four windows: a 3D network with spatial attention, class and place.
+"""Train a 3D network with spatial attention on events of four windows: class and peak of glitches and chirps.
 
     make demo-events
 
@@ -7,8 +7,8 @@ or, step by step,
     python train.py configs/gravity_spy_demo.py --workdir runs/events
     python explain.py runs/events --out runs/events/report
 
-22 classes of simulated events, as many of each. Two CPU cores: about five minutes in all. What to expect of
-it is measured in the README.
+The data are simulated events of 22 classes, equally many of each. On two CPU cores this takes about five
+minutes in all. The README gives the measured results.
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig

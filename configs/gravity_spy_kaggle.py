@@ -1,10 +1,10 @@
-"""The real Gravity Spy set, from the Kaggle folder, the Zenodo HDF5 or the tar archive, wherever you have it.
+"""Train on the real Gravity Spy set, read from the Kaggle folder, the Zenodo HDF5 or the tar archive.
 
     python train.py configs/gravity_spy_kaggle.py --workdir runs/kaggle --data.path /path/to/gravity-spy
 
-Grouped by event, colours turned back to energy. What is missing, damaged or in two splits is named and left
-out; `--data.on-problem refuse` stops instead. `python -m lensjax.data.gravity_spy.training_set PATH` lists
-what is there.
+The reader groups pictures by event and converts colours back to energy. It names events that are incomplete,
+damaged or in two splits, and leaves them out; `--data.on-problem refuse` stops instead.
+`python -m lensjax.data.gravity_spy.training_set PATH` lists the contents of PATH.
 """
 
 from lensjax.config import AttentionConfig, Config, GravitySpyData, LossConfig, ModelConfig, OptimConfig

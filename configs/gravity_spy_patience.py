@@ -1,10 +1,10 @@
-"""The study's networks trained as the talk did: a constant rate, until three epochs bring nothing.
+"""Train the study's networks as the talk did: at a constant rate, until three epochs bring no improvement.
 
     lensjax study talk-table configs/gravity_spy_patience.py \
         --out runs/events_patience --jobs 2 \
         --only image_2d event_3d attention_3d_two_layers attention_2d_two_layers
 
-Data and networks are those of `gravity_spy_study.py`; its "epochs" column is what this is for.
+Data and networks are those of `gravity_spy_study.py`. The table's "epochs" column is the result of interest.
 """
 
 from dataclasses import replace

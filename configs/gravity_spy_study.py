@@ -1,10 +1,10 @@
-"""Base of the study of events: a network like the talk's, small enough for five seeds of each ablation.
+"""Define the base of the study of events: a network like the talk's, small enough for five seeds a variant.
 
     lensjax study talk-table configs/gravity_spy_study.py --out runs/events_study --jobs 2
 
-Three blocks of (1, 3, 3) convolution and pooling, everything flattened into the class logits, about 100,000
-parameters; windows of 70 × 85. `events_talk` of configs/variants.py says what is varied. Two CPU
-cores: about half an hour.
+The network has three blocks of (1, 3, 3) convolution and pooling, flattens everything into the class logits,
+and has about 100,000 parameters; windows are 70 × 85. `events_talk` in configs/variants.py lists the
+variants. On two CPU cores this takes about half an hour.
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig

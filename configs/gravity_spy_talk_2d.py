@@ -1,11 +1,12 @@
-"""The talk's network for images: Conv2D and pooling on each window by itself, trained image by image.
+"""Train the talk's network for images: Conv2D and pooling on each window by itself, image by image.
 
     python train.py configs/gravity_spy_talk_2d.py --workdir runs/talk2d
     python train.py configs/gravity_spy_talk_2d.py --workdir runs/talk2d_full --data.size 479 569 \
         --data.encoding rgb --model.features 8 8 --model.pool 3
 
-478,758 parameters at 140 × 170, 568,254 at the talk's 479 × 569 × 3 (the talk: 400,000 to a million). An
-event's class is that of its windows' mean probability; test_predictions.npz holds `window_logits` too.
+The network has 478,758 parameters at 140 × 170 and 568,254 at the talk's 479 × 569 × 3 (the talk: 400,000 to
+a million). The mean probability of an event's windows decides its class; test_predictions.npz also holds
+`window_logits`.
 """
 
 from lensjax.config import AttentionConfig, Config, EventData, LossConfig, ModelConfig, OptimConfig

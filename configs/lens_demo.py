@@ -1,4 +1,4 @@
-"""A lens finder that says what and where: simulated Euclid VIS, Y, J, H cutouts of 6.4″.
+"""Train a lens finder that predicts class and position on simulated Euclid VIS, Y, J, H cutouts of 6.4″.
 
     make demo
 
@@ -8,8 +8,8 @@ or, step by step,
     python explain.py runs/demo --out runs/demo/report
 
 Lenses have θE > 0.5″ and a signal-to-noise above 40; a third of the non-lenses are ring galaxies and galaxies
-with companions of the arcs' brightness. Two CPU cores: about five minutes in all. What to expect of it is
-measured in the README.
+with companions of the arcs' brightness. On two CPU cores this takes about five minutes in all. The README
+gives the measured results.
 """
 
 from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig

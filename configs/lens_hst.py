@@ -1,9 +1,9 @@
-"""One-band Hubble images, F814W at 0.05″: a finder for real HST cutouts, trained on simulations alone.
+"""Train a finder for real HST cutouts on simulations alone: one-band Hubble images, F814W at 0.05″.
 
     python train.py configs/lens_hst.py --workdir runs/hst
 
-4.8″ cutouts, lenses as in `lens_demo.py`. Two CPU cores: about ten minutes. The README tells what it says of
-the Jackpot lens, SDSSJ0946+1006.
+Cutouts are 4.8″ wide; lenses are as in `lens_demo.py`. On two CPU cores this takes about ten minutes. The
+README gives the network's predictions for the Jackpot lens, SDSSJ0946+1006.
 """
 
 from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig

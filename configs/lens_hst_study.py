@@ -1,13 +1,13 @@
-"""`lens_hst.py` at a size that trains in minutes on one core, and what is varied in it.
+"""Define `lens_hst.py` at a size that trains in minutes on one core, and its variants.
 
     lensjax study real-variants configs/lens_hst_study.py \
         --lenses $LENSJAX_REAL_DATA/lens_hst \
         --galaxies $LENSJAX_REAL_DATA/galaxies_hst_cosmos --rings $LENSJAX_REAL_DATA/galaxies_decals_rings \
         --out runs/real_variants
 
-trains and compares VARIANTS (`lens_real` of configs/variants.py) on real lenses: 3,000 simulations, six
-epochs and smaller batches, half as many steps as of the full training. The study fills in the folder of
-`negatives`.
+trains the VARIANTS (`lens_real` of configs/variants.py) and compares them on real lenses. The training uses
+3,000 simulations, six epochs and smaller batches, half as many steps as the full training. The study sets the
+folder of `negatives`.
 """
 
 from dataclasses import replace

@@ -1,8 +1,8 @@
-"""`lens_demo.py` at a size that trains in seconds an epoch on two cores, to compare losses over seeds.
+"""Define `lens_demo.py` at a size that takes seconds an epoch on two cores, to compare losses over seeds.
 
     python train.py configs/lens_small.py --ablate explanation_losses --seeds 5 --workdir runs/lens_losses
 
-1,500 images and four epochs; docs/cycle_study.md has what came of it.
+It uses 1,500 images and four epochs; docs/cycle_study.md gives the results.
 """
 
 from dataclasses import replace

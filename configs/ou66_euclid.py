@@ -1,14 +1,14 @@
-"""OU-66 of Wilde et al. 2022, trained by us: the published network on simulated Euclid VIS, Y, J, H.
+"""Train OU-66 of Wilde et al. 2022: the published network on simulated Euclid VIS, Y, J, H.
 
     python train.py configs/ou66_euclid.py --workdir runs/ou66
 
 Trunk, head, dropout, Adam at a constant 3e-4, batches of 500, 150 epochs and the sizes of the splits are the
-paper's (MNRAS 512, 3464). What differs: the images are our simulator's, 66 pixels of 0.1″ (6.6″; the paper's
-are 20″ in 66 pixels), in its order VIS, Y, J, H and its units asinh(flux / noise) instead of each band from
-its minimum to its maximum; half are lenses, so classes weigh the same; dense layers start from Flax's
-initialiser. It stays at chance for 700 steps, longer at smaller batches, and was at a validation AUROC of
-0.90 in epoch 52, when our loan of a GPU ended: three seconds an epoch on an H200, days on two cores. A
-smaller training, AUROC 0.73 after 41 minutes on two cores, is in docs/lens_study.md. The published weights:
+paper's (MNRAS 512, 3464). The differences: the images are our simulator's, 66 pixels of 0.1″ (6.6″; the
+paper's are 20″ in 66 pixels), in its order VIS, Y, J, H and its units asinh(flux / noise) instead of each
+band from its minimum to its maximum; half are lenses, so classes weigh the same; dense layers start from
+Flax's initialiser. It stays at chance for 700 steps, longer at smaller batches, and had a validation AUROC of
+0.90 in epoch 52, when our time on a GPU ended. An epoch takes three seconds on an H200; two cores need days.
+A smaller training, AUROC 0.73 after 41 minutes on two cores, is in docs/lens_study.md. The published weights:
 `explain.py published:OU-66`.
 """
 

@@ -1,16 +1,16 @@
-"""Named edits of a configuration, in groups: each variant is compared with the first of its group.
+"""Define named edits of a configuration, in groups; each variant is compared with the first of its group.
 
     python train.py configs/lens_demo.py --ablate attention_placement --seeds 5
 
 trains a group of GROUPS and writes one table. Three groups belong to studies, which measure more of them:
 
-- `events_talk`, on configs/gravity_spy_study.py (lensjax.studies.events): the talk's networks for events.
+- `events_talk`, on configs/gravity_spy_study.py (`lensjax study talk-table`): the talk's networks for events.
   "3D" attention has one kernel for all windows, "2D" has one a window. All have 99,000 to 115,000 weights,
   those that average over space (`gated_windows` and its control without the gate, `mean_windows`) in wider
   layers; but the two that average over time alone (`time_averaged` and the same with a gate: the demo's
   network without its position head) have about 42,000.
-- `lens_places`, on configs/where.py: ways to say where a lens is.
-- `lens_real`, on configs/lens_hst_study.py: what moves the number on real lenses.
+- `lens_places`, on configs/where.py: ways to predict the position of a lens.
+- `lens_real`, on configs/lens_hst_study.py: changes of the training that might help on real lenses.
 """
 
 from collections.abc import Callable

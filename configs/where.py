@@ -1,14 +1,14 @@
-"""Four ways to say where a lens is, trained alike: the same images, epochs and about as many weights.
+"""Compare four ways to predict the position of a lens, with the same images and epochs.
 
     lensjax study where --out runs/where
 
-trains and compares them. WAYS (`lens_places` of configs/variants.py) are edits of the first, a position head
-with attention (the demo's network):
+trains and compares them; they have about as many weights. WAYS (`lens_places` of configs/variants.py) are
+edits of the first, a position head with attention (the demo's network):
 
-- `unet_restore`, then `unet_frozen`: a U-Net that restores the lensed source's light, and a class head on
-  what its way down has learned, nothing else trained (the talk's Naberrie; of Wilde, NAM 2022);
-- `unet_joint`: the same U-Net, restoring and classifying at once;
-- `classifier`: the first one's trunk and attention without a position; maps of it say where.
+- `unet_restore`, then `unet_frozen`: a U-Net that restores the lensed source's light, then a class head on
+  its frozen encoder (the talk's Naberrie; Wilde, NAM 2022);
+- `unet_joint`: the same U-Net, trained to restore and classify at once;
+- `classifier`: the trunk and attention of the first without a position head; its maps give the position.
 """
 
 from lensjax.config import AttentionConfig, Config, LensData, ModelConfig, OptimConfig

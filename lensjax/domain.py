@@ -1,4 +1,4 @@
-"""What differs between kinds of data: one object each for lenses, events and published networks.
+"""Hold what differs between kinds of data: one object each for lenses, events and published networks.
 
     domain_of(config.data).bands
 
@@ -28,7 +28,7 @@ Distances = Callable[[jax.Array, jax.Array], dict[str, jax.Array]]  # (map [*s],
 
 
 class Domain:
-    """What code asks about the images of a configuration. A position is a pair of fractions (row, column)."""
+    """The properties of a configuration's images. A position is a pair of fractions (row, column)."""
 
     data: Any
     """The configuration of the data."""
@@ -37,7 +37,7 @@ class Domain:
     position_columns: ClassVar[tuple[str, ...]]
     """Columns of a position in predictions.csv."""
     preferred_target: ClassVar[str] = "predicted"
-    """What to explain where the network has a class of that name."""
+    """Default target: "predicted", or a class if the network has one of that name."""
     can_benchmark: ClassVar[bool] = True
     """Whether there are held-out examples like those of the training, with their truth."""
     grid: EventGrid | None = None
@@ -71,7 +71,7 @@ class Domain:
 
     @property
     def own_examples(self) -> tuple[str, ...]:
-        """Fields of the configuration that give each seed examples of its own."""
+        """Fields of the configuration that give each seed different examples."""
         return tuple(name for name in ("shuffle_labels", "negatives") if getattr(self.data, name, False))
 
     @property

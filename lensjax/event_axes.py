@@ -61,7 +61,7 @@ class EventGrid:
 
 
 PLANES = ("loudest", "0", "1", "2", "3", "all")
-"""What is shown of the four Q planes: that of the loudest tile, a fixed one, or all, a channel each."""
+"""The Q plane to show: that of the loudest tile, a fixed one, or all four as channels."""
 
 
 def channels(encoding: Encoding, plane: str = "loudest") -> tuple[str, ...]:

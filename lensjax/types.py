@@ -51,7 +51,7 @@ CellGrid = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class Example(TypedDict):
-    """One example, in NumPy. Physical truth that a study may need rides along in `truth`."""
+    """One example, in NumPy. `truth` holds physical parameters that a study may need."""
 
     image: np.ndarray  # float32 [*s c]
     label: int
@@ -77,7 +77,7 @@ class Batch(TypedDict):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Outputs:
-    """What a forward pass gives.
+    """The outputs of a forward pass.
 
     `position` and `position_sigma` are fractions of the image (of an event, of its first window),
     `attention` maps a place ("input", "stage1", …) to its gate and "windows" to the weights of an event's

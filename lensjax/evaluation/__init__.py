@@ -1,4 +1,4 @@
-"""Evaluation, in the order of reading.
+"""Predict over a data set and compute metrics. Read in this order.
 
 - `predict`: predictions of a whole split, and their summary
 - `metrics`: class metrics; `rank_metrics`: AUROC, average precision, TPR at few false positives

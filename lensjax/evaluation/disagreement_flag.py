@@ -1,4 +1,4 @@
-"""A flag for each prediction: how far evidence, attention and position are apart; does it tell errors?
+"""Flag predictions whose evidence, attention and position are far apart; test whether flags find errors.
 
     flag = (largest distance between any two places) / GALAXY + share of the evidence beyond GALAXY
 
@@ -85,7 +85,7 @@ def detection(
     """Measure how well flags find misclassifications, and what they do to lens candidates.
 
     `margin` is the log odds of a lens. AUROC of the flag and, to compare, of low confidence |margin|; that of
-    the flag among predictions of like confidence (mean over its quintiles); that among predicted lenses
+    the flag among predictions of equal confidence (mean over its quintiles); that among predicted lenses
     alone; precision at a recall, of all, and of those alone whose flag does not exceed `limit`.
     """
     wrong = (margin > 0) != (labels == 1)

@@ -1,4 +1,4 @@
-"""Confidence intervals, (low, high): closed forms where they exist, else the bootstrap. NaN: undefined."""
+"""Compute confidence intervals (low, high): closed forms where they exist, else bootstrap. NaN: undefined."""
 
 from __future__ import annotations
 

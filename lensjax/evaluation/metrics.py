@@ -1,4 +1,4 @@
-"""Metrics of a whole evaluation set, in NumPy, and their summaries with 95 % intervals for `summary.json`.
+"""Compute metrics of a whole evaluation set, and summaries with 95 % intervals for `summary.json`.
 
 Keys with "error" in them are better when lower. Pass no padding: drop such
 rows first.
@@ -39,7 +39,7 @@ __all__ = [
 
 CLASS_METRICS = ("auroc", "average_precision", "accuracy", "macro_f1", "calibration_error", "brier_error")
 TWO_CLASS_METRICS = ("f1", "tpr0", "tpr10", "tpr_at_fpr_1e-3", "tpr_at_fpr_1e-4")
-"""Of two classes, besides CLASS_METRICS."""
+"""Further metrics for two classes, besides CLASS_METRICS."""
 
 
 def class_scores(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:

@@ -1,4 +1,4 @@
-"""Position errors in physical units, beside those of a constant prediction at the image centre."""
+"""Compute position errors in physical units, and those of a constant prediction at the image centre."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SKY_METRICS = (
     *(f"{g}_recall_half_theta_e" for g in ("position", "centre")),
     *(f"position_coverage_{n}sigma" for n in (1, 2)),
 )
-"""Of `position_summary`."""
+"""Metrics of `position_summary`."""
 EVENT_METRICS = (
     *(f"{g}_time_error_{q}_ms" for g in ("peak", "centre") for q in QUANTILES),
     *(f"{g}_frequency_error_{q}_octaves" for g in ("peak", "centre") for q in QUANTILES),
     *(f"position_coverage_{n}sigma" for n in (1, 2)),
 )
-"""Of `event_position_summary`."""
+"""Metrics of `event_position_summary`."""
 
 
 def position_errors(

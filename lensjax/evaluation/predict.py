@@ -1,4 +1,4 @@
-"""Predict a whole split, and summarise what is predicted."""
+"""Predict a whole split, and summarise the predictions."""
 
 from __future__ import annotations
 

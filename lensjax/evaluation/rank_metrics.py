@@ -21,7 +21,7 @@ def check_finite(values: np.ndarray, what: str) -> None:
     bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
     if bad.size:
         rows = ", ".join(map(str, bad[:10])) + (", …" if bad.size > 10 else "")
-        raise UserError(f"{bad.size} of {len(values)} {what} are not finite (rows {rows}); look there first.")
+        raise UserError(f"{bad.size} of {len(values)} {what} are not finite; look at rows {rows} first.")
 
 
 def split(scores: Scores, labels: Labels) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " m"]]:

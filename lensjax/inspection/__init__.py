@@ -1,4 +1,4 @@
-"""From a checkpoint to explanations. Read `explain_command` first: its `main` goes through all of it.
+"""Explain a trained network, from checkpoint to files. Read `explain_command` first: `main` calls the rest.
 
 options: what the command asks · restore: a trained or published network, with its domain · targets: the
 number that a map explains · default_methods: which methods, with which options · examples, strain_events: the

@@ -1,4 +1,4 @@
-"""A network of ours as a `Stack` of local layers, for methods that compute a part of it."""
+"""Describe one of our networks as a `Stack` of local layers, for methods that compute a part of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which explanations are made where the user names none, and the options that all of them share.
+"""Choose the methods where the user names none, and add the options that all methods share.
 
 The numbers of samples in `SAMPLES` are what two cores can pay; they are written in the methods' names. 500
 masks cannot tell apart the 250 patches that LIME and Kernel SHAP take by default: here they have about 100.

@@ -1,4 +1,4 @@
-"""Images made from a trained network as `--dreams` asks for them: of which classes, from which images."""
+"""Make the images of `--dreams` from a trained network: choose the classes and the images to start from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several trained seeds as one: mean prediction, disagreement, and maps with their spread over the seeds.
+"""Treat several trained seeds as one: mean prediction, disagreement, and maps with their spread over seeds.
 
 A folder of seed0, seed1 … (what `train.py --ablate` and the studies make of a variant) is an ensemble; a run
 alone is one of one member.

@@ -1,17 +1,17 @@
 """Explain a trained network: restore, read images, predict, explain, score, report.
 
-    lensjax explain runs/demo                                      simulations, scored against the truth
-    lensjax explain runs/demo --inputs cutout.fits --out runs/demo/real   your own images
+    lensjax explain runs/demo                                      simulations, with scores against the truth
+    lensjax explain runs/demo --inputs cutout.fits --out runs/demo/real   explain your own images
     lensjax explain runs/demo --benchmark                          every method × every score
     lensjax explain runs/ablations/lens_demo/attention_kind/sigmoid   seeds 0, 1 … as an ensemble
     lensjax explain published:OU-66 --weights OU_66_Weights.pt --inputs cutout.fits
 
-`python explain.py` is the same command in a checkout. Writes predictions.csv, attributions.npz (one array a
-method), scores.csv (where the truth is known), dreams.npz (of --dreams), figures/ and index.html, a page that
-needs no network. For lens finders with --target lens (the default), predictions.csv has a `flag`: how far
-evidence, attention and position are apart. 0: all agree; 1: 2 arcsec apart, or all evidence farther than 2
-arcsec from the position (lensjax/evaluation/disagreement_flag.py). For an ensemble, probabilities and maps
-are means over its networks, `disagreement` (nats) is theirs, and each map's spread is shown beside it.
+`python explain.py` is the same command in a checkout. Writes predictions.csv, attributions.npz (one array per
+method), scores.csv (if the truth is known), dreams.npz (with --dreams), figures/ and index.html, a page that
+needs no network connection. For lens finders with --target lens (the default), predictions.csv has a `flag`:
+how far evidence, attention and position are apart. 0: all agree; 1: 2 arcsec apart, or all evidence farther
+than 2 arcsec from the position (lensjax/evaluation/disagreement_flag.py). For an ensemble, probabilities and
+maps are means over its networks, `disagreement` (nats) is theirs, and the page shows each map's spread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which occlusion a trained network gets: from changed patches alone where possible, else in full."""
+"""Choose the occlusion of a trained network: from changed patches alone where possible, else in full."""
 
 from __future__ import annotations
 

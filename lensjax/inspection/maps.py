@@ -1,4 +1,4 @@
-"""Predictions of a trained network, maps on the image grid, and scores of maps."""
+"""Compute predictions of a trained network, maps on the image grid, and scores of maps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ START = 1000
 
 @dataclass(frozen=True)
 class Item:
-    """One image to explain, with whatever truth is known of it."""
+    """One image to explain, with its truth as far as it is known."""
 
     id: str
     source: str

@@ -22,7 +22,7 @@ from lensjax.types import Float
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of images; of one image without the leading axis n."""
+    """A network's predictions for images; for one image without the leading axis n."""
 
     classes: np.ndarray | np.str_
     """Names [n] of the most probable classes; a single name of one image, and so on."""

@@ -13,7 +13,7 @@ from lensjax.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """What is asked of `lensjax explain`."""
+    """Hold the options of `lensjax explain`."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """Workdir of train.py, a folder of several (seed0, seed1 …), or published:OU-66 (OU-200, OU-VIS, OU-J,
@@ -21,22 +21,22 @@ class ExplainOptions:
     weights: Path | None = None
     """Weights of a published network: its .pt (needs PyTorch), or an .npz made from it."""
     inputs: tuple[Path, ...] = ()
-    """Files or folders of your own (FITS, HDF5, NumPy); the run's held-out split where none is given."""
+    """Your own files or folders (FITS, HDF5, NumPy). By default: the run's held-out split."""
     out: Path | None = None
-    """Folder to write; RUN/explain, or runs/published/NAME/explain, where not given."""
+    """Output folder. By default: RUN/explain, or runs/published/NAME/explain."""
     methods: tuple[str, ...] = ()
-    """Names in lensjax.explain.METHODS, with options if you like: "occlusion(window=8,stride=4)". Where none
-    is given, a first set that suits the network."""
+    """Names in lensjax.explain.METHODS, optionally with options: "occlusion(window=8,stride=4)". By default:
+    a small set that suits the network."""
     dreams: tuple[str, ...] = ()
-    """Images that the network itself makes, and film strips of their steps: deep_dream, from the first
-    images; "class_image(steps=128)"; "activation_image(layer=stage3,channel=5)"."""
+    """Images made by gradient ascent on the network, and film strips of their steps: deep_dream, from the
+    first images; "class_image(steps=128)"; "activation_image(layer=stage3,channel=5)"."""
     target: str | None = None
-    """What to explain: the log odds of a class, or of "predicted", each example's own; "logit(lens)",
-    "log_probability(lens)", "probability(lens)"; "difference(lens, non-lens)" of two logits; "row" or
-    "column" of the position, for events "frequency" or "time". Where not given, "lens" for lens finders, else
-    "predicted"."""
+    """What to explain: the log odds of a named class, or of the "predicted" class of each example;
+    "logit(lens)", "log_probability(lens)", "probability(lens)"; "difference(lens, non-lens)" of two logits;
+    "row" or "column" of the position, for events "frequency" or "time". By default: "lens" for lens finders,
+    else "predicted"."""
     baseline: str | None = None
-    """What perturbation and path methods compare with, unless a method has its own: a number, or zero,
+    """Image with which perturbation and path methods compare, unless a method has its own: a number, or zero,
     mean, median, blur, noise (drawn from the sky)."""
     count: int = 256
     """Held-out examples to explain and score."""
@@ -45,29 +45,31 @@ class ExplainOptions:
     figures: int = 6
     """Examples drawn as figures for a paper or a talk, each as PDF and PNG; the page links to them."""
     pixel_scale: float | None = None
-    """Arcseconds a pixel of the inputs, over what their headers say."""
+    """Arcseconds per pixel of the inputs; overrides their headers."""
     hdus: tuple[str, ...] = ()
-    """Names or numbers of the HDUs (or HDF5 data sets) of the inputs, one a band in the model's order."""
+    """Names or numbers of the HDUs (or HDF5 data sets) of the inputs, one per band in the network's order."""
     centre: tuple[float, float] | None = None
-    """Row and column to cut out around, in pixels of the files, the first 0; their middle where not given."""
+    """Row and column of the cutout's centre, in pixels of the files, counted from 0. By default: their
+    middle."""
     gps: tuple[float, ...] = ()
     """Events: GPS times in the strain of the inputs (GWOSC HDF5)."""
     detector: str | None = None
     """Events: without --inputs, fetch open data of this detector (H1, L1, V1) around the GPS times."""
     scan: bool = False
-    """Events: look for triggers in all of the strain, list them in candidates.csv, explain the loudest."""
+    """Events: find the triggers in all of the strain, list them in candidates.csv, and explain the
+    loudest."""
     min_energy: float = 25.5
-    """--scan: least energy of a trigger; 42 is the official threshold."""
+    """--scan: minimum energy of a trigger; 42 is the official threshold."""
     catalogue: Path | None = None
-    """CSV with file or id, and optionally label, x, y (pixels of the file, the first 0)."""
+    """CSV with file or id, and optionally label, x, y (pixels of the file, counted from 0)."""
     chunk: int = 8
-    """Examples explained at once: less takes less memory."""
+    """Examples explained at once; a smaller number needs less memory."""
     memory: str | None = None
-    """Instead of --chunk: bytes that the samples of a method may take, such as 512MB."""
+    """Instead of --chunk: memory that the samples of a method may use, such as 512MB."""
     seed: int = 0
     """Seed of the methods that draw random numbers."""
     benchmark: bool = False
-    """Instead of maps: one table of all methods (or --methods) and all scores, and what each costs."""
+    """Instead of maps: one table of all methods (or --methods), all scores, and the cost of each method."""
     benchmark_examples: int = 24
     """--benchmark: held-out examples with a true mask."""
     shuffled: Path | None = None
@@ -91,5 +93,5 @@ class ExplainOptions:
 
     @property
     def has_inputs(self) -> bool:
-        """Whether the images are the user's own."""
+        """Return whether the images are the user's own."""
         return bool(self.inputs or self.detector or self.gps or self.scan)

@@ -1,4 +1,4 @@
-"""A finished run, or a published network: its parameters, its domain, and what a map of it explains."""
+"""Restore a finished run or a published network: its parameters, its domain and its explained function."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Trained:
     history: list[dict[str, Any]]
     """metrics.jsonl."""
     published: published.Published | None = None
-    """What a published network wants of its images; None for a run of train.py."""
+    """The description of a published network; None for a run of train.py."""
 
     @cached_property
     def domain(self) -> Any:

@@ -1,4 +1,4 @@
-"""Write what explain.py writes besides the page: predictions, maps, scores, and the table of methods."""
+"""Write the files of explain.py other than the page: predictions, maps, scores, the table of methods."""
 
 from __future__ import annotations
 

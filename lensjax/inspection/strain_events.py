@@ -1,4 +1,4 @@
-"""Turn strain (files or open data) into events to explain: at GPS times, or found by a scan of everything."""
+"""Turn strain (files or open data) into events to explain: at GPS times, or by a scan of all of it."""
 
 from __future__ import annotations
 

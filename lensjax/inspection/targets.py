@@ -1,4 +1,4 @@
-"""What a map explains: the number that `--target` names, as a function of parameters and one image."""
+"""Make the number that a map explains from `--target`, as a function of parameters and one image."""
 
 from __future__ import annotations
 

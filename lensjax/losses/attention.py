@@ -1,4 +1,4 @@
-"""Losses of the network's gates: how much they let through, its shape, and whether it is the evidence.
+"""Compute losses of the network's gates: their mean, their shape, and their distance from the evidence.
 
 They come with the forward pass, so they cost next to nothing. `at` is the place of a gate ("input",
 "stage1", …), or all of them, whose mean is taken. A mask supervises where there is one; elsewhere the term

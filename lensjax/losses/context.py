@@ -1,4 +1,4 @@
-"""What a loss term may use; each part is computed once, when it is first asked for."""
+"""Give a loss term its inputs; compute each part once, when a term first asks for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRAINABLE = (
     "gradient", "input_x_gradient", "smooth_grad", "smooth_grad_squared", "var_grad", "integrated_gradients",
     "expected_gradients", "grad_cam", "grad_cam_pp", "hires_cam", "layer_cam", "x_grad_cam", "attention",
 )  # fmt: skip
-"""Maps whose gradient says how a parameter changes them, in few enough passes for every step."""
+"""Maps that are differentiable in the parameters and need few enough passes for every step."""
 
 FEWER: dict[str, dict[str, int]] = {
     "integrated_gradients": {"steps": 8},
@@ -46,7 +46,7 @@ class Context:
     options: Any
     """The LossConfig."""
     still: Callable[..., Outputs] | None = None
-    """The same without dropout, which is what explanations explain; None for `forward`."""
+    """The same without dropout, for explanations; None for `forward`."""
     places: Mapping[str, CellGrid] = field(default_factory=dict)
     """Where the cells of each end lie, `models.cnn.grids`; empty for cell i of n at (i + ½)/n."""
     key: Array | None = None

@@ -1,4 +1,4 @@
-"""Losses that differentiate through an explanation: why the network decides becomes part of the objective.
+"""Compute losses that differentiate through an explanation, so that training changes the network's maps.
 
 `map` is any method of `context.TRAINABLE`, written as for `--methods`, and explains the number `target` of
 the true class without dropout. A mask supervises where there is one; elsewhere the term is 0. Terms that

@@ -1,4 +1,4 @@
-"""Learnable spatial attention: a gate over positions that multiplies what flows through it."""
+"""Multiply features by a learnable gate over positions (spatial attention)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a configuration to a network: refuse fields that contradict each other, then make it."""
+"""Build a network from a configuration; refuse fields that contradict each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trunk sees of an event: windows as they are, side by side, as channels, or their edges alone."""
+"""Arrange the windows of an event for the trunk: as they are, side by side, as channels, or edges alone."""
 
 from __future__ import annotations
 

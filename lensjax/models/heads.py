@@ -1,4 +1,4 @@
-"""Heads: class logits, a position, and how uncertain the position is.
+"""Predict class logits, a position and its uncertainty from features.
 
 A position is a pair of fractions of the image (row, column); of an event, (frequency row, time column) of its
 first window, so the same head serves 2D and 3D. `sigma` is trained by likelihood (`losses.position_nll`).

@@ -1,4 +1,4 @@
-"""A network as a function of its parameters and images: of ONE for explanations, of many for predictions.
+"""Apply a network as a function of parameters and images: ONE image for explanations, many for predictions.
 
 Parameters are arguments, never closed over. Networks of equal configuration are equal (flax modules are), so
 what was compiled for the parameters of one seed serves those of the next.

@@ -40,7 +40,7 @@ class Published:
     pixel_scale: float
     """Arcseconds."""
     prefix: str
-    """Of the keys of the convolutions."""
+    """Prefix of the convolutions' keys."""
     layers: tuple[int, ...]
     """Their numbers."""
     model: ModelConfig
@@ -235,7 +235,7 @@ def convert(source: Path, target: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """What is asked of the conversion of weights."""
+    """Options of the conversion of weights."""
 
     source: Annotated[Path, tyro.conf.Positional]
     """The published .pt, which needs PyTorch."""

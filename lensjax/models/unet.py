@@ -1,4 +1,4 @@
-"""An N-d U-Net that restores the light of the lensed source, and says what it is from its lowest level.
+"""Restore the light of the lensed source with an N-d U-Net, and classify from its lowest level.
 
 Naberrie (Wilde, NAM 2022): four levels down and four up with skips, two convolutions a level, and a dense
 head on the bottleneck. The place is read off the restored light, so it is no better than what was restored.

@@ -1,4 +1,4 @@
-"""Operations on arrays that several packages share; they know nothing of networks or of data.
+"""Operations on arrays that several packages share; they do not depend on networks or data.
 
 conv              convolution and pooling as XLA runs them fast
 map_statistics    ranks, sparseness, roughness, centre and precision of a map

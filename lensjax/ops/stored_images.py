@@ -1,4 +1,4 @@
-"""Images as they are stored, float16 or uint8, and as networks see them."""
+"""Convert images between the stored types, float16 or uint8, and the float32 that networks take."""
 
 from __future__ import annotations
 

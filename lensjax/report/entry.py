@@ -1,4 +1,4 @@
-"""The explained example: what the page and the figures are made from."""
+"""Hold an explained example, the input of the page and the figures."""
 
 from __future__ import annotations
 

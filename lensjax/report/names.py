@@ -37,11 +37,14 @@ SCORES = {
         "share of examples whose highest pixel is within 2 pixels of the evidence",
     ),
     "auroc": ("AUROC", "chance that an evidence pixel outranks another pixel"),
-    "deletion": ("Deletion", "area under the probability as the best pixels go; less is better"),
-    "insertion": ("Insertion", "area under the probability as the best pixels come"),
+    "deletion": ("Deletion", "area under the probability as the best pixels are removed; less is better"),
+    "insertion": ("Insertion", "area under the probability as the best pixels are inserted"),
     "road_most": ("ROAD, best first", "probability with the best pixels imputed; less is better"),
     "road_least": ("ROAD, worst first", "probability with the worst pixels imputed"),
-    "infidelity": ("Infidelity", "share of the score's changes that the map does not tell; less is better"),
+    "infidelity": (
+        "Infidelity",
+        "share of the score's changes that the map does not predict; less is better",
+    ),
     "mu_fidelity": (
         "μFidelity",
         "rank correlation of the map's sum over a part with the score lost without it",

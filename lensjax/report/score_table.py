@@ -1,4 +1,4 @@
-"""What a table of scores says: mean and interval of each method beside those of the trivial maps.
+"""Make the table of scores: mean and interval of each method beside those of the trivial maps.
 
 A row has `method`, `n`, and a (mean, low, high) for every score, at its top or under `scores`; rows of
 trivial maps are known by name or by `baseline=True`.

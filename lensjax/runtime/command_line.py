@@ -1,4 +1,4 @@
-"""How every command reads its options and ends: one help, one `--debug`, one line for a mistake."""
+"""Read the options of every command and end it: one help, one `--debug`, one line for a user's error."""
 
 from __future__ import annotations
 

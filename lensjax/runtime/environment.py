@@ -1,4 +1,4 @@
-"""What a run was made with: versions, device, git revision."""
+"""Record the environment of a run: versions, device, git revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command says while it goes: the logger `lensjax`, on stdout, and progress bars, on stderr.
+"""Write a command's messages to stdout (the logger `lensjax`) and its progress bars to stderr.
 
 `append`, `environment`, `plain`, `read`, `rewind` and `write_json` are those of `records` and `environment`.
 """
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 logger = logging.getLogger("lensjax")
-"""What a user reads while waiting, at level INFO. Commands show it (`start_logging`)."""
+"""Progress messages for the user, at level INFO. Commands show it (`start_logging`)."""
 
 
 class _PrintHandler(logging.Handler):
@@ -78,7 +78,7 @@ def progress(
 ) -> tqdm:
     """Show a progress bar with the time left on stderr; a line every ten seconds where that is no terminal.
 
-    Of several processes only the first shows it.
+    Only the first of several processes shows it.
     """
     stream = sys.stderr
     terminal = stream.isatty()

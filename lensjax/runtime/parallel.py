@@ -1,6 +1,6 @@
-"""One data-parallel mesh: the batch is split over devices, everything else is on all of them.
+"""Split each batch over the devices of one data-parallel mesh; every device holds everything else.
 
-XLA inserts the all-reduce, so the same step runs on a laptop and on a cluster; models know nothing of it.
+XLA inserts the all-reduce, so the same step runs on a laptop and on a cluster; models do not depend on it.
 """
 
 from __future__ import annotations

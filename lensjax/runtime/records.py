@@ -1,4 +1,4 @@
-"""JSON on disk that survives kills: `metrics.jsonl`, one object a line, and files replaced as a whole.
+"""Write JSON that survives a killed run: `metrics.jsonl`, one object per line, and files replaced as a whole.
 
 NaN and infinity become null. An OSError (a full disk, a missing permission) names the file. In a run of
 several processes only process 0 may write.

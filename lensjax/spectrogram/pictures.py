@@ -1,4 +1,4 @@
-"""Scans as the pictures that a network reads: drawn as finely as the official ones, and encoded."""
+"""Turn scans into network inputs: draw them at the resolution of the official pictures, and encode them."""
 
 from __future__ import annotations
 

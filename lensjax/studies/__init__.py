@@ -1,8 +1,9 @@
-"""Questions that a scientist asks of trained networks; each is one command, `lensjax study NAME --help`.
+"""Answer one question about trained networks per file; each is a command, `lensjax study NAME --help`.
 
-Read `common.py` first: what all studies share (training over seeds, tables, saving). Then, one file a study:
+Read `common.py` first: what all studies share (training over seeds, tables, saving). Then one file for each
+study:
 
-- `lenses/`: metrics over seeds, ways to say where a lens is, recall, real lenses;
+- `lenses/`: metrics over seeds, ways to predict the position, recall, real lenses;
 - `events/`: the talk's table of ablations, real events;
 - `maps/`: benchmark of explanations, variants, shortcuts, edits.
 """

@@ -1,4 +1,4 @@
-"""What the studies share: train over seeds, predict and explain, write one table, find the real data.
+"""Share code between studies: train over seeds, predict and explain, write one table, find the real data.
 
 In the order of a study: `make_command`; `load_lens_config`, `load_edits`, `plan_runs`, `train_runs`;
 `held_out_simulations`, `predict_source`, `predict_images`, `read_methods`, `make_maps`; `format_spread`,
@@ -128,7 +128,7 @@ def held_out_simulations(data: LensData, count: int, seed: int, **changes: Any) 
 def predict_source(
     trained: Trained, source: datasets.Source, loss: LossConfig | None = None
 ) -> predict.Predictions:
-    """Return what a network says of every example; `loss` stands in for the run's own."""
+    """Return a network's predictions for every example; `loss` stands in for the run's own."""
     config = replace(trained.config, loss=loss or trained.config.loss)
     step = jax.jit(predict.make_prediction_step(config, trained.model))
     batches = logs.progress(pipeline.eval_batches(source, 64), f"test {trained.workdir}")
@@ -143,7 +143,7 @@ def predict_images(
     ids: Sequence[Any] | np.ndarray | None = None,
     specs: Sequence[str] = (),
 ) -> maps.Predicted:
-    """Return what a network says of images as stored: its own inputs' transformation, then `specs`, apply.
+    """Return a network's predictions for stored images: its own inputs' transformation, then `specs`, apply.
 
     `ids` tell the images apart where a transformation draws noise; their numbers by default.
     """

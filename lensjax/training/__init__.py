@@ -1,4 +1,4 @@
-"""Training, in the order of reading.
+"""Train networks. Read in this order.
 
 - `train_command`: the options, and which of one seed, several seeds or variants is trained
 - `loop`: data, states, epochs, validation, checkpoints, test, of one seed or of several at once

@@ -1,4 +1,4 @@
-"""Refuse, before anything costs time, a configuration that would fail later."""
+"""Refuse a configuration that would fail later, before the run spends time."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The training loop, of one seed or of several at once.
+"""Train one seed, or several at once.
 
 One seed keeps its checkpoints in its own folder. Several train as one stack of states (`seed_stack`), with
 checkpoints in a folder of the stack; at the end the folder of each is as if it had been trained alone, so
-that explain.py and the studies read both alike.
+that explain.py and the studies read both in the same way.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from lensjax.training.state import TrainState, init_state, make_train_step, star
 
 @dataclass(frozen=True)
 class Training:
-    """What the loop needs besides the states, all made from the configuration."""
+    """The inputs of the loop besides the states, all made from the configuration."""
 
     config: Config
     seeds: tuple[int, ...]
     workdirs: tuple[Path, ...]
     """Folder of each seed."""
     folder: Path
-    """Of the checkpoints while it lasts: the workdir of one seed, else the stack's."""
+    """Folder of the checkpoints during training: the workdir of one seed, else the stack's."""
     directory: Path
-    """Of the data set."""
+    """Folder of the data set."""
     train: datasets.Source
     validation: datasets.Source
     mesh: Any
@@ -118,7 +118,9 @@ def find_unfinished(config: Config, seeds: Sequence[int], folder: Path) -> tuple
             missing.append(seed)
     begun = [folder / f"seed{seed}" for seed in missing if run_folder.has_checkpoints(folder / f"seed{seed}")]
     if begun and len(missing) > 1 and not run_folder.has_checkpoints(stack_folder(folder, missing)):
-        raise UserError(f"'{begun[0]}' was begun by itself: end it with train.py, or delete that folder.")
+        raise UserError(
+            f"'{begun[0]}' was begun as a single run: finish it with train.py, or delete that folder."
+        )
     return tuple(missing)
 
 
@@ -144,7 +146,7 @@ def run_loop(config: Config, seeds: tuple[int, ...], workdirs: tuple[Path, ...],
             if not history or step % training.steps_per_epoch:
                 if history:  # else the last save was of this very step
                     checkpoint.save(ckpt, states.saved, iterator)
-                logger.info(f"stopped and saved at step {step}; the same command goes on from there.")
+                logger.info(f"stopped and saved at step {step}; the same command continues from there.")
                 return False
             seconds = (time.perf_counter() - start) / active.sum()  # a seed's share
             results = evaluate(training, training.validation, states.now.params, "validation")

@@ -1,4 +1,4 @@
-"""A run as it was saved: its configuration, and a network's parameters."""
+"""Restore a saved run: its configuration, and a network's parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files in a run's folder, and the lines it shows."""
+"""Name the files of a run's folder, and format the lines that a run prints."""
 
 from __future__ import annotations
 

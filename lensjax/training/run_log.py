@@ -1,4 +1,4 @@
-"""What a run logs while it is trained: `metrics.jsonl` and TensorBoard scalars.
+"""Log a run during training: `metrics.jsonl` and TensorBoard scalars.
 
 TensorBoard's files are written at once and without threads. tensorboardX's SummaryWriter queues events for a
 thread: a kill loses the last ones, and a full disk ends the thread, so that the run waits for ever. Its

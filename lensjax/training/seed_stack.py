@@ -1,4 +1,4 @@
-"""The states of the seeds that train together: one alone, or a stack with a leading axis `s` on every array.
+"""Stack the states of seeds that train together, with a leading axis `s` on every array; one seed has none.
 
 Each seed is trained exactly as it would be in a run of its own: its initial parameters, its dropout and its
 batches are functions of the seed and the step. A seed that stopped early stays as it is.
@@ -37,7 +37,7 @@ class SeedStates:
 
     @property
     def saved(self) -> Any:
-        """What a checkpoint holds."""
+        """The content of a checkpoint."""
         return self.now if self.best is None else self
 
     def active(self, patience: int) -> np.ndarray:

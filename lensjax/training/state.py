@@ -23,7 +23,7 @@ from lensjax.types import Array, Batch, Bool, Float
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """All that a run must remember. Keys are not in it: randomness is `fold_in(seed, step)`.
+    """The state of a run. It holds no random keys: randomness is `fold_in(seed, step)`.
 
     A pytree also carries shapes and shardings in place of arrays, so shapes stand in comments.
     """
@@ -110,7 +110,9 @@ def start_from(params: Any, other: Any, where: str) -> tuple[Any, list[str]]:
 
     params = jax.tree_util.tree_map_with_path(choose, params)
     if not taken:
-        raise UserError(f"init: '{where}' has no parameter of this network; its kind is another.")
+        raise UserError(
+            f"init: '{where}' has no parameter of this network; give a run of the same kind of model."
+        )
     return params, taken
 
 

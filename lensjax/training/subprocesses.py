@@ -1,4 +1,4 @@
-"""Train runs in processes of their own, for studies; what has ended is kept."""
+"""Train runs in separate processes, for studies; keep the runs that have ended."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def share_cores(jobs: int) -> SimpleQueue[set[int]]:
 
 
 def has_ended(group: Configs) -> bool:
-    """Tell whether there is nothing left to train.
+    """Return whether the training has ended.
 
     Raises:
       UserError: a folder holds another run.
@@ -116,7 +116,7 @@ def has_ended(group: Configs) -> bool:
 
 
 def train_group(shares: SimpleQueue[set[int]], group: Configs) -> None:
-    """Train in a process of its own what of the group has not ended.
+    """Train the unfinished runs of the group in a separate process.
 
     Raises:
       UserError: the training failed; names the file with its own message.
@@ -128,7 +128,9 @@ def train_group(shares: SimpleQueue[set[int]], group: Configs) -> None:
     logs.write_json(source, asdict(replace(config, loss=resolve_loss_config(config.loss))))
     command = [sys.executable, "-m", "lensjax.training.train_command", str(source), "--workdir", str(place)]
     if run_process([*command, *more], log, shares) or not has_ended(group):
-        raise UserError(f"training did not end: '{log}' says why; the same command then goes on from there.")
+        raise UserError(
+            f"training did not end; see '{log}' for the reason. The same command then continues from there."
+        )
 
 
 def run_process(command: list[str], log: Path, shares: SimpleQueue[set[int]]) -> int:

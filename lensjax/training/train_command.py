@@ -4,7 +4,7 @@
     lensjax train lens_demo --workdir runs/demo
 
 The same command again resumes a run that was stopped or killed, and ends with the same parameters, bit for
-bit. Several seeds together, and those of each variant of an experiment (GROUPS in configs/variants.py):
+bit. To train several seeds together, or several seeds of each variant (GROUPS in configs/variants.py):
 
     python train.py configs/lens_demo.py --workdir runs/lens --seeds 5
     python train.py configs/lens_demo.py --ablate attention_placement --seeds 5
@@ -120,11 +120,13 @@ def check_options(options: TrainOptions) -> None:
       UserError: says which.
     """
     if options.workdir is None and not options.ablate:
-        raise UserError("--workdir FOLDER is missing: say where the run is to be kept.")
+        raise UserError("--workdir FOLDER is missing; give the folder of the run.")
     if options.only and not options.ablate:
-        raise UserError("--only names variants of --ablate; give that too.")
+        raise UserError("--only needs --ablate GROUP, whose variants it names.")
     if options.multihost and (options.ablate or options.seeds is not None):
-        raise UserError("--ablate and --seeds train in one process, on all its devices: no --multihost.")
+        raise UserError(
+            "--ablate and --seeds train in one process on all its devices; leave out --multihost."
+        )
     if options.seeds is not None and options.seeds < 1:
         raise UserError(f"--seeds (={options.seeds}) must be 1 or more.")
 

@@ -26,7 +26,7 @@ from lensjax.training import loop, run_folder
 from lensjax.training.check_config import check_config
 
 Edit = Callable[[Config], Config | None]
-"""An edit may give None where it means nothing for a configuration: its variant is then left out."""
+"""An edit may return None if it does not apply to a configuration; its variant is then left out."""
 FACTS = ("parameters", "epochs", "seconds_per_epoch")
 
 

@@ -1,4 +1,4 @@
-"""Batches of a data set, and what is done to images on the way.
+"""Make batches of a data set, and augment or transform their images.
 
 Read in this order: `pipeline` (batches by grain), `augment` (augmentations of one example),
 `batch_augment` (the usual ones by the batch), `region_fills` (fill or edit a region), `input_transforms`

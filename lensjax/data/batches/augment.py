@@ -230,7 +230,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "band_limit": band_limit,
 }
 KEEP_TYPE = (dihedral, flips, flip_rows, flip_columns, shift, band_dropout, band_limit)
-"""Of these, what leaves an image in the type that it is stored in."""
+"""Those augmentations that leave an image in its stored type."""
 
 
 def augmentations(names: Sequence[str | Augmentation]) -> tuple[Augmentation, ...]:

@@ -1,4 +1,4 @@
-"""Transformations of every input, in training and after it: `data.inputs`, unlike augmentations, always.
+"""Transform every input, in training and after it (`data.inputs`); augmentations apply in training alone.
 
     --data.inputs "equal_stretch" "crop(top=0.1)"
 

@@ -1,4 +1,4 @@
-"""Edits of one image, given where: take out, blur, fill with background, or down-weight what a map blames.
+"""Edit a given region of one image: remove it, blur it, fill it with background, or reduce its weight.
 
 `region` [*s] says which pixels, all channels of one together; `blame` [*s] is a map, of which the `share` of
 largest values is meant. Rows and columns are the last two axes of space: events work as images do. What goes
@@ -19,7 +19,7 @@ from lensjax.spectrogram.colour_map import colour
 from lensjax.types import Bool, Example, Float
 
 FAINT = 3.0
-"""What is further than this many robust standard deviations from the median is no background."""
+"""Pixels further than this many robust standard deviations from the median are not background."""
 Image = Float[np.ndarray, "*s c"]
 Region = Bool[np.ndarray, "*s"]
 Fill = Callable[[Image, Region, np.random.Generator], Image]

@@ -1,4 +1,4 @@
-"""A user's own pictures of events: loose PNG, class folders, archives, the golden set."""
+"""Read a user's own pictures of events: loose PNG files, class folders, archives, the golden set."""
 
 from __future__ import annotations
 

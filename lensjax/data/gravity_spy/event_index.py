@@ -1,4 +1,4 @@
-"""Pictures → events: four windows under one key, in one class and one split; the rest is reported."""
+"""Group pictures into events of four windows with one class and one split, and report the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EventFiles:
     """The four windows of one event."""
 
     key: str
-    """<IFO>_<id>; the id alone where nothing tells the detector."""
+    """<IFO>_<id>; the id alone if the detector is unknown."""
     ifo: str
     label: str
     split: str
@@ -41,7 +41,7 @@ class EventFiles:
 
 @dataclass(frozen=True)
 class EventArchive:
-    """What is at a path. `examples` adds the problems that it meets to `problems`."""
+    """The events at a path. `examples` adds the problems that it meets to `problems`."""
 
     path: Path
     layout: str
@@ -104,7 +104,7 @@ def _id(key: str) -> str:
 
 
 def _joined(entry: ListedWindow, triggers: dict[str, TriggerRow]) -> ListedWindow:
-    """Add the split and the detector of the metadata where the place of the picture does not tell them."""
+    """Add the split and the detector from the metadata if the picture's path does not give them."""
     trigger = triggers.get(entry.id, TriggerRow())
     split = trigger.split if trigger.split in SPLITS else ""
     ifo = trigger.ifo if trigger.ifo in DETECTORS else ""

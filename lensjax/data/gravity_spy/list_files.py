@@ -1,4 +1,4 @@
-"""Where the pictures of events lie: a folder, a tar archive or an HDF5 file. Listed, then read in place.
+"""List the pictures of events in a folder, a tar archive or an HDF5 file, and read them in place.
 
 Nothing is ever unpacked to disk, so no name inside an archive can choose where something is written.
 """
@@ -46,12 +46,12 @@ class WindowFile:
     size: int
     """Bytes."""
     offset: int = 0
-    """Of a member, in the archive once decompressed."""
+    """Offset of a member in the decompressed archive."""
 
 
 @dataclass(frozen=True)
 class ListedWindow:
-    """What the place of a picture says of it; empty where it does not."""
+    """Properties of a picture that its path gives; empty for the others."""
 
     source: WindowFile
     split: str

@@ -1,4 +1,4 @@
-"""Pictures of spectrograms → what the network reads: crop, energy back from the colours, size, encoding.
+"""Turn pictures of spectrograms into network inputs: crop, recover energy from colours, resize, encode.
 
 The official picture is 800×600, viridis from 0 to 25.5. Its crop lies within the axes by up to 1.7 % a side
 (8 pixels at the bottom), so frequencies and times read off it by `EventGrid` are wrong by as much.

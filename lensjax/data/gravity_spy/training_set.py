@@ -1,4 +1,4 @@
-"""The real Gravity Spy training set as examples: four pictures an event, read from where they are.
+"""Read the real Gravity Spy training set as examples, four pictures for each event, in place.
 
 `python -m lensjax.data.gravity_spy.training_set PATH` prints what is there and what is wrong with it.
 """

@@ -1,4 +1,4 @@
-"""The metadata CSV of the Gravity Spy training set: what the trigger generator measured, by gravityspy_id."""
+"""Read the metadata CSV of the Gravity Spy training set: the trigger generator's values by gravityspy_id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lensjax.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class TriggerRow:
-    """One row; empty and NaN where the table does not tell."""
+    """One row; missing values are empty or NaN."""
 
     ifo: str = ""
     label: str = ""

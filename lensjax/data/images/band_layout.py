@@ -1,4 +1,4 @@
-"""Which array of a file is which band: one rule for FITS HDUs, HDF5 data sets and the arrays of an .npz."""
+"""Find the array of each band in a file, by one rule for FITS HDUs, HDF5 data sets and .npz arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CSV catalogue beside a folder of cutouts: label and position of each file."""
+"""Read the CSV catalogue beside a folder of cutouts: label and position of each file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LABELS = ("label", "class")
 
 @dataclass(frozen=True)
 class CatalogueRow:
-    """What the catalogue says of one image."""
+    """The catalogue's entry for one image."""
 
     catalogue: str  # path
     line: int  # of the file, the header being 1

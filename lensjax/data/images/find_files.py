@@ -1,4 +1,4 @@
-"""What the user names on the command line → one source an image: files found, bands grouped, ids given."""
+"""Find the files that the user names, group the bands of each image, and give each image an id."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ImageFiles:
 
     @property
     def name(self) -> str:
-        """As a person would name it."""
+        """Name of the image in messages."""
         return " + ".join(map(str, self.paths))
 
 

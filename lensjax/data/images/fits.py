@@ -1,4 +1,4 @@
-"""FITS files → images of bands.
+"""Read bands of images from FITS files.
 
 Row 0 of an array is the first row of the file, the *bottom* one where FITS images are drawn: NumPy's order is
 kept everywhere, so rows and columns of a result are those of the array.

@@ -1,4 +1,4 @@
-"""HDF5 and NumPy files → planes. Arrays are [h w], [h w c], [n h w] (single-band models) or [n h w c]."""
+"""Read planes from HDF5 and NumPy files: [h w], [h w c], [n h w] (single-band networks) or [n h w c]."""
 
 from __future__ import annotations
 

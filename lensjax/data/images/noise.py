@@ -1,4 +1,4 @@
-"""Sky level and background noise of a cutout, measured where it is darkest."""
+"""Measure the sky level and background noise of a cutout in its darkest part."""
 
 from __future__ import annotations
 

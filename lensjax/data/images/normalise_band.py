@@ -1,4 +1,4 @@
-"""One band of a user's image → the model's pixels, in units of its background noise or of its own range."""
+"""Put one band of a user's image on the network's pixels, in units of its noise or of its own range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's own cutouts, ready for the network. A bad file costs one line, never the run.
+"""Read a user's own cutouts for the network. A bad file gives one message and does not end the run.
 
 Row 0 of an image is row 0 of the array in the file. FITS draws that row at the *bottom*; NumPy's order is
 kept, so positions are rows and columns of the array.
@@ -39,7 +39,7 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a file was left out, in one line."""
+    """The reason why a file was left out, in one line."""
 
     source: str
     message: str

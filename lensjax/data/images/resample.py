@@ -1,4 +1,4 @@
-"""An image onto the model's pixels at the same surface brightness; missing pixels from their neighbours."""
+"""Resample an image at constant surface brightness; fill missing pixels from their neighbours."""
 
 from __future__ import annotations
 

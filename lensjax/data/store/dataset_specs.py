@@ -1,4 +1,4 @@
-"""What is in each data set: its `DatasetSpec` from the values of a configuration, all of them checked.
+"""Describe each data set: check the values of a configuration and make its `DatasetSpec` from them.
 
 To add a data set: a function here that returns its `DatasetSpec`, and a line in `datasets.spec_of`.
 """
@@ -23,7 +23,7 @@ Generate = Callable[[str, int], Iterator[Example]]
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """What is in a data set, and how its examples are made or read."""
+    """The content of a data set, and how its examples are made or read."""
 
     dataset: str
     """Kind of data set: the name of its folder."""

@@ -204,7 +204,7 @@ def shuffle_labels(source: Source, seed: int) -> Source:
 
 
 def stack(examples: Iterable[Example]) -> Source:
-    """Make a source of examples at hand: a user's own images, or a test's."""
+    """Make a source from examples in memory: a user's own images, or a test's."""
     rows = list(examples)
     if not rows:
         raise UserError("no examples given: a source needs at least one.")

@@ -50,7 +50,7 @@ message_type {
 
 @dataclass(frozen=True)
 class Description:
-    """What the folder of a data set says of its records."""
+    """The description of the records in the folder of a data set."""
 
     splits: tuple[str, ...]
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Make a data set once, then keep it: TFDS's own writer, in array_record format, without TensorFlow.
+"""Write a data set once with TFDS's own writer, in array_record format, without TensorFlow.
 
 `tfds.core.SequentialWriter` writes each example as it comes, so a split may be larger than the memory. TFDS
 is imported when there is something to write; reading needs array_record alone (`lensjax.data.store.records`).

@@ -1,4 +1,4 @@
-"""Fetch open strain by GPS time and detector: GWOSC says where it is (package `gwosc`), pooch keeps it."""
+"""Fetch open strain by GPS time and detector: `gwosc` finds the file, pooch downloads and caches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strain around a time as the network wants it: whitened, scanned on Q planes, encoded."""
+"""Turn strain around a time into a network input: whiten, scan on Q planes, encode."""
 
 from __future__ import annotations
 

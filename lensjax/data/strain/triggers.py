@@ -1,4 +1,4 @@
-"""Scan mode: the loudest tiles of a whole file, and what a network says of the events around them."""
+"""Scan a whole file: find the loudest tiles, and classify the events around them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BATCH = 16
 MARGIN = REACH - EDGE
 """Seconds at the ends of a whitened stretch in which no event can be pictured."""
 APART = 0.5
-"""Seconds within which the loudest trigger of a detector stands for all."""
+"""Seconds within which only the loudest trigger of a detector counts."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Real galaxies that are no lenses: stamps of GalSim's RealGalaxyCatalog layout, put into the model's field.
+"""Read real galaxies that are no lenses (GalSim's RealGalaxyCatalog) and fit them to the network's field.
 
 A catalogue names for each galaxy the FITS file and HDU of its stamp, the pixel scale, and its place on the
 sky. Most stamps are smaller than the field: what they lack is noise like their own.

@@ -1,4 +1,4 @@
-"""The Lens Finding Challenges' images and catalogues, in each of the layouts they come in.
+"""Read images and catalogues of the Lens Finding Challenges, in each of their published layouts.
 
     python -m lensjax.data.surveys.lens_challenge FOLDER [--track TRACK] [--catalogue FILE]
 
@@ -64,7 +64,7 @@ TABLE_COLUMNS = {
         "mag_eff", "sb_contrast", "color_diff",
     ),
 }  # fmt: skip
-"""What rides along of each catalogue, as it is there."""
+"""Columns of each catalogue that an example keeps unchanged."""
 LABEL_COLUMNS = {"challenge1": ("is_lens",), "challenge2": ("n_source_im", "mag_eff", "n_pix_source")}
 """Columns that the label needs."""
 LABEL_RULES = {
@@ -75,7 +75,7 @@ LABEL_RULES = {
 
 @dataclass(frozen=True)
 class ChallengeObject:
-    """One object: its files by band, and what the catalogue says."""
+    """One object: its files by band, and its entry in the catalogue."""
 
     id: int
     files: Mapping[str, Path]
@@ -91,14 +91,14 @@ class ChallengeObject:
 
 @dataclass(frozen=True)
 class ChallengeFolder:
-    """What a folder holds of one track."""
+    """The objects of one track in a folder."""
 
     path: Path
     track: str
     labels: str
-    """Where the labels come from: a catalogue's name, or the folders."""
+    """Source of the labels: a catalogue's name, or the folders."""
     truth: tuple[str, ...]
-    """Columns of the catalogue that ride along."""
+    """Columns of the catalogue that an example keeps."""
     entries: tuple[ChallengeObject, ...]
     problems: tuple[str, ...]
 

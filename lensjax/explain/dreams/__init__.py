@@ -1,1 +1,1 @@
-"""Images from the network. `dream`: Deep Dream, class and channel images; `ascent`: the steps they take."""
+"""Make images from the network. `dream`: Deep Dream, class and channel images; `ascent`: gradient ascent."""

@@ -1,4 +1,4 @@
-"""Gradient ascent on an image: what drives a score up, step by step, kept within bounds.
+"""Raise a score by gradient ascent on an image, step by step, within bounds.
 
 The network always sees the whole grid. A parametrisation x = Dz (an octave's coarse canvas, Fourier
 coefficients) only filters the gradient: a step along Dᵀg in z is one along DDᵀg in x. So the image itself is
@@ -31,7 +31,7 @@ Pair = tuple[int, int]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Dream:
-    """The last image and the way there. A pytree: `jit` and `vmap` put other things in here."""
+    """The last image and the steps to it. A pytree: under `jit` and `vmap` the fields are tracers."""
 
     image: Any  # float32 [*s c]
     frames: Any  # [f *s c]

@@ -1,4 +1,4 @@
-"""Images from the network: Deep Dream, class images, and images that excite one channel.
+"""Make images from the network: Deep Dream, class images, and images that excite one channel.
 
 They show what a score reacts to, not what the data look like: ascent has no prior but its regularisation, and
 finds images that no telescope takes.

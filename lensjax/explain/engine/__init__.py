@@ -1,4 +1,4 @@
-"""What every method is built from. Read in this order.
+"""Hold the parts that all methods share. Read in this order.
 
 targets         the number that is explained: of logits, of a position; how a target is written
 taps            features of a network: `forward(image, taps) -> (score, ends)`

@@ -1,4 +1,4 @@
-"""The image without evidence, which perturbation and path methods compare with."""
+"""Make the image without evidence, with which perturbation and path methods compare."""
 
 from __future__ import annotations
 

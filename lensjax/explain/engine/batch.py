@@ -1,4 +1,4 @@
-"""Explain many examples, a chunk at a time, each with a key of its own, and a class where one is given."""
+"""Explain many examples, a chunk at a time, each with its own key and, if given, its own class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a raw, signed map to one that can be compared or shown: each step has a name, none is implied."""
+"""Make a raw, signed map comparable or ready to show. Each step is a function with a name."""
 
 from __future__ import annotations
 

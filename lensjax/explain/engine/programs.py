@@ -207,7 +207,7 @@ def _trace(run: Callable, leaves: list[Any], known: list[Any]) -> Traced:
 
 
 def _is_differentiated(leaves: Sequence[Any]) -> bool:
-    """Tell whether `jax.grad` or its like is at work: rules of derivatives are no part of a program."""
+    """Return whether JAX is differentiating: a program does not contain rules of derivatives."""
     tracers = [leaf for leaf in map(_strip_batching, leaves) if isinstance(leaf, jax.core.Tracer)]
     if not tracers:
         return False
@@ -234,7 +234,7 @@ def _strip_batching(value: Any) -> Any:
 
 
 class Unknown(Exception):
-    """A score can read something that may change without notice."""
+    """A score reads a value that may change unnoticed."""
 
 
 _SLOT = object()  # in place of an array that is an argument

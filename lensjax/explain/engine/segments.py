@@ -1,4 +1,4 @@
-"""Patches of an image: an integer array [*s] with labels 0 … K − 1, K known before anything is computed.
+"""Divide an image into patches: an integer array [*s] with labels 0 … K − 1, where K is known in advance.
 
     segments=250            about 250 cells of a grid
     segments=(5, 8)         that many cells along each axis

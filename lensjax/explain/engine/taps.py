@@ -1,4 +1,4 @@
-"""Reading a network's features: `forward(image, taps) -> (score, ends)` for one example, no batch axis.
+"""Read a network's features: `forward(image, taps) -> (score, ends)` for one example, no batch axis.
 
 `ends` names the activations, in the order in which they are computed; `taps` is a dict of arrays added at
 those names, or None. The gradient with respect to a zero tap is that with respect to the activation.

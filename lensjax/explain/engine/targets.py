@@ -1,4 +1,4 @@
-"""What to explain: one number from a network's logits [k], or of its position; and how a target is written.
+"""Choose the number to explain, from a network's logits [k] or its position, and parse a target's name.
 
 A score is `lambda image: target(network(image))`, or `target_score(outputs, "difference(lens, star)", …)`.
 
@@ -84,7 +84,7 @@ CLASS_TARGETS: Mapping[str, Callable[..., Array]] = {
     **{name: target for name, target in TARGETS.items() if name != "difference"},
     "log_probabilities": sum_log_probabilities,
 }
-"""What a loss on explanations may explain: a number of one class, or of all."""
+"""The targets that a loss on explanations accepts: a number of one class, or of all."""
 
 
 def class_score(logits: Float[Array, "k"], target: str, label: Index) -> Float[Array, ""]:

@@ -1,4 +1,4 @@
-"""Occlusion that computes only what a window changes: the same map, from a fraction of the work.
+"""Compute only what an occlusion window changes: the same map for a fraction of the work.
 
 A window changes an interval of the image along each axis. Through a local layer the changed interval grows by
 the kernel and shrinks by the stride, and everything outside it is known from the image as it is. So a

@@ -1,4 +1,4 @@
-"""A network described layer by layer, so that a method can compute a part of it: see `incremental`.
+"""Describe a network layer by layer, so that a method can compute a part of it: see `incremental`.
 
 Every layer is local: a cell of its output depends on `kernel` cells of its input along each axis, `stride`
 cells further for the next. It is given by what it does without padding (`local`) and by its `reach`.

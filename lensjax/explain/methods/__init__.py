@@ -9,5 +9,5 @@ rise                    random smooth masks
 surrogate               LIME and KernelSHAP; patch_regression: their least squares
 cam                     class activation maps, from one backward pass or without
 attention               the gate that a network learned
-trivial_maps            maps that know nothing of the network
+trivial_maps            maps that do not use the network
 """

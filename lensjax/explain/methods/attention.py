@@ -1,4 +1,4 @@
-"""The map that the network learned to multiply its features by."""
+"""Return the gate by which the network multiplies its features."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ UNDEFINED = (
     "hard_tanh",
     "hard_silu",
 )
-"""Activations for which neither rule says anything; GELU leaves no name behind unless it is jitted."""
+"""Activations that neither rule covers; GELU has no name in the jaxpr unless it is jitted."""
 INLINED = ("jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint", "remat")
 
 

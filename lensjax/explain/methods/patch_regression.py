@@ -1,4 +1,4 @@
-"""A linear model of the score in terms of patches that are there or not, and its weighted least squares."""
+"""Fit a linear model of the score over present and absent patches, by weighted least squares."""
 
 from __future__ import annotations
 

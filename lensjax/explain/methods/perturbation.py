@@ -1,4 +1,4 @@
-"""Explanations from changing the input: what does the score lose without this part?"""
+"""Explain a score by changing the input: measure how much the score falls without each part."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Method:
     on: Literal["image", "features", "nothing"] = "image"
     passes: Passes = count_gradients
     events_sentence: str = ""
-    """What is said instead on a page of events."""
+    """Sentence for a page of events, instead of `sentence`."""
     zero_of_baseline: bool = False
     """Whether the map of an image that is its own baseline, of zeros, is zero."""
 

@@ -1,4 +1,4 @@
-"""Maps that know nothing of the network. An explanation that scores no better has found nothing.
+"""Make maps that do not use the network. A useful explanation must score higher than these.
 
 They have the signature of a method on the image, and take no notice of the score.
 """

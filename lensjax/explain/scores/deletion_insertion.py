@@ -1,6 +1,6 @@
-"""Faithfulness by removal: the score while pixels go, or come, in the order of a map. For ONE example.
+"""Measure faithfulness by removal: delete or insert pixels in the order of a map. For ONE example.
 
-    deletion(score, image, attribution)      low: the score falls at once when the best pixels go
+    deletion(score, image, attribution)      low: the score falls at once when the best pixels are removed
     insertion(score, image, attribution)     high: it rises at once when they come
     road(score, image, attribution, key=…)   low for the most relevant first, high for the least
 

@@ -1,4 +1,4 @@
-"""Whether a map tells what the score does: scores of one map of ONE example against the score function.
+"""Test whether a map predicts how the score changes: scores of one map of ONE example.
 
     FAITHFULNESS[name](score, image, attribution, key=key) -> one number
 

@@ -1,4 +1,4 @@
-"""The smallest edit that flips a decision, for ONE example: by patches, or by the gradient.
+"""Find the smallest edit that flips a decision, for ONE example: by patches, or by the gradient.
 
     margin(logits, 4)                          logit of class 4 over the best other: positive where it wins
     by_patches(score, image, segments=64)      patches taken out one by one until the score is positive

@@ -1,4 +1,4 @@
-"""How well a map finds the evidence: scores of one map [*s] against the true mask [*s], all to be `vmap`ped.
+"""Measure how well a map finds the evidence: one map [*s] against the true mask [*s]; use with `vmap`.
 
 Higher is better. The chance level is the share of the image that is mask, `chance`, exactly or to first
 order, and a map without information (constant, all zero) gets just that; only in `energy_inside` nothing

@@ -1,4 +1,4 @@
-"""Whether a map depends on what was learned: the same map once parameters are random (Adebayo et al. 2018).
+"""Test whether a map depends on the trained weights: repeat it with random ones (Adebayo et al. 2018).
 
     maps_of(params) -> maps [b *s]      anything that explains a batch with a pytree of parameters
     full_randomisation(maps_of, params, key)                        all at once

@@ -1,4 +1,4 @@
-"""The patches that matter most, and whether other random masks would have named the same ones."""
+"""Find the most important patches, and test whether other random masks give the same ones."""
 
 from __future__ import annotations
 

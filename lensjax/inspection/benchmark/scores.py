@@ -1,4 +1,4 @@
-"""The scores of a benchmark that need no second explanation: against the truth, and by removal."""
+"""Compute the benchmark's scores that need no second explanation: against the truth, and by removal."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ FRESH_SEED = 1000
 
 @dataclass(frozen=True)
 class Subject:
-    """A network and the examples it is asked about."""
+    """A network and the examples to explain."""
 
     trained: Trained
     target: str

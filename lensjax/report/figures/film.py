@@ -23,7 +23,7 @@ class Film:
     """Frames [f *s c] in the images' units, taken after `steps` [f] at `scores` [f]; `curve` [n] of all."""
 
     name: str
-    """The request as it was given, and its subject."""
+    """The request as the user wrote it, and its subject."""
     frames: np.ndarray
     scores: np.ndarray
     steps: np.ndarray

@@ -1,4 +1,4 @@
-"""A self-contained page of explained examples: what a model said, where it looked, whether to believe it.
+"""Write a self-contained page of explained examples: predictions, maps and the scores of the maps.
 
 Markup is in templates/, styles and behaviour in static/, put inline; nothing is loaded.
 """

@@ -1,4 +1,4 @@
-"""The block of whitened strain that an event lives in, and the design sensitivity of Advanced LIGO."""
+"""Define the block of whitened strain that holds an event, and the design sensitivity of Advanced LIGO."""
 
 from __future__ import annotations
 

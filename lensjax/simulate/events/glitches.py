@@ -1,4 +1,4 @@
-"""Glitches and chirps in whitened noise, as events with their truth: where the evidence is, and how loud.
+"""Simulate glitches and chirps in whitened noise, with their true evidence and signal-to-noise.
 
 The classes are in `glitch_classes`, the scan is in `lensjax.spectrogram`. Example `i` of a seed depends on
 (seed, i) and on the settings, not on how many are made or how they are batched.
@@ -35,7 +35,7 @@ TRUTH: dict[str, str] = {
     "peak_energy": "its energy in units of the median of noise; 0 where there is no signal",
 }
 MASK_ENERGY = 8.0
-"""Least energy of a pixel with evidence, without noise. Of noise alone 1 tile in 256 is louder: 2^-8."""
+"""Minimum noise-free energy of a pixel with evidence. With noise alone 1 tile in 256 is louder: 2^-8."""
 MASK_FRACTION = 0.001
 """The same as a fraction of the peak, so that the mask of a loud event keeps the event's shape."""
 SHIFT = 0.03

@@ -34,7 +34,7 @@ class EventParts(NamedTuple):
     bursts: Array = np.zeros((2, 7), np.float32)  # type: ignore[assignment]
     """Noise: time, lowest frequency, highest frequency, rise, fall, power of the envelope, SNR."""
     rest: Array = np.zeros(SAMPLES, np.float32)  # type: ignore[assignment]
-    """A signal that is added as it is."""
+    """A signal that is added without scaling."""
 
 
 def to_float32(parts: EventParts) -> EventParts:

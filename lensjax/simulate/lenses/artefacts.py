@@ -1,4 +1,4 @@
-"""Artefacts that fool finders: stars with spikes, saturation, chip gaps, hot columns, cosmic rays."""
+"""Draw artefacts that mislead finders: stars with spikes, saturation, chip gaps, hot columns, cosmic rays."""
 
 from __future__ import annotations
 

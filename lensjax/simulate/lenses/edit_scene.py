@@ -1,4 +1,4 @@
-"""Make a scene again with one thing changed: the same galaxies, noise and artefacts, another colour or PSF.
+"""Simulate a scene again with one change, such as another colour or PSF; the rest stays the same.
 
 The noise of a pixel keeps its random number; its photon noise follows the light that is there.
 """

@@ -1,4 +1,4 @@
-"""The truth that comes with every simulated image: where the arcs are, and every parameter.
+"""Compute the truth of every simulated image: the mask of the arcs, and every parameter.
 
 Arc mask: pixels where the lensed source, convolved with the PSF and without noise, is brighter than one
 standard deviation of the noise of that pixel in any band: of the background and of the light of the galaxy in
@@ -28,7 +28,7 @@ MIN_PIXELS, MIN_MAGNIFICATION = 20, 3.0
 
 
 class LensRule(NamedTuple):
-    """The least a lens must have to be in a data set."""
+    """The minimum properties of a lens in a data set."""
 
     theta_e: float | Array = 0.25
     """Einstein radius, arcsec."""
@@ -110,7 +110,8 @@ def may_be_found(s: dict[str, Array], instrument: Instrument, rule: LensRule) ->
 
 
 def is_found(s: dict[str, Array], instrument: Instrument, rule: LensRule) -> Bool[Array, ""]:
-    """Tell whether a lens is one that a person would find: the rule above."""
+    """Return whether a lens fulfils the rule for a data set: `rule`, its magnification and its number of
+    pixels."""
     area = s["n_pix_source"] * (instrument.pixel_scale / 0.1) ** 2
     magnified = (s["lens_kind"] == RING) | (s["magnification"] > MIN_MAGNIFICATION)
     return may_be_found(s, instrument, rule) & magnified & (s["snr"] > rule.snr) & (area > MIN_PIXELS)

@@ -1,4 +1,4 @@
-"""One scene by the name of its kind, or the examples of a data set: the entrance to the lens simulator."""
+"""Simulate one scene of a named kind, or the examples of a data set. This module calls the others."""
 
 from __future__ import annotations
 

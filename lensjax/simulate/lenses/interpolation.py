@@ -1,4 +1,4 @@
-"""Tabulated functions inside traced code."""
+"""Interpolate tabulated functions inside traced code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From rays to pixels: PSF kernels, convolution, correlated noise.
+"""Turn rays into pixels: PSF kernels, convolution, correlated noise.
 
 The convolution gives the same numbers as jaxtronomy's `PixelKernelConvolution` and a sum over the rays of
 a pixel (a test compares them) at a fifth of the cost: a kernel that is symmetric in both axes has a real

@@ -27,7 +27,7 @@ class Scene(NamedTuple):
     sigma: Float[Array, "c"]
     """Standard deviation of the background, in the bands' units."""
     fwhm: Float[Array, "c"]
-    """Of the PSFs, arcseconds."""
+    """Full width at half maximum of each band's PSF, arcsec."""
     truth: dict[str, Array]
     """Scalars by the names of `TRUTH`."""
     parameters: dict[str, Array]

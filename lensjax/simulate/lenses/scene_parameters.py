@@ -1,7 +1,7 @@
 """Draw the parameters of a scene of each kind; pixels are made of them in `render`.
 
 Every scene begins as a lens. A non-lens keeps the lens's galaxy, loses the arcs, and is given something
-else, often of the flux that the arcs had: so no brightness, size or centring tells the classes apart.
+else, often of the flux that the arcs had: so brightness, size and centring do not distinguish the classes.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def _found_lens(
 def repeat_until_found(step: Callable[[Array], tuple], attempt: Array, limit: int = MAX_ATTEMPTS) -> tuple:
     """Repeat `step: attempt -> (next attempt, …, whether it succeeded)` until it did; return its last result.
 
-    After `limit` attempts it gives up, and the result says that it did not succeed.
+    After `limit` attempts it stops, and the result reports the failure.
     One copy of the loop's body to compile: it starts from zeros that no rule has seen.
     """
     shapes = jax.eval_shape(step, attempt)

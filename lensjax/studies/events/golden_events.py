@@ -1,9 +1,10 @@
-"""A network trained on simulations alone, on one hand-picked real event of each of the 22 classes.
+"""Test a network trained on simulations alone on one hand-picked real event of each of the 22 classes.
 
     lensjax study golden runs/events [--data DATA/gravity_spy_golden/golden_rgb_140x170.npz]
 
-Prints what each is taken for, and the share that is right with its Wilson interval. The simulator's ranges
-were set with these pictures in view: a development number, not a held-out one; and one event a class is one.
+Prints the prediction for each event, and the share of correct ones with its Wilson interval. We set the
+simulator's ranges with these pictures in view, so this is a development number, not a held-out one; and it
+rests on one event per class.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class GoldenEventOptions:
 
 
 def main(options: GoldenEventOptions) -> None:
-    """Print what every event is taken for."""
+    """Print the predicted class of every event."""
     trained = restore(options.run)
     domain = trained.domain
     if domain.grid is None:

@@ -1,11 +1,11 @@
-"""A trained network on real strain: the first detections, and stretches of the same files without a signal.
+"""Test a network on real strain: the first detections, and parts of the same files without a signal.
 
     lensjax study real-events runs/events_demo [--data DATA/ligo_strain] [--csv table.csv]
 
-GW150914 (H1, L1), LVT151012 (H1) and GW151226 (H1, L1) at their published times, two transients that nobody
-has labelled, and eight times a file at least 3 s from the event. For GW150914 the evidence is known from the
-published template, fitted in amplitude, phase and time and whitened by the noise of the file: the share of
-the explanations' positive part inside its track is printed beside chance and maps that know no network.
+Classifies GW150914 (H1, L1), LVT151012 (H1) and GW151226 (H1, L1) at their published times, two unlabelled
+transients, and eight times in each file at least 3 s from the event. For GW150914 the published template,
+fitted in amplitude, phase and time and whitened by the noise of the file, gives the evidence. The command
+prints the share of each map's positive part inside its track, that of trivial maps, and chance.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RealEventOptions:
 
 
 def read_items(trained: Trained, folder: Path) -> list[maps.Item]:
-    """Read events, transients and off-source times of all files; the kind says which."""
+    """Read events, transients and off-source times of all files; the field `kind` distinguishes them."""
     wanted, items = settings(trained), []
     for name, file, gps in logs.progress(EVENTS, "scanning", unit="file"):
         strain = read_strain(folder / file)

@@ -1,10 +1,11 @@
-"""The talk's table for events: every ablation over several seeds, with intervals, baselines and controls.
+"""Make the talk's table for events: every ablation over several seeds, with intervals, baselines, controls.
 
     lensjax study talk-table configs/gravity_spy_study.py --out runs/events_study
 
-Trains each with train.py (a finished one is kept) and writes table.md, table.json and table.png: parameters,
-seconds an epoch, epochs, accuracy, macro-F1, chirps missed and what they were taken for, by window where
-windows are decided one by one. Beside them stands what the displayed Q plane alone gives away.
+Trains each network with train.py (keeping finished runs) and writes table.md, table.json and table.png with
+parameters, seconds per epoch, epochs, accuracy, macro-F1, missed chirps and the classes predicted instead,
+and the same by window for networks that classify windows one by one. As a control it gives the accuracy from
+the number of the displayed Q plane alone.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def describe_border(border: dict[str, Any]) -> list[str]:
 
 
 def describe_places(rows: SeedRows) -> list[str]:
-    """Return a sentence for each network that says where the peak is."""
+    """Return a sentence for each network that predicts the peak."""
     lines = []
     for name, each in rows.items():
         if each[0]["peak_time_error_median_ms"] is not None:
@@ -184,12 +185,21 @@ def tabulate_ablations(rows: SeedRows) -> list[str]:
         spreads = [format_spread(column[key], digits) for key, digits in numbers.items()]
         taken_for = count_commonest(column["chirp_taken_for"])
         cells.append((name, f"{each[0]['parameters']:,}", *spreads, errors, taken_for))
-    head = ("network", "parameters", "s/epoch", "epochs", "accuracy", "macro-F1", "chirp errors", "taken for")
+    head = (
+        "network",
+        "parameters",
+        "s/epoch",
+        "epochs",
+        "accuracy",
+        "macro-F1",
+        "chirp errors",
+        "predicted instead",
+    )
     return markdown_table(head, cells)
 
 
 def count_commonest(lists: Sequence[Sequence[str]], most: int = 3) -> str:
-    """Return the classes that chirps were taken for most often, over all seeds."""
+    """Return the classes most often predicted instead of Chirp, over all seeds."""
     total: Counter[str] = Counter()
     for entry in (entry for each in lists for entry in each):
         count, name = entry.split(" ", 1)
@@ -212,7 +222,7 @@ def tabulate_windows(rows: SeedRows) -> list[str]:
         taken_for = [count_commonest([row["chirp_taken_for"][t] for row in each]) for t in each_window]
         cells.append((f"{name}, accuracy", *accuracy, *pooled))
         cells.append((f"{name}, chirp errors", *errors, "", ""))
-        cells.append((f"{name}, taken for", *taken_for, "", ""))
+        cells.append((f"{name}, predicted instead", *taken_for, "", ""))
     head = ("window by window", *(f"{length:g} s" for length in WINDOWS), "per image", "votes")
     return markdown_table(head, cells)
 

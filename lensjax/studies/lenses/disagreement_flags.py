@@ -1,12 +1,12 @@
-"""Does "where" reveal a wrong "what"? Flags of trained lens finders against their misclassifications.
+"""Test whether the position reveals a wrong class: flags of lens finders against their misclassifications.
 
     python train.py configs/where.py --workdir runs/where/position/seed0
     python train.py configs/where.py --workdir runs/where/no_artefacts --data.artefacts
     lensjax study flags runs/where/position/seed0 runs/where/no_artefacts --out runs/flags
 
-The second network has never seen an artefact; both are tested on images with all of them. Writes table.md
-and table.json. The limit of a flag is the 95 % quantile of those of a run's validation lenses. Low confidence
-is what any flag must be compared with: it costs no map.
+The second network has never seen an artefact; the study tests both on images with all artefacts. It writes
+table.md and table.json. The threshold of the flag is the 95 % quantile of its values on a run's validation
+lenses. The table also gives low confidence, the simplest flag, which needs no map.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KEPT = 0.95
 COLUMNS = {
     "flag_auroc": "flag",
     "doubt_auroc": "low confidence",
-    "flag_auroc_at_like_confidence": "flag at like confidence",
+    "flag_auroc_at_like_confidence": "flag at equal confidence",
     "flag_auroc_of_lenses": "flag, predicted lenses",
     "doubt_auroc_of_lenses": "low confidence, predicted lenses",
     "precision": "precision",
@@ -101,7 +101,7 @@ def flag_predictions(
     """Return flag and log odds of a lens of some rows.
 
     Raises:
-      UserError: the method is none that stands for evidence.
+      UserError: the method is not one of EVIDENCE.
     """
     methods = common.read_methods((text, ATTENTION), trained)
     items = [examples.held_out_item(source[int(row)]) for row in rows]

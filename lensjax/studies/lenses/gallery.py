@@ -3,7 +3,7 @@
     lensjax simulate lenses --instrument euclid --size 64 --out sheet.png
     lensjax simulate lenses --kinds compound_arcs double_ring
 
-The second draws double source planes ("jackpot" lenses) alone.
+The second command draws only double source planes ("jackpot" lenses).
 """
 
 from __future__ import annotations

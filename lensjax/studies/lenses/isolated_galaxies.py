@@ -1,10 +1,10 @@
-"""What makes a non-lens one: is it that the galaxy stands alone? Kind by kind, and with companions removed.
+"""Test why networks reject non-lenses: compare kinds of non-lenses, and remove the companions of galaxies.
 
     lensjax study isolated runs/seeds/seed* --out runs/isolated
 
-The talk found that its networks respond to isolated systems where they say non-lens (Wilde, NAM 2022). Here
-the same scenes are photographed again without the companions of their galaxy: galaxy, field, noise and
-artefacts stay. Writes table.md and table.json.
+The talk found that its networks respond to isolated systems when they predict non-lens (Wilde, NAM 2022).
+This study simulates the same scenes again without the companions of their galaxy; galaxy, field, noise and
+artefacts stay the same. Writes table.md and table.json.
 """
 
 from __future__ import annotations

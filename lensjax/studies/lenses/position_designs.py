@@ -1,11 +1,11 @@
-"""Four ways to say where a lens is, trained alike, in one table over several seeds.
+"""Compare four ways to predict the position of a lens, trained alike, in one table over several seeds.
 
     lensjax study where --out runs/where --jobs 2
     lensjax study where --out runs/where_small --seeds 1 --train 1000 --epochs 2 --test 400
 
-Trains every way of configs/where.py with train.py (a finished one is kept), evaluates all on the same
-held-out simulations, reads places and evidence off their maps of the same lenses, and writes table.md,
-table.json and table.png. Beside them stands a constant prediction at the image centre.
+Trains every design of configs/where.py with train.py (keeping finished runs), evaluates all on the same
+held-out simulations, computes positions and evidence from their maps of the same lenses, and writes table.md,
+table.json and table.png. The table also has a constant prediction at the image centre.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def tabulate_designs(
         )
         for way, each in rows.items()
     ]
-    head = ("way, where it is read", *(name.replace("_", " ") for name in names), "map")
+    head = ("design, source of the position", *(name.replace("_", " ") for name in names), "map")
     return [
         f"What: {positive:,} lenses, {len(test) - positive:,} non-lenses. Where: {lenses} of the lenses.",
         f"Weights: {', '.join(f'{way} {count:,}' for way, count in parameters.items())}.",

@@ -1,9 +1,9 @@
-"""Recall on rare lenses, double source planes ("jackpot" lenses) among them, for networks that saw none.
+"""Measure recall on rare lenses, such as double source planes, for networks that have seen none.
 
     lensjax study rare runs/seeds/seed* --out runs/rare
 
-Single lenses, rings by the colour of the source, compound arcs and double rings at fixed false-positive
-rates, and the compound scenes once more without the further source. Writes table.md, table.json, recall.png.
+Tests single lenses, rings by the colour of the source, compound arcs and double rings at fixed false-positive
+rates, and the compound scenes again without the further source. Writes table.md, table.json, recall.png.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class RareLensOptions:
     """False-positive rates."""
     seed: common.SimulatorSeed = 2000
     data_directory: str = ""
-    """Where the non-lenses are kept; that of the first run where none is given."""
+    """Folder of the non-lenses. By default: that of the first run."""
 
 
 def main(options: RareLensOptions) -> None:

@@ -1,4 +1,4 @@
-"""Images of the studies of real lenses: lenses, the same without their lopsided light, galaxies, rings."""
+"""Read images for the studies of real lenses: lenses, the same without asymmetric light, galaxies, rings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIVIAL = ("total flux", "central flux", "flux 0.7–2″")
 """Scores that need no network."""
 NEAR = 1.0  # arcsec about the middle within which the galaxy's peak of light is looked for
 OFFSET = 0.4  # arcsec, half-width of the offset of a cutout's middle from its lens
-SUBTRACT = 2.0  # noise widths by which a pixel must outshine its counterpart to count as lopsided
+SUBTRACT = 2.0  # noise widths by which a pixel must outshine its counterpart to count as asymmetric
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def remove_lopsided_light(
 
 
 def symmetrise(image: Float[np.ndarray, "h w 1"], pixel_scale: float) -> Float[np.ndarray, "h w 1"]:
-    """Replace what is lopsided in one image by its counterpart, half a turn about the peak of light."""
+    """Replace asymmetric light in one image by its counterpart, half a turn about the peak of light."""
     flux = np.sinh(image[..., 0].astype(float))
     peak = find_peak_of_light(image, pixel_scale) * flux.shape - 0.5
     # Half a turn about the middle, then the peak back to where it was: whole pixels, as it is one.

@@ -1,13 +1,13 @@
-"""Networks trained on simulations, on real lenses, galaxies and look-alikes; the runs are seeds of one.
+"""Test networks trained on simulations on real lenses, galaxies and look-alikes; the runs are seeds of one.
 
     lensjax study real-lenses runs/hst0 runs/hst1 runs/hst2 --lenses DATA/lens_hst \\
         --galaxies DATA/galaxies_hst_cosmos --rings DATA/galaxies_decals_rings --out runs/real
 
 Writes table.md, table.json, lenses.csv and real.png: AUROC of lenses against galaxies, against themselves
-without their lopsided light, and of ring galaxies against others in their own survey; recall at the threshold
-that one in a hundred simulated non-lenses passes; position errors; energy of maps at the published Einstein
-radius. Nothing is compared across folders without what flux alone says of the same images: a classifier may
-know the survey's pipeline instead of lensing. A row of an array is a network.
+without their asymmetric light, and of ring galaxies against others in their own survey; recall at the
+threshold that one in a hundred simulated non-lenses passes; position errors; energy of maps at the published
+Einstein radius. Every comparison across folders also gives the AUROC of flux alone on the same images,
+because a classifier may recognise the survey's pipeline instead of lensing. A row of an array is a network.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def read_own_simulations(run: Trained) -> tuple[Float[np.ndarray, " n"], np.ndar
     """
     path = run.workdir / "test_predictions.npz"
     if not path.is_file():
-        raise UserError(f"'{run.workdir}' has no test_predictions.npz: let train.py end there.")
+        raise UserError(f"'{run.workdir}' has no test_predictions.npz; run train.py there until it ends.")
     with np.load(path, allow_pickle=False) as saved:
         return metrics.class_scores(saved["logits"])[:, 1], saved["label"]
 
@@ -190,7 +190,7 @@ def summarise_flux(images: RealImages) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def measure_drop(lenses: Float[np.ndarray, "r n"], without: Float[np.ndarray, "r n"]) -> dict[str, Any]:
-    """Return how far scores fall without lopsided light: median over lenses of the mean over networks."""
+    """Return how far scores fall without asymmetric light: median over lenses of the mean over networks."""
     change = (lenses - without).mean(0)
     low, high = intervals.quantile_interval(change, 0.5)
     fell = int((change > 0).sum())
@@ -200,7 +200,7 @@ def measure_drop(lenses: Float[np.ndarray, "r n"], without: Float[np.ndarray, "r
 def measure_positions(moved: Sequence[np.ndarray | None], images: RealImages) -> dict[str, dict[str, Any]]:
     """Return errors in arcsec on cutouts off their lenses, from the origin and from the peak of light.
 
-    Beside the networks that say a position stands a constant prediction at the image centre.
+    The table compares networks that predict a position with a constant prediction at the image centre.
     """
     lenses, side = images.lenses, images.lenses.moved.shape[1] * images.pixel_scale
     peak = np.stack([real_images.find_peak_of_light(image, images.pixel_scale) for image in lenses.moved])
@@ -235,7 +235,7 @@ def measure_map_energy(
     lenses, edges, scaled = images.lenses, ring_profiles.RING_EDGES, np.linspace(0, 2, 21)
     known = np.flatnonzero(np.isfinite(lenses.theta_e))
     if not known.size:
-        raise UserError("no lens has a published Einstein radius: pass --methods with nothing after it.")
+        raise UserError("no lens has a published Einstein radius; give --methods without a name.")
     items = [maps.Item(lenses.id[i], lenses.filter[i], lenses.image[i]) for i in known]
     at, theta_e, scale = lenses.position[known], lenses.theta_e[known], images.pixel_scale
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -283,7 +283,7 @@ def tabulate_results(result: Mapping[str, Any]) -> list[str]:
         "",
         *tabulate_positions(result["position"]),
         "",
-        f"Without its lopsided light a lens's log odds fall by {drop['median']:.2f} "
+        f"Removing the asymmetric light of a lens lowers its log odds by {drop['median']:.2f} "
         f"({format_range(drop, 2)}; median), for {drop['fell']} of {drop['n']} lenses.",
     ]
     return [*lines, "", *tabulate_map_energy(result["maps"])] if "maps" in result else lines

@@ -1,4 +1,4 @@
-"""Class and position of a trained network on files of real lenses, measured from the galaxy's peak of light.
+"""Measure class and position on files of real lenses, relative to the galaxy's peak of light.
 
     lensjax study real-positions runs/hst --pixel-scale 0.05 --inputs FILE [FILE …]
 

@@ -1,11 +1,11 @@
-"""What moves the number on real lenses: variants of one configuration over several seeds, in one table.
+"""Compare variants of one training on real lenses, over several seeds, in one table.
 
     lensjax study real-variants configs/lens_hst_study.py --lenses DATA/lens_hst \\
         --galaxies DATA/galaxies_hst_cosmos --rings DATA/galaxies_decals_rings --out runs/real_variants
 
-VARIANTS of the configuration file are edits of it. Each is trained with train.py (a finished run is kept) and
-scored as in `lensjax study real-lenses`, with two things the same for all: thresholds come from the held-out
-simulations of the configuration as it is, and only galaxies that no variant has trained on are tested.
+VARIANTS of the configuration file are edits of it. The study trains each with train.py (keeping finished
+runs) and scores it as `lensjax study real-lenses` does. For all variants, thresholds come from the held-out
+simulations of the unedited configuration, and the test uses only galaxies that no variant has trained on.
 Writes table.md, table.json and table.png.
 """
 
@@ -47,7 +47,7 @@ class RealVariantOptions:
     epochs: common.Epochs = None
     jobs: common.Jobs = 1
     directory: str = ""
-    """Where the simulations are kept, instead of the configuration's folder."""
+    """Folder of the simulations, instead of the configuration's."""
     chunk: int = 8
 
 

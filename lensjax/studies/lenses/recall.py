@@ -1,4 +1,4 @@
-"""Recall at a false-positive rate: scores of several networks, thresholds, and how tables write both.
+"""Compute recall at a false-positive rate: scores of several networks, thresholds, and cells of tables.
 
 Shared by the studies of rare lenses, of the selection function and of isolated galaxies. A threshold is the
 exact rank of `lensjax.evaluation.rank_metrics`: the lowest with at most that share of non-lenses above it.

@@ -1,8 +1,8 @@
-"""Does a map's energy lie at the Einstein radius? Profiles about the known centre, and permutation tests.
+"""Test whether a map's energy lies at the Einstein radius: radial profiles, and permutation tests.
 
 A profile is the mean of a map's positive part in rings of equal width, over its mean in the whole disc: 1
-everywhere for a map that knows nothing. Every test permutes what would be exchangeable if the map did not
-know the lens's own radius.
+everywhere for a uniform map. Every test permutes values that would be exchangeable if the map did not depend
+on the lens's own Einstein radius.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""One experiment over several seeds: metrics on a large held-out set, maps against the truth, with spread.
+"""Measure one experiment over several seeds: metrics on a large held-out set, and maps against the truth.
 
     lensjax study seeds configs/lens_demo.py --out runs/lens_demo_seeds
 
-Trains every seed with train.py (a finished one is kept), evaluates all on the same held-out simulations,
+Trains every seed with train.py (keeping finished runs), evaluates all on the same held-out simulations,
 scores the maps of all on the same lenses, and writes table.md and table.json.
 """
 

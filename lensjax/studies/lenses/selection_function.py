@@ -1,11 +1,11 @@
-"""The selection function of trained networks: which lenses they find, and what changes their mind.
+"""Measure the selection function of networks: the lenses they find, and the changes that alter decisions.
 
     lensjax study selection runs/seeds/seed* --out runs/selection
 
-Recall at a fixed false-positive rate over the simulator's truth; over PSF width and position by making the
-same scenes again; the colour swap (the same lens with a blue and a red source: "do we miss red rings?"); and,
-as in Jacobs et al. 2022 (arXiv:2112.02479), the source's or the galaxy's light removed. Writes table.md,
-table.json, selection.png.
+Measures recall at a fixed false-positive rate as a function of the simulator's truth, and of PSF width and
+position by simulating the same scenes again. It also swaps the source's colour (the same lens with a blue and
+a red source) and, as in Jacobs et al. 2022 (arXiv:2112.02479), removes the source's or the galaxy's light.
+Writes table.md, table.json, selection.png.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ class SelectionOptions:
     fpr: float = 1e-2
     """False-positive rate."""
     min_theta_e: float = 0.25
-    """Of the lenses, arcsec: less than in training, to see recall fall."""
+    """Minimum Einstein radius of the lenses, arcsec; smaller than in training, to see recall fall."""
     min_snr: float = 10.0
     bins: int = 8
     """Points of a curve, with as many lenses each."""
     seed: common.SimulatorSeed = 3000
     data_directory: str = ""
-    """Where the non-lenses are kept; that of the first run where none is given."""
+    """Folder of the non-lenses. By default: that of the first run."""
 
 
 def main(options: SelectionOptions) -> None:

@@ -3,8 +3,8 @@
     lensjax study benchmark runs/lens/seed0 runs/lens/seed1 … --out runs/lens_benchmark
 
 Runs `explain.py RUN --benchmark` for each run that has no benchmark.json yet, in OUT/NAME or in
-RUN/benchmark. Writes benchmark.md, .csv, .json, .png and .pdf into OUT, and says which maps beat every
-trivial one in every network.
+RUN/benchmark. Writes benchmark.md, .csv, .json, .png and .pdf to OUT, and lists the maps that score
+better than every trivial map in every network.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def find_benchmark(options: BenchmarkStudyOptions, run: Path) -> Path:
     """Return benchmark.json of a run, made where there is none.
 
     Raises:
-      UserError: explain.py failed; its own message stands above.
+      UserError: explain.py failed; it has printed its own message.
     """
     made = options.out / run.name / "benchmark.json"
     for path in (made, run / "benchmark" / "benchmark.json"):

@@ -1,12 +1,12 @@
-"""Where the maps of an ablation's networks lie, held against the truth, and what that costs in accuracy.
+"""Compare the maps of an ablation's networks with the truth, and the networks' accuracy.
 
     python train.py configs/gravity_spy_demo.py --ablate explanation_losses --seeds 5 --workdir runs/losses
     lensjax study maps runs/losses --out runs/losses/maps
 
 Every variant (a subfolder with runs seed0, seed1 …) explains the same held-out examples. Rows are variants,
 columns maps: mean ± standard deviation over the seeds, and the difference from the first variant, paired by
-seed, with its 95 % interval. Trivial maps, which know no network, stand below. Writes table.md, table.json
-and table.png.
+seed, with its 95 % interval. Trivial maps, which do not use the network, are below. Writes table.md,
+table.json and table.png.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CompareVariantsOptions:
     methods: tuple[str, ...] = ("attention", "grad_cam", "input_x_gradient", "integrated_gradients(steps=16)")
     """As for explain.py; a network without a gate has no attention."""
     scores: tuple[str, ...] = ("energy_inside", "average_precision")
-    """Of every map against the true mask."""
+    """Scores of every map against the true mask."""
     only: tuple[str, ...] = ()
     """Names of some variants, the first of which the others are compared with; all where none is given."""
     examples: int = 200

@@ -1,13 +1,13 @@
-"""From mistakes to an edit of all inputs, in the talk's order: explain, propose, apply, retrain, measure.
+"""Turn mistakes into an edit of all inputs, in the talk's order: explain, propose, apply, retrain, measure.
 
     lensjax study edits configs/gravity_spy_demo.py --out runs/edits --seeds 5
 
-Trains the configuration over the seeds (a finished run is kept) or takes --before, explains what those
-networks get wrong on half of the validation split (chirps; of lens finders, everything), freezes the mean map
-of the blame, sees which edit of a fixed list flips most mistakes of the other half without training, applies
-that one (or --edit) to the whole data set through `data.inputs`, trains again, and counts on the test split
-what was gained and lost. Beside it stands what another seed alone changes. Writes table.md, table.json,
-table.png and blame.png.
+Trains the configuration over the seeds (keeping finished runs) or takes --before. Explains the mistakes of
+those networks on half of the validation split (of lens finders all mistakes, else those on chirps), and saves
+the mean map of the mistakes. Finds the edit of a fixed list that flips most mistakes of the other half
+without training, applies it (or --edit) to the whole data set through `data.inputs`, and trains again. Counts
+the corrected and the new mistakes on the test split, and those from another seed alone as a control. Writes
+table.md, table.json, table.png and blame.png.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from lensjax.types import Array, Bool, Float
 OF = "Chirp"
 """Class whose mistakes are explained, where there is one of that name."""
 SHARE = 0.05
-"""Of the pixels, what an edit of the blamed ones takes."""
+"""Share of the pixels, those blamed most, that a `blamed` edit changes."""
 ON_EVENTS = ("equal_stretch", "equal_stretch(seconds=1)", "crop(columns=0.125)", "crop(top=0.1)")
 ON_IMAGES = ("remove_border(share=0.125)", "remove_border(share=0.25)")
 ON_BOTH = ("blur(sigma=1)",)
@@ -64,7 +64,7 @@ class EditOptions:
     before: tuple[Path, ...] = ()
     """Workdirs of the configuration's runs, one a seed from 0, where they are trained already."""
     edit: tuple[str, ...] = ()
-    """What to apply, as data.inputs, whatever is proposed: "equal_stretch"."""
+    """The edit to apply, as data.inputs, instead of the proposed one: "equal_stretch"."""
     method: str = "input_x_gradient"
     """Explanation whose maps are blamed, as for explain.py."""
     most: int = 64
@@ -205,7 +205,9 @@ def blame_mistakes(
         if rows.size:
             blames.append(make_blame(network, source, rows, options.method, options.chunk))
     if not blames:
-        raise UserError("these networks make no mistake on this half of validation: nothing to explain.")
+        raise UserError(
+            "these networks make no mistake on this half of validation, so there is no mistake to explain."
+        )
     return freeze_map(options.out, np.concatenate(blames))
 
 
@@ -239,7 +241,7 @@ def predict_classes(
 def make_blame(
     trained: Trained, source: datasets.Source, rows: np.ndarray, method: str, chunk: int
 ) -> np.ndarray:
-    """Return maps [n *s] of what made the network say what it said, each with a mean size of 1."""
+    """Return maps [n *s] that explain the predicted class, each with a mean magnitude of 1."""
     shown = [
         examples.held_out_item(input_transforms.transform(source[int(r)], trained.config.data.inputs))
         for r in rows
@@ -262,7 +264,7 @@ def freeze_map(folder: Path, values: Float[np.ndarray, "n *s"]) -> Path:
 def count_changes(
     before: np.ndarray, after: np.ndarray, label: np.ndarray, of: Bool[np.ndarray, "n"]
 ) -> dict[str, int]:
-    """Count, of the examples `of`, wrong ones put right, right ones made wrong; the same of all others."""
+    """Count corrected and newly wrong answers among the examples `of`, and among all others."""
     fixed, broken = (before != label) & (after == label), (before == label) & (after != label)
     counts = {"fixed": fixed & of, "broken": broken & of, "others_fixed": fixed & ~of}
     counts |= {"others_broken": broken & ~of, "wrong": (before != label) & of}
@@ -271,7 +273,7 @@ def count_changes(
 
 
 def propose_edit(flips: dict[str, dict[str, int]]) -> str:
-    """Return the edit with the largest share of mistakes put right less that of right answers made wrong."""
+    """Return the edit with the largest share of corrected mistakes minus that of newly wrong answers."""
 
     def gain(spec: str) -> float:
         count = flips[spec]
@@ -337,12 +339,14 @@ def tabulate_edits(found: Mapping[str, Any], count: int) -> list[str]:
         )
         for spec, c in flips.items()
     ]
-    changes = ("others put right", "others made wrong")
+    changes = ("others corrected", "others made wrong")
     lines = [
         f"Mistakes explained: {found['which']}, {first['wrong']} of {first['wrong'] + first['right']} on the "
         f"{count} validation examples of {len(rows)} networks.",
         "",
-        *markdown_table(("edit, without training", "mistakes put right", "made wrong", *changes), tried),
+        *markdown_table(
+            ("edit, without training", "mistakes corrected", "correct answers made wrong", *changes), tried
+        ),
         "",
         "What `blamed` edits take was learned from the other half's mistakes. The test split is apart.",
     ]
@@ -373,7 +377,7 @@ def tabulate_edits(found: Mapping[str, Any], count: int) -> list[str]:
         "",
         *markdown_table(("", "before", "after", f"difference, 95 % of {len(rows)} pairs"), scores),
         "",
-        *markdown_table(("", "put right", "made wrong", *changes), moved),
+        *markdown_table(("", "corrected", "made wrong", *changes), moved),
     ]
 
 

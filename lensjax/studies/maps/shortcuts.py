@@ -1,12 +1,12 @@
-"""What a network might use and should not: how much accuracy each shortcut alone buys, and what a swap costs.
+"""Measure shortcuts: the accuracy from each of them alone, and the loss when parts of images are exchanged.
 
     lensjax study shortcuts configs/gravity_spy_demo.py --out runs/shortcuts --seeds 5
     lensjax study shortcuts configs/lens_demo.py --out runs/shortcuts_loss --runs runs/*/seed0
 
-Trains the configuration, and controls that see only a part of every input, over the seeds (a finished run is
-kept); with --runs it evaluates those networks instead, however they were trained. Writes table.md, table.json
-and table.png: guesses from one number, trained controls, accuracy under swaps of evidence and background,
-pairs of equal brightness told apart, and where attention and attribution lie against the true mask.
+Trains the configuration, and controls that see only a part of every input, over the seeds (keeping finished
+runs); with --runs it evaluates those networks instead. Writes table.md, table.json and table.png: predictions
+from one number, trained controls, accuracy under swaps of evidence and background, the accuracy on pairs of
+equal brightness, and the share of attention and attribution on the true mask.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MeasuredRows = dict[str, list[Measured]]
 """By name, one row a network."""
 MAPS = ("attention", "grad_cam", "input_x_gradient")
 BINS = 32
-"""Of brightness, with equally many training examples in each."""
+"""Number of bins of brightness, with equally many training examples in each."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class ShortcutOptions:
     controls: tuple[str, ...] = tuple(swaps.CUTS)
     """Parts of the input that networks are trained on for comparison."""
     examples: int = 96
-    """Held-out examples with evidence whose maps are held against the true mask."""
+    """Held-out examples with evidence whose maps are compared with the true mask."""
     methods: tuple[str, ...] = MAPS
-    """Of those maps, as for explain.py."""
+    """Methods of those maps, as for explain.py."""
     jobs: common.Jobs = 1
     chunk: int = 16
 

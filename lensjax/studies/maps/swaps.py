@@ -1,7 +1,7 @@
-"""Test images made anew with evidence and background taken apart, or exchanged between examples.
+"""Make test images again with evidence and background separated, or exchanged between examples.
 
-A swap makes the images of a test set anew, in the data's order. Truth masks say what is evidence; where there
-are none (real data), those swaps are left out.
+A swap makes the images of a test set again, in the data's order. Truth masks define the evidence; real data
+have none, so the swaps of evidence are left out.
 """
 
 from __future__ import annotations
