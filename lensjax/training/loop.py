@@ -23,6 +23,7 @@ from lensjax.config import Config
 from lensjax.data.batches import pipeline
 from lensjax.data.store import datasets
 from lensjax.data.surveys import galaxies
+from lensjax.domain import domain_of
 from lensjax.evaluation import predict
 from lensjax.models import count_parameters
 from lensjax.runtime import parallel
@@ -89,9 +90,8 @@ def train_several(config: Config, seeds: Sequence[int], folder: Path) -> bool:
     workdirs = tuple(folder / f"seed{seed}" for seed in missing)
     if len(missing) == 1:
         return train_one(replace(config, seed=missing[0]), workdirs[0])
-    for field in ("shuffle_labels", "negatives"):
-        if getattr(config.data, field, False):
-            raise UserError(f"data.{field} gives each seed examples of its own: train them one by one.")
+    for field in domain_of(config.data).own_examples:
+        raise UserError(f"data.{field} gives each seed examples of its own: train them one by one.")
     place = stack_folder(folder, missing)
     run_folder.check_workdir(place, config)
     return run_loop(config, missing, workdirs, place)

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from lensjax.config import Config, EventData, LensData
 from lensjax.config_io import load_config
 from lensjax.data.store import datasets
+from lensjax.domain import domain_of
 from lensjax.losses.custom import resolve_loss_config
 from lensjax.runtime import logs
 from lensjax.runtime.errors import UserError
@@ -79,8 +80,7 @@ def group_seeds(configs: Configs) -> list[Configs]:
     """Group what one process can train: folders seed0 … seedN side by side of one configuration."""
     groups: dict[tuple[Path, str], dict[Path, Config]] = {}
     for place, config in configs.items():
-        own = any(getattr(config.data, field, False) for field in ("shuffle_labels", "negatives"))
-        fits = place.name == f"seed{config.seed}" and not own
+        fits = place.name == f"seed{config.seed}" and not domain_of(config.data).own_examples
         key = (place.parent if fits else place, repr(replace(config, seed=0)))
         groups.setdefault(key, {})[place] = config
     found: list[Configs] = []

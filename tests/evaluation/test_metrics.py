@@ -277,7 +277,7 @@ def broken(rows):
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
-        (broken([3, 7]), np.zeros(20, int), r"2 of 20 rows of logits are not finite \(rows 3, 7\)"),
+        (broken([3, 7]), np.zeros(20, int), r"2 of 20 rows of logits are not finite; look at rows 3, 7"),
         (broken(slice(None)), np.zeros(20, int), r"20 of 20 rows .*rows 0, 1, .*, …"),
         (broken([]), np.full(20, 2), r"labels lie in 2 … 2; 2 classes are 0 … 1"),
         (np.zeros((0, 2)), np.zeros(0, int), r"logits \(0, 2\) for 0 labels"),
@@ -350,7 +350,7 @@ def test_positions_without_a_single_lens_are_nan():
 def test_a_missing_prediction_of_a_known_position_is_named():
     true = np.full((3, 2), 0.5)
     predicted = np.array([[0.5, 0.5], [np.nan, 0.5], [0.5, 0.5]])
-    with pytest.raises(ValueError, match=r"1 of 3 predicted positions are not finite \(rows 1\)"):
+    with pytest.raises(ValueError, match=r"1 of 3 predicted positions are not finite; look at rows 1"):
         metrics.position_summary(predicted, true, np.ones(3, bool), (9, 9), 0.1)
     with pytest.raises(ValueError, match="2 coordinates but the image shape"):
         metrics.position_errors(true, true, np.ones(3, bool), (9, 9, 9), 0.1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lensjax.data.gravity_spy import training_set
 from lensjax.data.gravity_spy.event_index import class_named
-from lensjax.data.gravity_spy.list_files import WINDOW_NAME, Problem
+from lensjax.data.gravity_spy.list_files import WINDOW_NAME, PictureProblem
 from lensjax.data.gravity_spy.spectrograms import encode_rgb, read_png
 from lensjax.data.images.band_layout import BadInput
 from lensjax.data.strain.strain_files import is_strain
@@ -37,14 +37,14 @@ class PicturedEvent:
 
 def read_events(
     inputs: Sequence[Path], size: tuple[int, int], encoding: Encoding
-) -> tuple[list[PicturedEvent], list[Problem]]:
+) -> tuple[list[PicturedEvent], list[PictureProblem]]:
     """Read every event in files and folders, and return a line for each that could not be used.
 
     PNG are grouped by their names, <IFO>_<id>_spectrogram_<window>.png; a folder named after a class labels
     them. `.npz` is the golden set, anything else an archive of the training set.
     """
     events: list[PicturedEvent] = []
-    problems: list[Problem] = []
+    problems: list[PictureProblem] = []
     pictures: list[Path] = []
     for path in map(Path, inputs):
         try:
@@ -52,9 +52,13 @@ def read_events(
                 found = sorted(p for p in path.rglob("*.png") if not p.name.startswith("."))
                 pictures += found
                 if not found:
-                    problems.append(Problem("no picture", str(path), f"a folder without pictures; {NAMES}."))
+                    problems.append(
+                        PictureProblem("no picture", str(path), f"a folder without pictures; {NAMES}.")
+                    )
             elif is_strain(path):
-                problems.append(Problem("strain", str(path), "this is strain: give --gps T or --scan."))
+                problems.append(
+                    PictureProblem("strain", str(path), "this is strain: give --gps T or --scan.")
+                )
             elif path.suffix.lower() == ".png":
                 pictures.append(path)
             elif path.suffix.lower() == ".npz":
@@ -67,7 +71,7 @@ def read_events(
                     ]
                 problems += archive.problems
         except ValueError as error:
-            problems.append(Problem("unreadable", str(path), f"({error})"))
+            problems.append(PictureProblem("unreadable", str(path), f"({error})"))
     pictured, faults = _grouped(pictures, size, encoding)
     return events + pictured, problems + faults
 
@@ -78,7 +82,7 @@ def _of_example(example: Example, path: Path) -> PicturedEvent:
 
 def _grouped(
     pictures: Sequence[Path], size: tuple[int, int], encoding: Encoding
-) -> tuple[list[PicturedEvent], list[Problem]]:
+) -> tuple[list[PicturedEvent], list[PictureProblem]]:
     groups: dict[tuple[Path, str], dict[int, Path]] = {}
     problems, inverter = [], ColourInverter()
     for path in pictures:
@@ -88,18 +92,18 @@ def _grouped(
             groups.setdefault((path.parent, f"{ifo}_{key}"), {})[WINDOWS.index(float(window))] = path
         else:
             rule = "is not named <H1|L1|V1>_<id>_spectrogram_<0.5|1.0|2.0|4.0>.png: rename it."
-            problems.append(Problem("wrong file name", str(path), rule))
+            problems.append(PictureProblem("wrong file name", str(path), rule))
     events = []
     for (folder, key), windows in groups.items():
         lacking = [f"{length} s" for i, length in enumerate(WINDOWS) if i not in windows]
         if lacking:
             what = f"lacks the window {', '.join(lacking)}; an event needs all four."
-            problems.append(Problem("missing window", str(folder / key), what))
+            problems.append(PictureProblem("missing window", str(folder / key), what))
             continue
         try:
             parts = [_window(windows[i], size, encoding, inverter) for i in range(len(WINDOWS))]
         except BadInput as error:
-            problems.append(Problem("unreadable picture", str(folder / key), f"({error})"))
+            problems.append(PictureProblem("unreadable picture", str(folder / key), f"({error})"))
             continue
         label = class_named(folder.name)
         index = CLASSES.index(label) if label in CLASSES else None

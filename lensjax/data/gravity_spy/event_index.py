@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lensjax.data.gravity_spy.list_files import SPLITS, ListedWindow, Problem, WindowFile, list_sources
+from lensjax.data.gravity_spy.list_files import SPLITS, ListedWindow, PictureProblem, WindowFile, list_sources
 from lensjax.data.gravity_spy.trigger_table import TriggerRow, read_triggers
 from lensjax.event_axes import CLASSES, WINDOWS
 from lensjax.runtime.errors import UserError
@@ -48,7 +48,7 @@ class EventArchive:
     """folder, tar or hdf5."""
     events: dict[str, list[EventFiles]]
     """By split, sorted by key."""
-    problems: list[Problem]
+    problems: list[PictureProblem]
 
 
 def class_named(name: str) -> str | None:
@@ -91,7 +91,7 @@ def index(path: str | Path, metadata: str | Path = "") -> EventArchive:
             lacking = [f"{window} s" for i, window in enumerate(WINDOWS) if i not in windows]
             if lacking:
                 what = f"lacks the window {', '.join(lacking)}; an event needs all four: copy it again."
-                problems.append(Problem("missing window", f"{split}/{label}/{key}", what))
+                problems.append(PictureProblem("missing window", f"{split}/{label}/{key}", what))
             else:
                 sources = tuple(windows[i] for i in range(len(WINDOWS)))
                 ifo = key.split("_")[0] if key[:3] in [f"{d}_" for d in DETECTORS] else ""
@@ -111,7 +111,7 @@ def _joined(entry: ListedWindow, triggers: dict[str, TriggerRow]) -> ListedWindo
     return replace(entry, split=entry.split or split, ifo=entry.ifo or ifo)
 
 
-def _known(entries: Sequence[ListedWindow]) -> tuple[list[ListedWindow], list[Problem]]:
+def _known(entries: Sequence[ListedWindow]) -> tuple[list[ListedWindow], list[PictureProblem]]:
     """Return entries of a known class and split, and a line for each folder or event left out."""
     known, classes, splits = [], Counter[str](), Counter[str]()
     for entry in entries:
@@ -126,16 +126,18 @@ def _known(entries: Sequence[ListedWindow]) -> tuple[list[ListedWindow], list[Pr
     for name, count in sorted(classes.items()):
         near = difflib.get_close_matches(name, CLASSES, 1)
         hint = f"did you mean {near[0]}?" if near else f"the classes are {', '.join(CLASSES)}."
-        problems.append(Problem("unknown class", name, f"is no class ({count} pictures left out): {hint}"))
+        problems.append(
+            PictureProblem("unknown class", name, f"is no class ({count} pictures left out): {hint}")
+        )
     for name, count in sorted(splits.items()):
         rule = "put it in train, validation or test, or give metadata with a sample_type for each id."
-        problems.append(Problem("unknown split", name, f"has {count} pictures in no split: {rule}"))
+        problems.append(PictureProblem("unknown split", name, f"has {count} pictures in no split: {rule}"))
     return known, problems
 
 
 def _grouped(
     entries: Sequence[ListedWindow],
-) -> tuple[dict[tuple[str, str, str], dict[int, WindowFile]], list[Problem]]:
+) -> tuple[dict[tuple[str, str, str], dict[int, WindowFile]], list[PictureProblem]]:
     """Group windows by (key, split, label), and return a line for each picture that is there twice."""
     groups: dict[tuple[str, str, str], dict[int, WindowFile]] = {}
     problems = []
@@ -145,13 +147,13 @@ def _grouped(
         first = windows.setdefault(entry.window, entry.source)
         if first != entry.source:
             what = f"is a second copy of {first.name}, which is kept."
-            problems.append(Problem("duplicate picture", entry.source.name, what))
+            problems.append(PictureProblem("duplicate picture", entry.source.name, what))
     return groups, problems
 
 
 def _one_label(
     key: str, places: list[tuple[str, str]], whole: set[tuple[str, str]], trigger: TriggerRow
-) -> tuple[list[tuple[str, str]], list[Problem]]:
+) -> tuple[list[tuple[str, str]], list[PictureProblem]]:
     """Return the places (split, label) of an event under the one label that holds; the first is kept.
 
     Those in `whole`, where all windows are, come before the others.
@@ -163,16 +165,16 @@ def _one_label(
     if len(labels) > 1:
         where = " and ".join(f"{split}/{label}" for split, label in places)
         kept = f"{told} is kept, as in the metadata" if told in labels else "left out: delete the wrong one"
-        problems.append(Problem("two labels", key, f"is in {where}; {kept}."))
+        problems.append(PictureProblem("two labels", key, f"is in {where}; {kept}."))
         places = [place for place in places if place[1] == told]
     elif told is not None and told != labels[0]:
         what = f"is in {labels[0]}, {told} in the metadata, perhaps of another version; {labels[0]} is kept."
-        problems.append(Problem("other label", key, what))
+        problems.append(PictureProblem("other label", key, what))
     if len(places) > 1:
         others = " and ".join(
             split + (", lacking a window" if (split, label) not in whole else "")
             for split, label in places[1:]
         )
         what = f"is in {places[0][0]} and again in {others}; the copy in {places[0][0]} is kept."
-        problems.append(Problem("duplicate event", key, what))
+        problems.append(PictureProblem("duplicate event", key, what))
     return places, problems

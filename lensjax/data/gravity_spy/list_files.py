@@ -27,7 +27,7 @@ WINDOW_NAME = re.compile(r"([HLV]1)_([0-9A-Za-z]+)_spectrogram_(0\.5|1\.0|2\.0|4
 
 
 @dataclass(frozen=True)
-class Problem:
+class PictureProblem:
     """Something wrong with the data, in one line."""
 
     kind: str
@@ -61,7 +61,7 @@ class ListedWindow:
     window: int
 
 
-def list_sources(path: Path) -> tuple[str, list[ListedWindow], list[Problem]]:
+def list_sources(path: Path) -> tuple[str, list[ListedWindow], list[PictureProblem]]:
     """Return layout (folder, tar, hdf5), pictures, and pictures whose names say nothing.
 
     Raises:
@@ -100,7 +100,7 @@ def _members(path: Path) -> Iterator[WindowFile]:
                 yield WindowFile(name.as_posix(), member.size, member.offset_data)
 
 
-def _by_name(sources: Iterator[WindowFile]) -> tuple[list[ListedWindow], list[Problem]]:
+def _by_name(sources: Iterator[WindowFile]) -> tuple[list[ListedWindow], list[PictureProblem]]:
     """[split/[split/]]label/IFO_id_spectrogram_w.png → entries; whatever is no PNG is ignored."""
     entries, problems = [], []
     for source in sources:
@@ -113,7 +113,7 @@ def _by_name(sources: Iterator[WindowFile]) -> tuple[list[ListedWindow], list[Pr
         if not match or not folders or folders[-1].lower() in SPLITS:
             wrong = "is in no class folder" if match else "is no name of a window"
             rule = "the layout is <split>/<Label>/<H1|L1|V1>_<id>_spectrogram_<0.5|1.0|2.0|4.0>.png"
-            problems.append(Problem("wrong file name", source.name, f"{wrong}; {rule}."))
+            problems.append(PictureProblem("wrong file name", source.name, f"{wrong}; {rule}."))
             continue
         splits = [folder.lower() for folder in folders[:-1] if folder.lower() in SPLITS]
         ifo, key, window = match.groups()
@@ -122,7 +122,7 @@ def _by_name(sources: Iterator[WindowFile]) -> tuple[list[ListedWindow], list[Pr
     return entries, problems
 
 
-def _hdf5(path: Path) -> tuple[list[ListedWindow], list[Problem]]:
+def _hdf5(path: Path) -> tuple[list[ListedWindow], list[PictureProblem]]:
     """label/split/id/'0.5.png' → entries."""
     entries, problems = [], []
     windows = {f"{window}.png": number for number, window in enumerate(WINDOWS)}
@@ -137,7 +137,7 @@ def _hdf5(path: Path) -> tuple[list[ListedWindow], list[Problem]]:
                 entries.append(ListedWindow(source, split.lower(), label, "", key, windows[window]))
             else:
                 rule = "the layout is label/split/id/ 0.5.png, 1.0.png, 2.0.png, 4.0.png"
-                problems.append(Problem("wrong file name", name, f"is no name of a window; {rule}."))
+                problems.append(PictureProblem("wrong file name", name, f"is no name of a window; {rule}."))
     return entries, problems
 
 

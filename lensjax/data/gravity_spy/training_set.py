@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 
 from lensjax.data.gravity_spy.event_index import DETECTORS, EventArchive, EventFiles, class_named, index
-from lensjax.data.gravity_spy.list_files import SPLITS, Fetch, Problem, WindowFile, open_archive
+from lensjax.data.gravity_spy.list_files import SPLITS, Fetch, PictureProblem, WindowFile, open_archive
 from lensjax.data.gravity_spy.spectrograms import encode_energy, encode_rgb, energy_of_grey, read_png
 from lensjax.data.gravity_spy.trigger_table import TriggerRow
 from lensjax.data.images.band_layout import BadInput
@@ -81,7 +81,7 @@ def _examples(
             except BadInput as error:
                 failed.add(event.key)
                 images.pop(event.key, None)
-                problem = Problem("unreadable picture", source.name, str(error))
+                problem = PictureProblem("unreadable picture", source.name, str(error))
                 if problem not in archive.problems:
                     archive.problems.append(problem)
                 if refuse:
@@ -133,11 +133,11 @@ def _refusal(archive: EventArchive) -> UserError:
     return UserError(f"'{archive.path}': {many}{archive.problems[0]} ({fix}).")
 
 
-def report(problems: Sequence[Problem], shown: int = 3) -> str:
+def report(problems: Sequence[PictureProblem], shown: int = 3) -> str:
     """Count problems by kind, and the first few of each."""
     if not problems:
         return "no problems"
-    kinds: defaultdict[str, list[Problem]] = defaultdict(list)
+    kinds: defaultdict[str, list[PictureProblem]] = defaultdict(list)
     for problem in problems:
         kinds[problem.kind].append(problem)
     lines = [f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"]
